@@ -1,0 +1,1 @@
+"""ROS 2 glue: messages in, messages out."""

@@ -1,0 +1,1 @@
+"""The words every room speaks: frames, boxes, scenes, relations, questions. numpy only."""

@@ -1,0 +1,118 @@
+"""One RGB image together with what is known about the camera that took it.
+
+Pixel coordinates follow OpenCV and ROS: ``u`` grows to the right, ``v`` downwards, and the centre of the
+top-left pixel is (0, 0). The optical frame is REP 103's: x right, y down, z forward, in metres.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intrinsics:
+    """Pinhole camera, in pixels."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            value = getattr(self, name)
+            if value <= 0:
+                raise ValueError(f"camera {name} must be at least 1 pixel. Got {value}")
+        for name in ("fx", "fy"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value <= 0:
+                raise ValueError(f"camera {name} must be a positive number of pixels; is the camera calibrated? Got {value}")
+        for name in ("cx", "cy"):
+            value = getattr(self, name)
+            if not math.isfinite(value):
+                raise ValueError(f"camera {name} must be finite; is the camera calibrated? Got {value}")
+
+    @classmethod
+    def from_fov(cls, *, width: int, height: int, horizontal_fov: float) -> Intrinsics:
+        """Square pixels and a centred principal point. ``horizontal_fov`` in radians, in (0, pi)."""
+        if not 0.0 < horizontal_fov < math.pi:
+            raise ValueError(f"horizontal_fov must lie between 0 and pi radians. Got {horizontal_fov}")
+        focal = width / 2 / math.tan(horizontal_fov / 2)
+        return cls(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
+
+    @property
+    def horizontal_fov(self) -> float:
+        """Radians, between the outer edges of the outermost pixels."""
+        return math.atan((self.cx + 0.5) / self.fx) + math.atan((self.width - 0.5 - self.cx) / self.fx)
+
+    @property
+    def vertical_fov(self) -> float:
+        """Radians, between the outer edges of the outermost pixels."""
+        return math.atan((self.cy + 0.5) / self.fy) + math.atan((self.height - 0.5 - self.cy) / self.fy)
+
+    @property
+    def matrix(self) -> FloatArray:
+        """K, (3, 3)."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    def resized(self, *, width: int, height: int) -> Intrinsics:
+        """The same camera after the image was resized; the half-pixel shift of the centre is accounted for."""
+        sx, sy = width / self.width, height / self.height
+        return Intrinsics(
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+            width=width,
+            height=height,
+        )
+
+    def cropped(self, *, left: int, top: int, width: int, height: int) -> Intrinsics:
+        """The same camera after the rectangle at (left, top) was cut out."""
+        return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
+
+    def rays(self) -> FloatArray:
+        """(H, W, 3) float32 directions with z = 1 through every pixel centre, in the optical frame."""
+        u = (np.arange(self.width, dtype=np.float32) - self.cx) / self.fx
+        v = (np.arange(self.height, dtype=np.float32) - self.cy) / self.fy
+        rays = np.ones((self.height, self.width, 3), np.float32)
+        rays[..., 0] = u[None, :]
+        rays[..., 1] = v[:, None]
+        return rays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """An RGB image and its camera. What is not known is None."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
+    intrinsics: Intrinsics
+    up: FloatArray | None = None
+    """(3,) unit vector against gravity in the optical frame, from tf or an accelerometer."""
+    world_from_camera: FloatArray | None = None
+    """(4, 4) pose of the optical frame in a z-up world, metres."""
+    stamp_ns: int = 0
+    frame_id: str = "camera_optical_frame"
+
+    def __post_init__(self) -> None:
+        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(f"image must be (H, W, 3) uint8 RGB. Got shape {self.image.shape}, {self.image.dtype}")
+        if self.image.shape[:2] != (self.intrinsics.height, self.intrinsics.width):
+            raise ValueError(
+                f"image is {self.image.shape[1]}x{self.image.shape[0]} pixels but its intrinsics are for "
+                f"{self.intrinsics.width}x{self.intrinsics.height}; use Intrinsics.resized for a resized image"
+            )
+        if self.up is not None:
+            norm = float(np.linalg.norm(self.up))
+            if np.shape(self.up) != (3,) or not 0.99 < norm < 1.01:
+                raise ValueError(f"up must be a (3,) unit vector in the optical frame. Got {self.up}")
