@@ -74,6 +74,8 @@ def plural_of(words: str) -> str:
         return words.removesuffix("f") + "ves"
     if words.endswith(("s", "x", "ch", "sh")):
         return words + "es"
+    if words.endswith("y") and words[-2] not in "aeiou":
+        return words[:-1] + "ies"
     return words + "s"
 
 
