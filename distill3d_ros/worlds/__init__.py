@@ -1,0 +1,1 @@
+"""Simulated rooms: furniture, layout, cameras, renderer."""
