@@ -1,0 +1,1 @@
+"""Samples: made by the simulated worlds, kept in WebDataset shards, read back in any order."""

@@ -1,0 +1,141 @@
+"""The manifest of a data folder: how it was made, and which finished shards it has, with their checksums.
+
+``manifest.json`` is rewritten in one step each time a shard is finished, so a folder can be read while it is still
+being made. It holds no times and no machine names: the same configuration gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill3d_ros.scene.labels import LABELS
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+REMEDY = "`distill3d data generate` with the same settings and this folder as --out resumes and re-makes it"
+
+
+class ShardError(ValueError):
+    """A data folder, or a file in it, is not what its manifest says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardInfo:
+    """One finished shard."""
+
+    file: str
+    split: str
+    first_room: int
+    rooms: int
+    frames: int
+    bytes: int
+    sha256: str
+    """Of the tar."""
+    index_sha256: str
+    """Of the index file beside the tar."""
+
+    @property
+    def index_file(self) -> str:
+        return index_name(self.file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a data folder holds."""
+
+    recipe: Mapping[str, Any]
+    """Everything that decides the bytes of a shard: generator version, seed, image size, frames a room, ..."""
+    planned_rooms: Mapping[str, int]
+    """Split -> rooms that the finished folder will have."""
+    shards: tuple[ShardInfo, ...] = ()
+    labels: tuple[str, ...] = field(default_factory=lambda: tuple(LABELS))
+    complete: bool = False
+
+    def of_split(self, split: str) -> tuple[ShardInfo, ...]:
+        return tuple(shard for shard in self.shards if shard.split == split)
+
+    def frames(self, split: str) -> int:
+        return sum(shard.frames for shard in self.of_split(split))
+
+    def to_json(self) -> str:
+        splits = {
+            split: {
+                "planned_rooms": rooms,
+                "rooms": sum(s.rooms for s in self.of_split(split)),
+                "frames": self.frames(split),
+                "bytes": sum(s.bytes for s in self.of_split(split)),
+            }
+            for split, rooms in self.planned_rooms.items()
+        }
+        data = {
+            "format_version": FORMAT_VERSION,
+            "complete": self.complete,
+            "recipe": dict(self.recipe),
+            "labels": list(self.labels),
+            "splits": splits,
+            "shards": [asdict(shard) for shard in sorted(self.shards, key=lambda s: s.file)],
+        }
+        return json.dumps(data, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, source: Path) -> Manifest:
+        try:
+            data = json.loads(text)
+            version = data["format_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ShardError(f"{source} is not a manifest of a data folder ({error!r}); {REMEDY}") from error
+        if version != FORMAT_VERSION:
+            raise ShardError(
+                f"{source} has format_version {version}, this program reads {FORMAT_VERSION}; make the data again "
+                "in a new folder"
+            )
+        try:
+            return cls(
+                recipe=data["recipe"],
+                planned_rooms={split: counts["planned_rooms"] for split, counts in data["splits"].items()},
+                shards=tuple(ShardInfo(**shard) for shard in data["shards"]),
+                labels=tuple(data["labels"]),
+                complete=data["complete"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ShardError(f"{source} lacks or mistypes an entry ({error!r}); {REMEDY}") from error
+
+
+def index_name(tar_name: str) -> str:
+    return tar_name.removesuffix(".tar") + ".index.json"
+
+
+def read_manifest(folder: Path | str) -> Manifest:
+    """The manifest of a data folder; ``ShardError`` names the folder and the remedy when there is none."""
+    path = Path(folder) / MANIFEST_NAME
+    try:
+        return Manifest.from_json(path.read_text(), source=path)
+    except FileNotFoundError as error:
+        raise ShardError(
+            f"{path} does not exist; make a data set with `distill3d data generate --rooms N --seed S --out {folder}`"
+        ) from error
+
+
+def manifest_sha256(folder: Path | str) -> str:
+    """Names the data of a folder in reports."""
+    return hashlib.sha256((Path(folder) / MANIFEST_NAME).read_bytes()).hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes to a temporary name beside ``path`` and renames; nothing half-written is left when it fails."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
