@@ -1,0 +1,407 @@
+"""Pictures, depth and ids of a room through OpenGL without a window: software or hardware, the same code.
+
+The picture is sampled several times a pixel and averaged. Depth and ids are drawn in a pass of their own, sampled
+once, exactly at the centre of each pixel, so that no value is a mixture of two surfaces.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from distill3d_ros.scene.frame import FloatArray, Intrinsics
+from distill3d_ros.scene.geometry import invert_pose
+from distill3d_ros.worlds import shaders
+from distill3d_ros.worlds.cameras import CameraPose
+from distill3d_ros.worlds.furniture import FurnitureModel
+from distill3d_ros.worlds.meshes import model_buffers, wall_buffers, wall_corners
+from distill3d_ros.worlds.room import PlacedObject, Room
+
+NEAR, FAR = 0.04, 40.0
+"""Metres; what is nearer or farther is not drawn."""
+
+MAX_LIGHTS = 4
+SHADOW_SIZE = 1024
+SHADOW_HALF_ANGLE = math.radians(72.0)
+"""A lamp's shadow map sees at most this far off its axis; what lies beyond counts as lit."""
+
+OCCLUSION_RADIUS = 0.22
+"""Metres round a point in which other surfaces darken it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one camera sees."""
+
+    rgb: NDArray[np.uint8]
+    """(H, W, 3)"""
+    depth: NDArray[np.float32]
+    """(H, W) metres along the optical axis at the pixel centre; 0 where there is nothing."""
+    ids: NDArray[np.uint16]
+    """(H, W) object ids at the pixel centre; 0 is the room itself."""
+
+
+@dataclass(slots=True)
+class _Mesh:
+    """A mesh in graphics memory, with one vertex array for each of the three programs."""
+
+    vertices: moderngl.Buffer
+    indices: moderngl.Buffer | None
+    colour: moderngl.VertexArray
+    geometry: moderngl.VertexArray
+    shadow: moderngl.VertexArray
+    textures: moderngl.TextureArray | None
+
+    def release(self) -> None:
+        for part in (self.colour, self.geometry, self.shadow, self.vertices, self.indices, self.textures):
+            if part is not None:
+                part.release()
+
+
+@dataclass(slots=True)
+class _Instance:
+    """A mesh in the room: where, and how it looks."""
+
+    id: int
+    mesh: _Mesh
+    world_from_own: bytes
+    world_normal_from_own: bytes
+    center: FloatArray
+    radius: float
+    tint: tuple[float, float, float]
+    flat_colour: tuple[float, float, float, float]
+    gloss: tuple[float, float]
+
+
+@dataclass(slots=True)
+class _Targets:
+    """Images to draw into, for one size."""
+
+    geometry: moderngl.Framebuffer
+    fine: moderngl.Framebuffer
+    occlusion: moderngl.Framebuffer
+    final: moderngl.Framebuffer
+
+
+class Renderer:
+    """Draws one room at a time. Keeps the buffers of furniture models for the next rooms.
+
+    ``threads``: how many threads software OpenGL may use; 0 draws in the calling thread, which is best with several
+    worker processes. None leaves the driver's choice. It only counts for the first context of a process.
+    """
+
+    def __init__(self, *, threads: int | None = None, model_cache: int = 400) -> None:
+        if threads is not None:
+            os.environ["LP_NUM_THREADS"] = str(threads)
+        self.context = _create_context()
+        self._models: OrderedDict[str, _Mesh] = OrderedDict()
+        self._model_cache = model_cache
+        self._targets: dict[tuple[int, int, int], _Targets] = {}
+        self._walls: list[_Mesh] = []
+        self._instances: list[_Instance] = []
+        self.room: Room | None = None
+        self._compile()
+        self._shadow_map = self.context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
+        self._shadow_map.compare_func = "<="
+        self._shadow_map.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self._shadow_target = self.context.framebuffer(depth_attachment=self._shadow_map)
+        self._no_texture = self.context.texture_array((1, 1, 1), 3, b"\xff\xff\xff")
+
+    def _compile(self) -> None:
+        program = self.context.program
+        self._colour = program(vertex_shader=shaders.COLOUR_VERTEX, fragment_shader=shaders.COLOUR_FRAGMENT)
+        self._geometry = program(vertex_shader=shaders.GEOMETRY_VERTEX, fragment_shader=shaders.GEOMETRY_FRAGMENT)
+        self._shadow = program(vertex_shader=shaders.SHADOW_VERTEX, fragment_shader=shaders.SHADOW_FRAGMENT)
+        self._occlusion = program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=shaders.OCCLUSION_FRAGMENT)
+        self._compose = program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=shaders.COMPOSE_FRAGMENT)
+        corners = self.context.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
+        self._occlusion_screen = self.context.vertex_array(self._occlusion, [(corners, "2f", "in_corner")])
+        self._compose_screen = self.context.vertex_array(self._compose, [(corners, "2f", "in_corner")])
+        self._colour["textures"] = 0
+        self._colour["shadow_map"] = 1
+        for name, unit in (("fine", 0), ("geometry", 1), ("occlusion", 2)):
+            self._compose[name] = unit
+        self._occlusion["geometry"] = 1
+
+    # -- the room ------------------------------------------------------------------------------------------------
+
+    def set_room(self, room: Room) -> None:
+        """Uploads a room and draws its shadow map. Call it again after the room changed."""
+        self.room = room
+        for wall in self._walls:
+            wall.release()
+        self._walls, self._instances = [], []
+        for name, corners in wall_corners(room.size).items():
+            self._add_wall(room, name, corners)
+        for placed in room.objects:
+            self._instances.append(self._instance(placed))
+        while len(self._models) > max(self._model_cache, len(room.objects)):
+            self._models.popitem(last=False)[1].release()
+        self._set_lights(room)
+
+    def _add_wall(self, room: Room, name: str, corners: FloatArray) -> None:
+        surface = room.surfaces[name]
+        height, width = surface.image.shape[:2]
+        textures = self.context.texture_array((width, height, 1), 3, np.ascontiguousarray(surface.image).tobytes(), alignment=1)
+        mesh = self._upload(wall_buffers(corners, surface.tile), None, _repeating(textures))
+        self._walls.append(mesh)
+        center = corners.mean(0)
+        gloss = (0.35 * surface.gloss, 12.0 + 60.0 * surface.gloss)
+        self._instances.append(
+            _Instance(
+                id=0, mesh=mesh, world_from_own=_columns(np.eye(4)), world_normal_from_own=_columns(np.eye(3)), center=center,
+                radius=float(np.linalg.norm(corners - center, axis=1).max()), tint=(1.0, 1.0, 1.0),
+                flat_colour=(0.0, 0.0, 0.0, 0.0), gloss=gloss,
+            )
+        )  # fmt: skip
+
+    def _instance(self, placed: PlacedObject) -> _Instance:
+        world_from_own = np.eye(4)
+        world_from_own[:3, :3] = placed.rotation * placed.scale
+        world_from_own[:3, 3] = placed.position
+        half = placed.model.size * placed.scale / 2
+        flat = (0.0, 0.0, 0.0, 0.0) if placed.flat_color is None else (*map(float, placed.flat_color), 1.0)
+        return _Instance(
+            id=placed.id,
+            mesh=self._mesh_of(placed.model),
+            world_from_own=_columns(world_from_own),
+            world_normal_from_own=_columns(placed.rotation / placed.scale),
+            center=placed.to_world([0.0, 0.0, float(placed.model.size[2]) / 2]),
+            radius=float(np.linalg.norm(half)) + 0.02,
+            tint=(float(placed.tint[0]), float(placed.tint[1]), float(placed.tint[2])),
+            flat_colour=flat,
+            gloss=(0.06, 24.0),
+        )
+
+    def _mesh_of(self, model: FurnitureModel) -> _Mesh:
+        if model.name in self._models:
+            self._models.move_to_end(model.name)
+            return self._models[model.name]
+        textures = None
+        if len(model.textures):
+            layers, height, width = model.textures.shape[:3]
+            textures = _repeating(self.context.texture_array((width, height, layers), 3, model.textures.tobytes(), alignment=1))
+        vertices, indices = model_buffers(model)
+        self._models[model.name] = mesh = self._upload(vertices, indices, textures)
+        return mesh
+
+    def _upload(self, vertices: NDArray[Any], indices: NDArray[np.int32] | None, textures: Any) -> _Mesh:
+        buffer = self.context.buffer(vertices.tobytes())
+        index = None if indices is None else self.context.buffer(indices.tobytes())
+        make = self.context.vertex_array
+        return _Mesh(
+            vertices=buffer,
+            indices=index,
+            colour=make(self._colour, [(buffer, "3f 3f 3f 3f", "in_position", "in_normal", "in_colour", "in_uv")], index),
+            geometry=make(self._geometry, [(buffer, "3f 3f 24x", "in_position", "in_normal")], index),
+            shadow=make(self._shadow, [(buffer, "3f 36x", "in_position")], index),
+            textures=textures,
+        )
+
+    # -- light ---------------------------------------------------------------------------------------------------
+
+    def _set_lights(self, room: Room) -> None:
+        lights = sorted(room.lights, key=lambda light: -light.intensity)[:MAX_LIGHTS]
+        places = np.zeros((MAX_LIGHTS, 3), np.float32)
+        colours = np.zeros((MAX_LIGHTS, 3), np.float32)
+        for i, light in enumerate(lights):
+            places[i] = light.position
+            colours[i] = np.asarray(light.color) * light.intensity
+        program = self._colour
+        program["light_count"] = len(lights)
+        program["light_place"].write(places.tobytes())
+        program["light_colour"].write(colours.tobytes())
+        ambient = np.asarray(room.ambient, float)
+        program["sky"] = tuple(ambient * 1.15)
+        program["ground"] = tuple(ambient * 0.85)
+        if lights:
+            self._draw_shadow_map(room, np.asarray(lights[0].position, float))
+
+    def _draw_shadow_map(self, room: Room, light: FloatArray) -> None:
+        target = np.array([room.size[0] / 2, room.size[1] / 2, 0.3 * room.size[2]])
+        clip_from_world = shadow_projection(light, target, room.size)
+        matrix = _columns(clip_from_world)
+        self._colour["shadow_from_world"].write(matrix)
+        self._colour["shadow_look"] = (2.2 / SHADOW_SIZE, 0.012, 0.0002, 0.92)
+        self._shadow["shadow_from_world"].write(matrix)
+        self._shadow_target.use()
+        self._shadow_target.viewport = (0, 0, SHADOW_SIZE, SHADOW_SIZE)
+        self._shadow_target.clear(depth=1.0)
+        self.context.enable_only(moderngl.DEPTH_TEST)
+        for one in self._instances:
+            # A lampshade round the bulb would put the whole room in shadow; walls cast none into it.
+            if one.id == 0 or np.linalg.norm(one.center - light) < one.radius + 0.05:
+                continue
+            self._shadow["world_from_own"].write(one.world_from_own)
+            one.mesh.shadow.render()
+
+    # -- pictures ------------------------------------------------------------------------------------------------
+
+    def render(self, camera: CameraPose, *, supersample: int = 2, occlusion: float = 0.8) -> Observation:
+        """Draws the room as ``camera`` sees it. ``supersample`` squared samples are averaged for each pixel."""
+        k = camera.intrinsics
+        if not 1 <= supersample <= 8:
+            raise ValueError(f"supersample must lie between 1 and 8. Got {supersample}")
+        visible = self._visible(camera)
+        targets = self._target(k.width, k.height, supersample)
+        self._draw_geometry(camera, targets, visible)
+        self._draw_colour(camera, targets, visible)
+        self._finish(k, targets, supersample, occlusion)
+        rgb = np.frombuffer(targets.final.read(components=3, alignment=1), np.uint8).reshape(k.height, k.width, 3)
+        depth, ids = _read_geometry(targets, k)
+        return Observation(rgb=rgb, depth=depth, ids=ids)
+
+    def measure(self, camera: CameraPose) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+        """Only depth (H, W) and ids (H, W)."""
+        targets = self._target(camera.intrinsics.width, camera.intrinsics.height, 1)
+        self._draw_geometry(camera, targets, self._visible(camera))
+        return _read_geometry(targets, camera.intrinsics)
+
+    def _visible(self, camera: CameraPose) -> list[_Instance]:
+        """What may be in the picture, near things first: they hide the rest before it is shaded."""
+        if self.room is None:
+            raise RuntimeError("the renderer has no room yet; call set_room(room) first")
+        optical_from_world = invert_pose(camera.world_from_optical)
+        centers = np.stack([one.center for one in self._instances]) @ optical_from_world[:3, :3].T + optical_from_world[:3, 3]
+        radius = np.array([one.radius for one in self._instances])
+        inside = centers[:, 2] > NEAR - radius
+        for normal in frustum_normals(camera.intrinsics):
+            inside &= centers @ normal > -radius
+        walls = np.array([one.id == 0 for one in self._instances])
+        order = np.argsort(centers[:, 2] - radius + 1000.0 * walls, kind="stable")
+        return [self._instances[i] for i in order if inside[i]]
+
+    def _use_camera(self, program: moderngl.Program, camera: CameraPose) -> None:
+        k = camera.intrinsics
+        program["optical_from_world"].write(_columns(invert_pose(camera.world_from_optical)))
+        program["lens"] = (
+            2 * k.fx / k.width,
+            2 * k.fy / k.height,
+            2 * (k.cx + 0.5) / k.width - 1,
+            2 * (k.cy + 0.5) / k.height - 1,
+        )
+        program["clip_range"] = (NEAR, FAR)
+
+    def _draw_geometry(self, camera: CameraPose, targets: _Targets, visible: list[_Instance]) -> None:
+        program = self._geometry
+        self._use_camera(program, camera)
+        targets.geometry.use()
+        targets.geometry.clear()
+        self.context.enable_only(moderngl.DEPTH_TEST)
+        for one in visible:
+            program["world_from_own"].write(one.world_from_own)
+            program["world_normal_from_own"].write(one.world_normal_from_own)
+            program["object_id"] = float(one.id)
+            one.mesh.geometry.render()
+
+    def _draw_colour(self, camera: CameraPose, targets: _Targets, visible: list[_Instance]) -> None:
+        program = self._colour
+        self._use_camera(program, camera)
+        program["eye"] = tuple(camera.world_from_optical[:3, 3])
+        targets.fine.use()
+        targets.fine.clear()
+        self.context.enable_only(moderngl.DEPTH_TEST)
+        self._shadow_map.use(1)
+        for one in visible:
+            program["world_from_own"].write(one.world_from_own)
+            program["world_normal_from_own"].write(one.world_normal_from_own)
+            program["tint"] = one.tint
+            program["flat_colour"] = one.flat_colour
+            program["gloss"] = one.gloss
+            (one.mesh.textures or self._no_texture).use(0)
+            one.mesh.colour.render()
+
+    def _finish(self, k: Intrinsics, targets: _Targets, supersample: int, occlusion: float) -> None:
+        self.context.disable(moderngl.DEPTH_TEST)
+        targets.geometry.color_attachments[0].use(1)
+        if occlusion > 0:
+            targets.occlusion.use()
+            self._occlusion["unproject"] = (1 / k.fx, 1 / k.fy, k.cx, k.cy)
+            self._occlusion["reach"] = (OCCLUSION_RADIUS, k.fx)
+            self._occlusion_screen.render(vertices=3)
+        targets.final.use()
+        targets.fine.color_attachments[0].use(0)
+        targets.occlusion.color_attachments[0].use(2)
+        self._compose["samples"] = supersample
+        self._compose["occlusion_strength"] = occlusion
+        self._compose_screen.render(vertices=3)
+
+    def _target(self, width: int, height: int, supersample: int) -> _Targets:
+        key = (width, height, supersample)
+        if key not in self._targets:
+            size, fine = (width, height), (width * supersample, height * supersample)
+            context = self.context
+            make = context.framebuffer
+            self._targets[key] = _Targets(
+                geometry=make([context.texture(size, 4, dtype="f4")], context.depth_renderbuffer(size)),
+                fine=make([context.texture(fine, 4)], context.depth_renderbuffer(fine)),
+                occlusion=make([context.texture(size, 1, dtype="f4")]),
+                final=make([context.texture(size, 4)]),
+            )
+        return self._targets[key]
+
+    def close(self) -> None:
+        """Gives the graphics context back."""
+        self.context.release()
+
+
+def frustum_normals(k: Intrinsics) -> FloatArray:
+    """(4, 3) unit inward normals of the planes through the optical centre and the image's outer edges."""
+    left, right = (-0.5 - k.cx) / k.fx, (k.width - 0.5 - k.cx) / k.fx
+    top, bottom = (-0.5 - k.cy) / k.fy, (k.height - 0.5 - k.cy) / k.fy
+    normals = np.array([[1, 0, -left], [-1, 0, right], [0, 1, -top], [0, -1, bottom]], float)
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def shadow_projection(light: FloatArray, target: FloatArray, room_size: FloatArray) -> FloatArray:
+    """(4, 4) clip-from-world matrix of a lamp at ``light`` that looks towards ``target``."""
+    forward = target - light
+    forward = forward / np.linalg.norm(forward)
+    side = np.cross(forward, [0.0, 1.0, 0.0] if abs(forward[2]) > 0.9 else [0.0, 0.0, 1.0])
+    side = side / np.linalg.norm(side)
+    view = np.eye(4)
+    view[:3, :3] = np.stack([side, np.cross(side, forward), -forward])
+    view[:3, 3] = -view[:3, :3] @ light
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 0.45)], float) * room_size
+    seen = (corners - light) @ view[:3, :3].T
+    ahead = np.maximum(-seen[:, 2], 1e-3)
+    reach = min(math.tan(SHADOW_HALF_ANGLE), float((np.abs(seen[:, :2]) / ahead[:, None]).max()))
+    near, far = 0.12, float(np.linalg.norm(room_size)) + 0.5
+    clip = np.zeros((4, 4))
+    clip[0, 0] = clip[1, 1] = 1 / reach
+    clip[2, 2], clip[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)
+    clip[3, 2] = -1.0
+    return clip @ view
+
+
+def _create_context() -> moderngl.Context:
+    try:
+        return moderngl.create_standalone_context(backend="egl", require=330)
+    except Exception as error:
+        raise RuntimeError(
+            f"no OpenGL 3.3 through EGL: {error}. On Debian or Ubuntu: apt install libegl1 libgl1-mesa-dri"
+        ) from error
+
+
+def _repeating(textures: moderngl.TextureArray) -> moderngl.TextureArray:
+    textures.build_mipmaps()
+    textures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+    textures.repeat_x = textures.repeat_y = True
+    return textures
+
+
+def _read_geometry(targets: _Targets, k: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+    raw = np.frombuffer(targets.geometry.read(components=4, dtype="f4"), np.float32).reshape(k.height, k.width, 4)
+    return raw[..., 0].copy(), raw[..., 1].astype(np.uint16)
+
+
+def _columns(matrix: FloatArray) -> bytes:
+    """A matrix as OpenGL stores it, column by column."""
+    return np.ascontiguousarray(matrix.T, np.float32).tobytes()
