@@ -1,0 +1,209 @@
+"""What a student is made of, and the presets.
+
+A configuration is plain data: ``to_dict`` and ``from_dict`` carry it through the ``config.json`` of a checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+PATCH_EMBEDS = ("efficientnet_lite0",)
+COT_POSITIONS = ("after_question", "before_question")
+COT_MODES = ("learned", "zero", "random_frozen")
+DTYPES = ("float32", "bfloat16")
+
+
+def _at_least(owner: str, low: float, **values: float) -> None:
+    for name, value in values.items():
+        if not value >= low:
+            raise ValueError(f"{owner}.{name} must be at least {low}. Got {value}")
+
+
+def _one_of(owner: str, name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{owner}.{name} must be one of {', '.join(allowed)}. Got {value!r}")
+
+
+def _divides(owner: str, name: str, divisor: int, dim: int) -> None:
+    if divisor < 1 or dim % divisor or (dim // divisor) % 4:
+        raise ValueError(f"{owner}.{name} must split the width {dim} into heads of a multiple of 4 channels. Got {divisor}")
+
+
+@dataclass(kw_only=True, slots=True)
+class EncoderConfig:
+    """Patch embedding and alternating attention (VGGT)."""
+
+    patch_embed: str = "efficientnet_lite0"
+    """Which network turns pixels into patch tokens."""
+    frozen_blocks: int = 5
+    """How many of the patch embedding's first blocks (and its stem) are not trained; 16 freezes it whole."""
+    dim: int = 256
+    """Width of a token."""
+    pairs: int = 2
+    """Number of (frame block, global block) pairs."""
+    heads: int = 4
+    mlp_ratio: float = 4.0
+    registers: int = 4
+    """Register tokens a frame, beside its camera token."""
+    layer_scale: float = 0.2
+    """Initial LayerScale. VGGT starts at 0.01, on top of a strong patch embedding; too slow from scratch."""
+    rope_base: float = 100.0
+
+    def __post_init__(self) -> None:
+        _one_of("encoder", "patch_embed", self.patch_embed, PATCH_EMBEDS)
+        _at_least("encoder", 0, frozen_blocks=self.frozen_blocks, registers=self.registers)
+        _at_least("encoder", 0, layer_scale=self.layer_scale)
+        _at_least("encoder", 1, dim=self.dim, pairs=self.pairs, mlp_ratio=self.mlp_ratio, rope_base=self.rope_base)
+        _divides("encoder", "heads", self.heads, self.dim)
+
+
+@dataclass(kw_only=True, slots=True)
+class DepthConfig:
+    """Dense metric depth."""
+
+    dim: int = 64
+    """Channels of the fusion at stride 8 and 4."""
+    canonical_focal: float = 200.0
+    """Focal length in pixels for which the head predicts; the result is multiplied by focal / canonical_focal."""
+    initial_depth: float = 2.5
+    """Metres at the canonical focal length that an untrained head predicts."""
+
+    def __post_init__(self) -> None:
+        _at_least("depth", 8, dim=self.dim)
+        _at_least("depth", 1e-3, canonical_focal=self.canonical_focal, initial_depth=self.initial_depth)
+
+
+@dataclass(kw_only=True, slots=True)
+class DetectionConfig:
+    """Labelled 3D boxes."""
+
+    queries: int = 32
+    """How many boxes a scene can have."""
+    layers: int = 2
+    """Decoder layers that refine the chosen proposals."""
+    heads: int = 4
+    mlp_ratio: float = 2.0
+    hidden: int = 256
+    """Width of the proposal and box heads."""
+    peak_bonus: float = 1.0
+    """Added to the selection score (a logit) of a proposal that is the strongest among its eight neighbours, so that
+    one large object does not take every query."""
+
+    def __post_init__(self) -> None:
+        _at_least("detection", 1, queries=self.queries, heads=self.heads, hidden=self.hidden, mlp_ratio=self.mlp_ratio)
+        _at_least("detection", 0, layers=self.layers, peak_bonus=self.peak_bonus)
+
+
+@dataclass(kw_only=True, slots=True)
+class LanguageConfig:
+    """The causal language model and what it is shown."""
+
+    vocab_size: int = 2048
+    dim: int = 256
+    layers: int = 4
+    heads: int = 4
+    mlp_dim: int = 640
+    max_question_tokens: int = 96
+    """Longer questions are refused."""
+    max_answer_tokens: int = 16
+    pointer_dim: int = 128
+    """Width of the grounding pointer and of the pair features."""
+    name_window: int = 4
+    """How many tokens, the current one included, the pointer reads to recognise a name."""
+    patch_pool: int = 2
+    """Patch tokens are averaged over patch_pool x patch_pool before they become visual tokens; 0 shows none."""
+    prefix_positions: str = "shared"
+    """``shared``: every visual token has position 0 (a set has no order); ``ordered`` counts, for pretrained models."""
+
+    def __post_init__(self) -> None:
+        _at_least("language", 300, vocab_size=self.vocab_size)
+        _at_least("language", 1, dim=self.dim, layers=self.layers, mlp_dim=self.mlp_dim, pointer_dim=self.pointer_dim)
+        _at_least("language", 1, name_window=self.name_window, max_answer_tokens=self.max_answer_tokens)
+        _at_least("language", 8, max_question_tokens=self.max_question_tokens)
+        _at_least("language", 0, patch_pool=self.patch_pool)
+        _divides("language", "heads", self.heads, self.dim)
+        _one_of("language", "prefix_positions", self.prefix_positions, ("shared", "ordered"))
+
+
+@dataclass(kw_only=True, slots=True)
+class HiddenCotConfig:
+    """The latent scratchpad T1..TK: tokens that are never decoded."""
+
+    tokens: int = 8
+    """K; 0 switches it off."""
+    position: str = "after_question"
+    """``before_question`` is the paper's order, where a causal mask keeps T from seeing the question."""
+    mode: str = "learned"
+    """``zero`` and ``random_frozen`` are the controls that a gain must be held against."""
+
+    def __post_init__(self) -> None:
+        _at_least("hidden_cot", 0, tokens=self.tokens)
+        _one_of("hidden_cot", "position", self.position, COT_POSITIONS)
+        _one_of("hidden_cot", "mode", self.mode, COT_MODES)
+
+
+@dataclass(kw_only=True, slots=True)
+class StudentConfig:
+    """The whole student."""
+
+    preset: str
+    labels: tuple[str, ...]
+    """The classes that the detection head knows, in the order of its logits."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    hidden_cot: HiddenCotConfig = field(default_factory=HiddenCotConfig)
+    image_area: int = 224 * 224
+    """Pixels of the network's image; the aspect of the camera's image is kept."""
+    inference_dtype: str = "float32"
+    """Arithmetic outside training; ``bfloat16`` runs under autocast."""
+
+    def __post_init__(self) -> None:
+        self.labels = tuple(self.labels)
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must be a non-empty list without repetitions. Got {self.labels}")
+        _at_least("student", 32 * 32, image_area=self.image_area)
+        _one_of("student", "inference_dtype", self.inference_dtype, DTYPES)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return asdict(self) | {"labels": list(self.labels)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StudentConfig:
+        """Reads ``to_dict`` back; an unknown or missing field is an error that names it."""
+        parts: dict[str, type] = {
+            "encoder": EncoderConfig,
+            "depth": DepthConfig,
+            "detection": DetectionConfig,
+            "language": LanguageConfig,
+            "hidden_cot": HiddenCotConfig,
+        }
+        values = dict(data)
+        for name, part in parts.items():
+            if name in values:
+                values[name] = _build(part, name, values[name])
+        return _build(cls, "student", values)
+
+
+def _build(cls: type, owner: str, values: Mapping[str, Any]) -> Any:
+    known = [f.name for f in fields(cls)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"{owner} configuration has unknown fields {unknown}; known are {known}")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ValueError(f"{owner} configuration is incomplete: {error}") from error
+
+
+def pico(labels: Iterable[str]) -> StudentConfig:
+    """About 12 million parameters: runs on a CPU, trains on two cores."""
+    return StudentConfig(preset="pico", labels=tuple(labels))
+
+
+PRESETS = {"pico": pico}
+"""Preset name -> function of the class list."""

@@ -1,0 +1,165 @@
+"""What the student's parts hand to each other and to the losses.
+
+Letters: B scenes, S frames of a scene, H W pixels, h w the patch grid, P = h w patches, N boxes, C classes,
+D width of an encoder token, V visual tokens, E width of a language model token, Q questions of a scene, T tokens of a
+question with its thoughts and answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def map_tensors(value: T, function: Any) -> T:
+    """A copy of an output with ``function`` applied to each of its tensors, nested ones included."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, list | tuple):
+        return type(value)(map_tensors(v, function) for v in value)  # type: ignore[call-arg]
+    if hasattr(value, "__dataclass_fields__"):
+        return replace(value, **{f.name: map_tensors(getattr(value, f.name), function) for f in fields(value)})  # type: ignore
+    return value
+
+
+@dataclass(kw_only=True, slots=True)
+class Boxes:
+    """Labelled 3D boxes, raw enough for the losses. ``N`` is the number of queries, or of patches for proposals."""
+
+    class_logits: Tensor  # (B, N, C) one sigmoid a class
+    objectness: Tensor  # (B, N) logit: is there any object
+    center_uv: Tensor  # (B, N, 2) pixel of the box centre, may lie outside the image
+    log_depth_ratio: Tensor  # (B, N) log of the centre's depth over the dense depth at the token
+    log_size: Tensor  # (B, N, 3)
+    angle: Tensor  # (B, N, 2) unit (sin, cos) of yaw minus the azimuth of the centre's ray
+    depth: Tensor  # (B, N) metres along the optical axis, of the centre
+    center: Tensor  # (B, N, 3) optical frame, metres
+    center_level: Tensor  # (B, N, 3) level frame, metres
+    size: Tensor  # (B, N, 3) metres
+    yaw_vector: Tensor  # (B, N, 2) unit (sin yaw, cos yaw) in the level frame
+    feature: Tensor  # (B, N, D)
+
+    @property
+    def yaw(self) -> Tensor:
+        """(B, N) radians in the level frame."""
+        return torch.atan2(self.yaw_vector[..., 0], self.yaw_vector[..., 1])
+
+
+@dataclass(kw_only=True, slots=True)
+class Perception:
+    """Everything that is known of a scene before a question is asked. Boxes are those of the first frame."""
+
+    depth: Tensor  # (B, S, H, W) metres
+    depth_log_error: Tensor  # (B, S, H, W) log of the expected |log depth error| (Laplace scale)
+    log_depth: Tensor  # (B, S, H/4, W/4) what the head computes before it is enlarged; metric
+    up: Tensor  # (B, S, 3) predicted, unit, optical frame
+    fov: Tensor  # (B, S, 2) predicted (vertical, horizontal), radians
+    level_from_optical: Tensor  # (B, 3, 3) of the first frame, from the given up or else the predicted
+    detections: Boxes  # N queries
+    proposals: Boxes  # N = P, one a patch of the first frame, row-major
+    decoder_layers: list[Boxes]  # after each decoder layer but the last, for auxiliary losses
+    query_patch: Tensor  # (B, N) which patch each query grew from
+    patch_tokens: Tensor  # (B, S, P, D)
+    camera_token: Tensor  # (B, S, D)
+    patch_points: Tensor  # (B, S, P, 3) level-frame position of each patch's surface, metres; no gradient
+    grid: tuple[int, int]  # (h, w)
+    image_size: tuple[int, int]  # (H, W)
+    intrinsics: Tensor  # (B, S, 4) fx, fy, cx, cy
+
+    @property
+    def depth_confidence(self) -> Tensor:
+        """(B, S, H, W) in (0, 1): 1 / (1 + expected relative error * 10); 0.5 is an expected error of a tenth."""
+        return 1.0 / (1.0 + 10.0 * self.depth_log_error.exp())
+
+
+@dataclass(kw_only=True, slots=True)
+class ObjectSet:
+    """The objects that the language model is told of: predicted, or noisy true ones in the stage without pixels."""
+
+    center: Tensor  # (B, N, 3) level frame, metres
+    size: Tensor  # (B, N, 3) metres
+    yaw: Tensor  # (B, N) radians, level frame
+    class_probs: Tensor  # (B, N, C) independent scores in 0..1
+    score: Tensor  # (B, N) 0..1: is it an object at all
+    mask: Tensor  # (B, N) bool, False for padding
+    feature: Tensor | None = None  # (B, N, D) of the detection head; None where there are no pixels
+
+
+@dataclass(kw_only=True, slots=True)
+class Prefix:
+    """The visual tokens of the language model, objects first."""
+
+    tokens: Tensor  # (B, V, E)
+    mask: Tensor  # (B, V) bool
+    objects: ObjectSet
+    pairs: Tensor  # (B, N, N, F) geometry of object j as seen from object i
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameSpan:
+    """Where a question names something, and what is meant."""
+
+    start: int
+    """First character."""
+    end: int
+    """One past the last character."""
+    label: int | None = None
+    """Index in the student's labels; None when the name stands for none of them."""
+    objects: tuple[int, ...] | None = None
+    """Indices of the prefix's objects that are meant; empty: it is absent; None: the pointer is not supervised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionText:
+    """One question in words; with its answer for training."""
+
+    text: str
+    answer: str | None = None
+    names: tuple[NameSpan, ...] = ()
+
+
+@dataclass(kw_only=True, slots=True)
+class QuestionBatch:
+    """Q questions a scene as tokens. A row is [question][T1..TK][answer][padding] (or thoughts first)."""
+
+    token_ids: Tensor  # (B, Q, T); padding and thoughts hold the pad token
+    kind: Tensor  # (B, Q, T) one of PAD, QUESTION, THOUGHT, ANSWER
+    positions: Tensor  # (B, Q, T) 0, 1, 2 ... along the row
+    targets: Tensor  # (B, Q, T) the next token where it belongs to the answer, else IGNORE
+    name_targets: Tensor  # (B, Q, T) label at the last token of a name, C ("no name") at other words, else IGNORE
+    pointer_targets: Tensor  # (B, Q, T, N + 1) bool: the objects that are meant; the last entry is "none"
+    pointer_supervised: Tensor  # (B, Q, T) bool: where pointer_targets holds; ordinary words mean "none"
+    is_name: Tensor  # (B, Q, T) bool: the last token of a supervised name
+
+
+PAD, QUESTION, THOUGHT, ANSWER = range(4)
+IGNORE = -100
+
+
+@dataclass(kw_only=True, slots=True)
+class LanguageOutput:
+    """Of all questions in one pass. ``M`` counts the answer tokens (end of answer included) of all rows."""
+
+    logits: Tensor  # (M, vocabulary) at the positions before an answer token
+    targets: Tensor  # (M,)
+    scene: Tensor  # (M,) index of the scene
+    question: Tensor  # (M,) index of the question in its scene
+    name_logits: Tensor  # (B, Q, T, C + 1)
+    pointer_logits: Tensor  # (B, Q, T, N + 1); softmax over the last axis; -inf at padded objects
+    before_answer: Tensor  # (B, Q, E) hidden state from which the first answer token is predicted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedAnswer:
+    """What the language model says."""
+
+    text: str
+    confidence: float
+    """Product of the probabilities of its tokens, 0..1."""
+    object_indices: tuple[int, ...] = field(default=())
+    """Objects of the prefix that the question's names pointed at, in the order of the names."""

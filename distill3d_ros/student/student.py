@@ -1,0 +1,94 @@
+"""The student: one small network from RGB frames to depth, 3D boxes and answers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from distill3d_ros.student.camera_head import CameraHead, level_from_optical
+from distill3d_ros.student.config import StudentConfig
+from distill3d_ros.student.depth_head import DepthHead
+from distill3d_ros.student.detection_head import DetectionHead
+from distill3d_ros.student.language import LanguageModel, PrefixCache
+from distill3d_ros.student.outputs import (
+    GeneratedAnswer,
+    LanguageOutput,
+    ObjectSet,
+    Perception,
+    Prefix,
+    QuestionBatch,
+    QuestionText,
+)
+from distill3d_ros.student.rays import check_views, level_points
+from distill3d_ros.student.vggt import Encoder
+
+
+class Student(nn.Module):
+    """Encoder, depth, camera and detection heads, and a language model that is told what they found."""
+
+    def __init__(self, config: StudentConfig, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config.encoder)
+        channels = self.encoder.patch_embed.channels
+        self.depth_head = DepthHead(config.depth, dim=config.encoder.dim, channels=channels)
+        self.camera_head = CameraHead(config.encoder.dim)
+        self.detection_head = DetectionHead(config.detection, dim=config.encoder.dim, classes=len(config.labels))
+        self.language = LanguageModel(config, tokenizer)
+
+    def perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None = None) -> Perception:
+        """``images`` (B, S, 3, H, W) in 0..1 with H and W multiples of 32, ``intrinsics`` (B, S, 4) fx, fy, cx, cy in
+        pixels of these images, ``up`` (B, S, 3) unit vectors against gravity in the optical frame where known."""
+        check_views(images, intrinsics, up)
+        features = self.encoder(images, intrinsics)
+        depth = self.depth_head(features, intrinsics)
+        predicted_up, fov = self.camera_head(features.camera)
+        level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
+        boxes = self.detection_head(features, depth.at_patches[:, 0], intrinsics[:, 0], level)
+        return Perception(
+            depth=depth.depth,
+            depth_log_error=depth.log_error,
+            log_depth=depth.log_depth,
+            up=predicted_up,
+            fov=fov,
+            level_from_optical=level,
+            detections=boxes.layers[-1],
+            proposals=boxes.proposals,
+            decoder_layers=boxes.layers[:-1],
+            query_patch=boxes.query_patch,
+            patch_tokens=features.patches,
+            camera_token=features.camera,
+            patch_points=level_points(depth.at_patches.detach(), intrinsics, features.grid, level.detach()),
+            grid=features.grid,
+            image_size=(images.shape[-2], images.shape[-1]),
+            intrinsics=intrinsics,
+        )
+
+    def prefix(self, perception: Perception, *, stop_gradient: bool = False) -> Prefix:
+        """The visual tokens of what was perceived; ``stop_gradient`` keeps the answers' loss out of the perception."""
+        return self.language.visual.from_perception(perception, self.language.word_embeddings, stop_gradient)
+
+    def prefix_from_objects(self, objects: ObjectSet) -> Prefix:
+        """The visual tokens of given objects, without pixels."""
+        return self.language.visual.from_objects(objects, self.language.word_embeddings)
+
+    def collate(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionBatch:
+        """Questions of each scene as one batch; ``objects`` is the number of object tokens of its prefix."""
+        return self.language.collate(questions, objects)
+
+    def read(self, prefix: Prefix, questions: QuestionBatch) -> LanguageOutput:
+        """All questions of all scenes in one pass, each as if it were alone with its scene; for training."""
+        return self.language(prefix, questions)
+
+    @torch.inference_mode()
+    def cache(self, prefix: Prefix) -> PrefixCache:
+        """Reads the visual tokens of one scene once, for all questions about it."""
+        return self.language.cache(prefix)
+
+    @torch.inference_mode()
+    def answer(self, cache: PrefixCache, questions: Sequence[str]) -> list[GeneratedAnswer]:
+        """Greedy answers to any number of questions about one scene."""
+        return self.language.answer(cache, questions)
