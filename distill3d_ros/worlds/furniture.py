@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -66,6 +67,30 @@ class FurniturePack:
 
     models: tuple[FurnitureModel, ...]
     _index: dict[tuple[str, str], tuple[FurnitureModel, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path | None = None,
+        *,
+        cache_dir: str | Path | None = None,
+        workers: int = 2,
+        progress: bool = True,
+    ) -> FurniturePack:
+        """Load the pack from the cache; the first time, build it from the libraries (about a minute).
+
+        Args:
+            folder: with the .sh3f libraries; default $DISTILL3D_FURNITURE, then where Debian installs them.
+            cache_dir: default $XDG_CACHE_HOME/distill3d_ros.
+            workers: processes for building.
+            progress: show a bar while building.
+
+        Raises:
+            FurnitureMissingError: no library, with the command that installs it.
+        """
+        from distill3d_ros.worlds.pack import load_or_build
+
+        return cls(load_or_build(folder, cache_dir, workers, progress))
 
     def by_label(self, label: str, split: Split | None = None) -> tuple[FurnitureModel, ...]:
         """The models of a label ("" is clutter) in one split, or in both."""
