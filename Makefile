@@ -1,0 +1,30 @@
+# make demo | test | bench | lint | setup | clean
+PYTHON ?= python3
+BIN := .venv/bin
+
+# Programs that start from .venv find the packages built into it, with a sourced ROS 2 and without one.
+export AMENT_PREFIX_PATH := $(CURDIR)/.venv$(if $(AMENT_PREFIX_PATH),:$(AMENT_PREFIX_PATH))
+export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
+
+.PHONY: demo test bench lint setup clean
+
+demo: setup
+	@$(BIN)/distill3d demo
+
+# A pattern may be given: make test K=depth
+test: setup
+	@$(BIN)/python -m pytest $(if $(K),-k "$(K)")
+
+bench: setup
+	@$(BIN)/distill3d bench
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+setup:
+	@$(PYTHON) scripts/setup_env.py
+
+# What the commands above made; the environment in .venv stays.
+clean:
+	rm -rf demo_out build install log .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find distill3d_ros test scripts -name __pycache__ -type d -prune -exec rm -rf {} +
