@@ -1,0 +1,121 @@
+"""Which thing answers "what is on / left of / nearest to ...?"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from distill3d_ros.scene.answer_text import NOTHING
+from distill3d_ros.scene.frame import FloatArray
+from distill3d_ros.scene.relations import Relations
+
+SURFACES = frozenset(
+    "table desk bed cabinet shelf sofa chair armchair stool wardrobe fridge oven sink box radiator".split()
+) | {"washing machine"}
+"""Things of which one asks what is on or under them, even if nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The thing that answers a naming question."""
+
+    label: str
+    """A label, or ``NOTHING``."""
+    object_ids: tuple[int, ...]
+    """The thing's id; empty for ``NOTHING``."""
+    accepted: tuple[str, ...] = ()
+    """Other labels that are right as well."""
+    score: float = 1.0
+    """How clear it is; at least 1 where the margins hold."""
+
+
+def name_thing(
+    relations: Relations, kind: str, reference: int | None, *, clear: np.ndarray | None = None
+) -> Named | None:
+    """The answer to a naming question about the object with index ``reference`` (None for kinds without a slot).
+
+    With ``clear`` (N,) given (which objects show enough of themselves) None means that the answer is not clear: two
+    things compete, or a thing in a margin band might be the answer. Without it the best guess is given.
+    """
+    n = len(relations.objects)
+    fits = _fits(relations, kind, reference)
+    key, margin = _preference(relations, kind, reference)
+    others = [i for i in range(n) if i != reference]
+    candidates = sorted((i for i in others if fits[i] > 0), key=lambda i: key[i])
+    if clear is None:
+        if not candidates:
+            return Named(NOTHING, (), (), float(-max((fits[i] for i in others), default=-1.0)))
+        best = candidates[0]
+        rival = next((key[i] for i in candidates[1:] if _label(relations, i) != _label(relations, best)), None)
+        lead = 1.0 if rival is None else (rival - key[best]) / margin(key[best], rival)
+        return Named(_label(relations, best), (relations.objects[best].id,), (), float(min(fits[best], lead)))
+    return _clear_winner(relations, others, fits, key, margin, clear, several_right=kind in ("what_is_on", "what_is_under"))
+
+
+def _clear_winner(
+    relations: Relations,
+    others: list[int],
+    fits: FloatArray,
+    key: FloatArray,
+    margin: Callable[[float, float], float],
+    clear: np.ndarray,
+    *,
+    several_right: bool,
+) -> Named | None:
+    certain = sorted((i for i in others if fits[i] >= 1 - 1e-9), key=lambda i: key[i])
+    doubtful = [i for i in others if abs(fits[i]) < 1 - 1e-9]
+    if not certain:
+        return None if doubtful else Named(NOTHING, ())
+    best = certain[0]
+    label = _label(relations, best)
+    if not clear[best]:
+        return None
+    for i in certain[1:] + doubtful:
+        if _label(relations, i) != label and key[i] < key[best] + margin(key[best], key[i]):
+            return None
+    accepted = sorted({_label(relations, i) for i in certain} - {label}) if several_right else ()
+    return Named(label, (relations.objects[best].id,), tuple(accepted))
+
+
+def _label(relations: Relations, i: int) -> str:
+    return relations.objects[i].label
+
+
+def _fits(relations: Relations, kind: str, reference: int | None) -> FloatArray:
+    """(N,) score of each object satisfying the relation that the question names."""
+    if kind == "what_is_on":
+        return relations.on[:, reference]
+    if kind == "what_is_under":
+        return relations.under[:, reference]
+    if kind == "standing_on":
+        return relations.on[reference]
+    if kind == "what_is_left_of":
+        return relations.left_of[:, reference]
+    if kind == "what_is_right_of":
+        return relations.left_of[reference]
+    if kind == "what_is_in_front_of":
+        return relations.in_front_of[:, reference]
+    if kind == "what_is_behind":
+        return relations.in_front_of[reference]
+    return np.full(len(relations.objects), 2.0)
+
+
+def _preference(
+    relations: Relations, kind: str, reference: int | None
+) -> tuple[FloatArray, Callable[[float, float], float]]:
+    """(N,) key of which the smallest wins, and by how much it must win over a rival's."""
+    t = relations.thresholds
+    if kind in ("what_is_on", "what_is_under", "standing_on", "largest_thing"):
+        return -np.log(relations.volume), lambda best, rival: math.log(t.volume_ratio)
+    if kind == "tallest_thing":
+        return -np.log(relations.height), lambda best, rival: math.log(t.height_ratio)
+    if kind in ("nearest_to_me", "farthest_thing"):
+        sign = 1.0 if kind == "nearest_to_me" else -1.0
+        return sign * relations.distance, lambda best, rival: max(
+            t.nearer_distance, t.nearer_distance_share * abs(best + rival) / 2
+        )
+    # A thing's own name is asked for: of several things to the left the one next to it is meant.
+    return relations.gap[:, reference], lambda best, rival: max(t.closer_gap, t.closer_gap_share * (best + rival) / 2)

@@ -1,0 +1,150 @@
+"""Questions about a scene: their kinds, their wording, and whether an answer is right.
+
+The whole way: ``facts(scene)`` finds what can be asked, ``balanced`` takes the guessing out of it, ``phrase`` puts a
+fact into words, ``is_correct`` marks an answer. ``parsing.parse`` reads a question, ``rules.answer_by_rules`` answers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from distill3d_ros.scene.answer import Answer
+from distill3d_ros.scene.answer_text import NOT_UNDERSTOOD, answer_value, unseen_label
+from distill3d_ros.scene.balancing import StreamBalance, balanced
+from distill3d_ros.scene.facts import Fact, facts
+from distill3d_ros.scene.kinds import FAMILIES, FORMS, KINDS, Kind
+from distill3d_ros.scene.labels import LABELS, plural_of
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.scene.thresholds import THRESHOLDS
+from distill3d_ros.scene.wordings import wordings
+
+__all__ = [
+    "FAMILIES",
+    "FORMS",
+    "KINDS",
+    "NOT_UNDERSTOOD",
+    "Fact",
+    "Kind",
+    "Mention",
+    "Question",
+    "StreamBalance",
+    "answer_value",
+    "balanced",
+    "facts",
+    "is_correct",
+    "phrase",
+    "wordings",
+]
+
+SYNONYM_SHARE = 0.2
+"""How often a thing is called by another of its names."""
+
+_SLOT = re.compile(r"\{(\d)([as]?)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Where a question names a thing."""
+
+    start: int
+    """First character of the name, its article not included."""
+    end: int
+    """One past its last character."""
+    label: str
+    object_id: int | None = None
+    """The thing meant; None when it is absent, or when the name stands for a category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A fact in words."""
+
+    text: str
+    kind: str
+    family: str
+    form: str
+    """One of FORMS."""
+    mentions: tuple[Mention, ...]
+    """In the order of the text."""
+    fact: Fact
+    held_out_wording: bool = False
+    """Whether the wording is one of those that training never sees."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names in the order of the kind's slots."""
+        return self.fact.labels
+
+
+def phrase(fact: Fact, scene: Scene | None, rng: np.random.Generator, *, held_out: bool = False) -> Question:
+    """Puts a fact into words, chosen at random among those of its kind (training's, or the held-back ones).
+
+    ``scene`` is not needed to word the kinds there are; it is here for those that come to depend on it.
+    """
+    kind = KINDS[fact.kind]
+    options = wordings(fact.kind, held_out)
+    template = options[int(rng.integers(len(options)))]
+    order = list(range(kind.slots))
+    if kind.symmetric and rng.random() < 0.5:
+        order.reverse()
+    text, mentions, position = "", [], 0
+    for match in _SLOT.finditer(template):
+        slot, form = order[int(match[1])], match[2]
+        name = _name(fact.labels[slot], rng)
+        text += template[position : match.start()] + _before_name(name, form)
+        shown = _plural(name) if form == "s" else name
+        mentions.append(Mention(len(text), len(text) + len(shown), fact.labels[slot], fact.object_ids[slot]))
+        text += shown
+        position = match.end()
+    text += template[position:]
+    return Question(text, fact.kind, kind.family, kind.form, tuple(mentions), fact, held_out)
+
+
+def _name(label: str, rng: np.random.Generator) -> str:
+    synonyms = [s for s in LABELS[label].synonyms if s not in _AWKWARD] if label in LABELS else []
+    if synonyms and rng.random() < SYNONYM_SHARE:
+        return synonyms[int(rng.integers(len(synonyms)))]
+    return label
+
+
+_AWKWARD = frozenset({"flowers"})
+"""Synonyms that do not fit into "is the ...?"."""
+
+
+def _before_name(name: str, form: str) -> str:
+    if form == "s":
+        return ""
+    if form == "a":
+        return "an " if name[0] in "aeiou" else "a "
+    return "the "
+
+
+def _plural(name: str) -> str:
+    return LABELS[name].plural if name in LABELS else plural_of(name)
+
+
+def is_correct(asked: Fact | Question, answer: Answer) -> bool:
+    """Whether an answer is right: yes/no, counts and labels exactly (any of several right labels), metres within a
+    share (THRESHOLDS.metres_tolerance), and of something absent only that it is not seen."""
+    fact = asked.fact if isinstance(asked, Question) else asked
+    truth = fact.answer.value
+    if not answer.understood:
+        return False
+    if truth is None:
+        absent = {label for label, i in zip(fact.labels, fact.object_ids, strict=True) if i is None}
+        return answer.value is None and unseen_label(answer.text) in absent
+    form = KINDS[fact.kind].form
+    value = answer.value
+    if form == "yes_no":
+        return isinstance(value, bool) and value == truth
+    if isinstance(value, bool) or value is None:
+        return False
+    if form == "metric":
+        if not isinstance(value, (int, float)):
+            return False
+        # Judged as it reads: the text's rounding must not decide.
+        return abs(value - float(truth)) <= THRESHOLDS.metres_tolerance * abs(float(truth)) + 1e-6
+    return value == truth or (isinstance(value, str) and value in fact.accepted)
