@@ -1,0 +1,129 @@
+"""The camera's topics: subscriptions, and the explanation when nothing usable arrives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from distill3d_ros.nodes.camera_info import distortion_warning, intrinsics_from
+from distill3d_ros.nodes.conversions import compressed_to_rgb, image_to_rgb, stamp_to_ns
+from distill3d_ros.scene.frame import FloatArray, Frame
+
+
+def sensor_qos(reliability: str, depth: int = 1) -> QoSProfile:
+    """Newest only; ``reliability`` is 'best_effort' or 'reliable'."""
+    kind = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=kind, durability=DurabilityPolicy.VOLATILE
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CameraItem:
+    """An image as it came, with the camera_info of its time; decoded only when its turn comes."""
+
+    image: Image | CompressedImage
+    info: CameraInfo
+    arrived: float
+    """time.monotonic()"""
+
+    def to_frame(self, *, rectified: bool, up: FloatArray | None) -> Frame:
+        """Raises BadMessageError when the image or the camera_info cannot be used."""
+        decode = image_to_rgb if isinstance(self.image, Image) else compressed_to_rgb
+        pixels = decode(self.image)  # (H, W, 3)
+        height, width = pixels.shape[:2]
+        return Frame(
+            image=pixels,
+            intrinsics=intrinsics_from(self.info, width=width, height=height, rectified=rectified),
+            up=up,
+            stamp_ns=stamp_to_ns(self.image.header.stamp),
+            frame_id=self.image.header.frame_id or self.info.header.frame_id or "camera_optical_frame",
+        )
+
+
+class CameraInputs:
+    """Subscribes to `image` and `camera_info`; hands every image over together with the newest camera_info."""
+
+    def __init__(
+        self, node: Node, *, compressed: bool, reliability: str, rectified: bool, on_item: Callable[[CameraItem], None]
+    ) -> None:
+        self._node, self._on_item, self._rectified = node, on_item, rectified
+        self._info: CameraInfo | None = None
+        self._started = self._last_item = time.monotonic()
+        self._images = 0
+        self._reliability = reliability
+        kind: Any = CompressedImage if compressed else Image
+        group = MutuallyExclusiveCallbackGroup()  # apart from the service, so that a waiting question stops no image
+        self._image = node.create_subscription(
+            kind, "image/compressed" if compressed else "image", self._on_image, sensor_qos(reliability), callback_group=group
+        )
+        self._camera_info = node.create_subscription(
+            CameraInfo, "camera_info", self._on_info, sensor_qos("best_effort", depth=5), callback_group=group
+        )
+
+    def close(self) -> None:
+        self._node.destroy_subscription(self._image)
+        self._node.destroy_subscription(self._camera_info)
+
+    def quiet_for(self) -> float:
+        """Seconds since the last image that had a camera_info, or since the start."""
+        return time.monotonic() - self._last_item
+
+    def complaint(self) -> str:
+        """Why there is nothing to look at: which topic, who publishes it, with which QoS."""
+        if self._images and self._info is None:
+            return (
+                f"images arrive on {self._image.topic_name} but no camera_info on {self._camera_info.topic_name} "
+                f"({self._publishers(self._camera_info.topic_name)}); without it nothing can be measured. "
+                "Remap `camera_info` to your camera's"
+            )
+        topic = self._image.topic_name
+        found = self._publishers(topic)
+        if found == "no publisher":
+            others = self._image_topics()
+            return f"no image on {topic}: no publisher. " + (
+                f"Topics with images: {', '.join(others)}; remap `image` to one of them"
+                if others
+                else "No topic has images; is the camera running, with the same ROS_DOMAIN_ID?"
+            )
+        return (
+            f"no image on {topic} for {self.quiet_for():.0f} s, though it has {found}; this node asks for "
+            f"{self._reliability}. Large images over Fast DDS need the profile in config/fastdds.xml"
+        )
+
+    def _on_info(self, message: CameraInfo) -> None:
+        if self._info is None and (warning := distortion_warning(message, rectified=self._rectified)):
+            self._node.get_logger().warning(warning)
+        self._info = message
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._images += 1
+        if self._info is None:
+            return
+        self._last_item = time.monotonic()
+        self._on_item(CameraItem(message, self._info, self._last_item))
+
+    def _publishers(self, topic: str) -> str:
+        offers = [
+            f"{p.node_namespace.rstrip('/')}/{p.node_name} ({p.qos_profile.reliability.name.lower()}, "
+            f"{p.qos_profile.durability.name.lower()}, {p.topic_type})"
+            for p in self._node.get_publishers_info_by_topic(topic)
+        ]
+        return f"{len(offers)} publisher(s): {', '.join(offers)}" if offers else "no publisher"
+
+    def _image_topics(self) -> list[str]:
+        kinds = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
+        own = self._node.get_fully_qualified_name() + "/"
+        topics = self._node.get_topic_names_and_types()
+        return sorted(
+            name
+            for name, types in topics
+            if kinds & set(types) and not name.startswith(own) and self._node.count_publishers(name)
+        )

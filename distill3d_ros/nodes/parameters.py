@@ -1,0 +1,255 @@
+"""Parameters of both nodes: a table each, declared with description and range, changes checked before they apply."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+MAX_STANDING_QUESTIONS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One parameter."""
+
+    name: str
+    default: Any
+    """Its type is the parameter's type. Lists must not be empty: rclpy takes [] for a byte array."""
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+    """Whether a change applies to a running node at once; the others are read when the node is configured."""
+    check: Callable[[Any], str] = lambda value: ""
+    """What is wrong with a value; empty when it is fine."""
+
+    def descriptor(self) -> ParameterDescriptor:
+        notes = [self.description]
+        if self.choices:
+            notes.append("One of: " + ", ".join(c or "''" for c in self.choices) + ".")
+        notes.append("Applies at once." if self.live else "Read when the node is configured.")
+        descriptor = ParameterDescriptor(name=self.name, description=" ".join(notes))
+        if self.low is not None and self.high is not None:
+            if isinstance(self.default, int):
+                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=0)]
+            else:
+                descriptor.floating_point_range = [FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)]
+        return descriptor
+
+    def problem(self, value: Any) -> str:
+        """What is wrong with ``value``; empty when it is fine. Ranges are rclpy's to check."""
+        if self.choices and value not in self.choices:
+            return f"parameter '{self.name}' must be one of {', '.join(self.choices)}. Got '{value}'"
+        found = self.check(value)
+        return f"parameter '{self.name}' {found}. Got {value}" if found else ""
+
+
+def _check_up(value: Sequence[float]) -> str:
+    if len(value) != 3 or not all(math.isfinite(v) for v in value):
+        return "must have three finite numbers (x right, y down, z forward)"
+    return ""
+
+
+def _check_questions(value: Sequence[str]) -> str:
+    if len(value) > MAX_STANDING_QUESTIONS:
+        return f"may have at most {MAX_STANDING_QUESTIONS} questions"
+    return "may have at most 500 characters a question" if any(len(q) > 500 for q in value) else ""
+
+
+SPATIAL_SETTINGS: tuple[Setting, ...] = (
+    Setting(name="model", default="", description="Folder of the student to load; empty for the one in this package."),
+    Setting(name="device", default="auto", description="Where the student runs.", choices=("auto", "cpu", "cuda")),
+    Setting(name="threads", default=0, low=0, high=256, description="CPU threads of the student; 0 for the default."),
+    Setting(
+        name="autostart",
+        default=True,
+        description="Configure and activate at start; false leaves that to a lifecycle manager.",
+    ),
+    Setting(
+        name="image_transport",
+        default="raw",
+        choices=("raw", "compressed"),
+        description="Whether to take sensor_msgs/Image from `image` or sensor_msgs/CompressedImage from `image/compressed`.",
+    ),
+    Setting(
+        name="reliability",
+        default="best_effort",
+        choices=("best_effort", "reliable"),
+        description="QoS of the image subscription; best_effort hears every publisher.",
+    ),
+    Setting(
+        name="rectified",
+        default=False,
+        description="The image is rectified: its camera is P of camera_info rather than K.",
+    ),
+    Setting(
+        name="gravity_frame",
+        default="base_link",
+        description="Upright tf frame that tells how the camera is tilted (needs tf2_ros); empty for none.",
+    ),
+    Setting(
+        name="up",
+        default=[0.0, 0.0, 0.0],
+        live=True,
+        check=_check_up,
+        description="Direction against gravity in the optical frame where tf has none; zeros: the student estimates it.",
+    ),
+    Setting(
+        name="min_score",
+        default=0.35,
+        low=0.0,
+        high=1.0,
+        live=True,
+        description="Objects below this score are left out.",
+    ),
+    Setting(
+        name="max_rate",
+        default=0.0,
+        low=0.0,
+        high=120.0,
+        live=True,
+        description="Frames a second that are looked at, at most; 0 for as many as the machine can.",
+    ),
+    Setting(
+        name="standing_questions",
+        default=[""],
+        live=True,
+        check=_check_questions,
+        description="Questions to answer on every frame, on ~/answer.",
+    ),
+    Setting(
+        name="answer_timeout",
+        default=5.0,
+        low=0.1,
+        high=300.0,
+        live=True,
+        description="Seconds that a question waits for a frame when the request names no time limit.",
+    ),
+    Setting(
+        name="points_stride",
+        default=1,
+        low=1,
+        high=32,
+        live=True,
+        description="Every how many rows and columns ~/points takes one.",
+    ),
+    Setting(
+        name="points_organised",
+        default=False,
+        live=True,
+        description="~/points keeps the image's rows and columns, with NaN where nothing is known.",
+    ),
+    Setting(
+        name="marker_lifetime",
+        default=1.0,
+        low=0.0,
+        high=60.0,
+        live=True,
+        description="Seconds until RViz forgets a marker; 0 for never. About two frame periods.",
+    ),
+    Setting(
+        name="quiet_after",
+        default=5.0,
+        low=0.5,
+        high=600.0,
+        live=True,
+        description="Seconds without a usable image after which the node says what is missing.",
+    ),
+)
+
+CAMERA_SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="source",
+        default="drive",
+        choices=("drive", "folder", "bag"),
+        description="What to play: a simulated robot's drive, a folder of pictures, or a bag.",
+    ),
+    Setting(name="path", default="", description="The folder or the bag (.mcap, .db3 or its folder)."),
+    Setting(name="image_topic", default="", description="Topic of the bag's images; empty for the first one."),
+    Setting(
+        name="seed", default=0, low=0, high=2**31 - 1, description="Which room and which way the simulated drive takes."
+    ),
+    Setting(
+        name="room_type",
+        default="",
+        description="Type of the simulated room: living_room, bedroom, kitchen, office, bathroom; empty for any.",
+    ),
+    Setting(
+        name="split",
+        default="test",
+        choices=("train", "test"),
+        description="Furniture of the simulated room: models that training saw, or models it never saw.",
+    ),
+    Setting(
+        name="frames", default=120, low=1, high=100000, description="Length of the simulated drive, in frames."
+    ),
+    Setting(name="width", default=640, low=32, high=4096, description="Pixels of the simulated image."),
+    Setting(name="height", default=480, low=32, high=4096, description="Pixels of the simulated image."),
+    Setting(
+        name="horizontal_fov",
+        default=60.0,
+        low=10.0,
+        high=150.0,
+        description="Degrees; of the simulated camera, and of a folder's pictures that come without camera.yaml.",
+    ),
+    Setting(name="rate", default=10.0, low=0.1, high=120.0, live=True, description="Frames a second."),
+    Setting(name="loop", default=True, description="Start again at the end; false ends the node there."),
+    Setting(name="compressed", default=False, description="Publish image/compressed (JPEG) instead of image."),
+    Setting(
+        name="reliability",
+        default="reliable",
+        choices=("best_effort", "reliable"),
+        description="QoS of what is published; reliable serves every subscriber.",
+    ),
+    Setting(name="frame_id", default="camera_optical_frame", description="The camera's tf frame."),
+    Setting(
+        name="start_subscribers",
+        default=0,
+        low=0,
+        high=16,
+        description="Wait for this many subscribers of the image before the first frame.",
+    ),
+)
+
+
+def declare(node: Node, settings: Sequence[Setting], *, configured: Callable[[], bool]) -> None:
+    """Declares every setting and guards later changes.
+
+    Raises:
+        ValueError: a value given at start is wrong.
+    """
+    table = {s.name: s for s in settings}
+    for setting in settings:
+        value = node.declare_parameter(setting.name, setting.default, setting.descriptor()).value
+        if found := setting.problem(value):
+            raise ValueError(found)
+
+    def on_change(changed: list[Parameter]) -> SetParametersResult:
+        for parameter in changed:
+            setting = table.get(parameter.name)
+            if setting is None:
+                continue
+            if not setting.live and configured():
+                reason = (
+                    f"parameter '{setting.name}' is read when the node is configured: "
+                    "deactivate and clean it up, change it, and configure it again"
+                )
+                return SetParametersResult(successful=False, reason=reason)
+            if found := setting.problem(parameter.value):
+                return SetParametersResult(successful=False, reason=found)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_change)
+
+
+def up_or_none(value: Sequence[float]) -> tuple[float, float, float] | None:
+    """The parameter `up` as a unit vector; None for zeros."""
+    norm = math.hypot(*value)
+    return None if norm < 1e-6 else (value[0] / norm, value[1] / norm, value[2] / norm)

@@ -1,0 +1,27 @@
+"""Entry point of the spatial node. Everything heavy is imported inside, where Ctrl-C is already taken care of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from distill3d_ros.nodes.running import living, run_main, spin
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """``spatial_node [--ros-args ...]``"""
+    return run_main(_main, args)
+
+
+def _main(args: Sequence[str] | None) -> int:
+    from distill3d_ros.nodes.spatial import EXECUTOR_THREADS, SpatialNode
+
+    with living(SpatialNode, args) as node:
+        if node.setting("autostart") and not node.start():
+            return 1
+        spin(node, threads=EXECUTOR_THREADS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
