@@ -1,0 +1,259 @@
+"""What a training run is: dataclasses, filled from YAML and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+STAGE_KINDS = ("perception", "reasoning", "joint")
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True, slots=True)
+class AugmentConfig:
+    """What is done to an image before the student sees it; boxes, depth and intrinsics follow."""
+
+    sizes: tuple[tuple[int, int], ...] = ((224, 224), (192, 224), (224, 192), (192, 192))
+    """(height, width) of a batch; one is drawn per batch. Multiples of 32."""
+    zoom: tuple[float, float] = (0.75, 1.0)
+    """Side of the part that is cut out, as a share of the largest that fits."""
+    flip: float = 0.5
+    """Probability of a mirrored image."""
+    color: float = 0.3
+    """Strength of brightness, contrast, saturation and hue changes; 0 switches them off."""
+    without_up: float = 0.25
+    """Share of the batches in which the student must find out for itself where up is; else tf tells it."""
+    noise: float = 0.02
+    """Largest standard deviation of Gaussian pixel noise, as a share of the full range."""
+
+    def __post_init__(self) -> None:
+        self.sizes = tuple((int(h), int(w)) for h, w in self.sizes)
+        if not self.sizes or any(h % 32 or w % 32 or h <= 0 or w <= 0 for h, w in self.sizes):
+            raise ValueError(f"augment.sizes must be (height, width) pairs of multiples of 32. Got {self.sizes}")
+        self.zoom = (float(self.zoom[0]), float(self.zoom[1]))
+        if not 0.1 <= self.zoom[0] <= self.zoom[1] <= 1.0:
+            raise ValueError(f"augment.zoom must be (least, most) with 0.1 <= least <= most <= 1. Got {self.zoom}")
+        if not 0.0 <= self.flip <= 1.0:
+            raise ValueError(f"augment.flip is a probability, 0 to 1. Got {self.flip}")
+
+
+@dataclass(kw_only=True, slots=True)
+class NoiseConfig:
+    """Detector-like errors put on true boxes when the language model learns without pixels."""
+
+    ray: tuple[float, float] = (0.02, 0.12)
+    """Relative error along the viewing ray: the scene's standard deviation is drawn from this range."""
+    lateral: float = 0.02
+    """Standard deviation of the viewing direction, radians."""
+    size: tuple[float, float] = (0.05, 0.25)
+    """Relative error of each extent: the scene's standard deviation is drawn from this range."""
+    yaw: float = 0.2
+    """Standard deviation in radians; a tenth of the objects with a front are turned round."""
+    confusion: float = 0.15
+    """Probability that another label scores highest."""
+    miss: float = 0.05
+    """Probability that an object is not found; smaller ones are missed up to four times as often."""
+    duplicate: float = 0.1
+    """Probability that an object is found twice."""
+    false_positives: float = 1.0
+    """Mean number of things found that are not there."""
+    clean: float = 0.1
+    """Share of the scenes that are left without noise."""
+
+    def __post_init__(self) -> None:
+        self.ray = (float(self.ray[0]), float(self.ray[1]))
+        self.size = (float(self.size[0]), float(self.size[1]))
+        for name in ("confusion", "miss", "duplicate", "clean"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"noise.{name} is a probability, 0 to 1. Got {getattr(self, name)}")
+        for name in ("lateral", "yaw", "false_positives"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"noise.{name} must not be negative. Got {getattr(self, name)}")
+
+
+@dataclass(kw_only=True, slots=True)
+class StageConfig:
+    """One stage of training; a stage is configuration, the loop is the same for all."""
+
+    name: str
+    """Folder of its checkpoints."""
+    kind: str
+    """perception: depth, boxes and camera from pixels. reasoning: questions on noisy true boxes, without pixels.
+    joint: questions on what the student itself perceives."""
+    steps: int = 10_000
+    """Optimiser steps; warm-up and cosine are planned over them."""
+    batch_size: int = 16
+    """Images (perception, joint) or scenes (reasoning) a step."""
+    questions_per_scene: int = 24
+    """Questions asked about each scene of a batch, in one pass."""
+    lr: float = 1e-3
+    lr_scales: dict[str, float] = field(default_factory=dict)
+    """Prefix of parameter names -> factor on ``lr``; the longest matching prefix counts, 0 freezes."""
+    min_lr: float = 0.01
+    """Last learning rate as a share of ``lr``."""
+    warmup_steps: int = 200
+    weight_decay: float = 0.05
+    """Not on biases, norms, embeddings of one dimension or the loss weights."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    grad_clip: float = 1.0
+    ema: float = 0.999
+    """Decay of the averaged weights, which are what is saved as the student; 0 switches averaging off."""
+    precision: str = "bf16"
+    """bf16 (autocast) or fp32."""
+    weighting: str = "static"
+    """uncertainty, static or equal."""
+    loss_weights: dict[str, float] = field(default_factory=dict)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    min_visible_pixels: int = 20
+    """Objects that show fewer pixels of a 224 x 224 image are no targets and are not asked about."""
+    epoch_samples: int = 0
+    """At most so many samples an epoch (a new epoch sees what a growing data folder has by then); 0 is all."""
+    log_every: int = 20
+    validate_every: int = 1000
+    validate_samples: int = 200
+    checkpoint_minutes: float = 10.0
+    max_minutes: float = 0.0
+    """Stop cleanly with a checkpoint after so many minutes of this call; 0 is no limit."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in STAGE_KINDS:
+            raise ValueError(f"stage {self.name!r}: kind must be one of {', '.join(STAGE_KINDS)}. Got {self.kind!r}")
+        for name in ("steps", "batch_size", "questions_per_scene", "log_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"stage {self.name!r}: {name} must be at least 1. Got {getattr(self, name)}")
+        if self.lr <= 0 or not 0 <= self.min_lr <= 1:
+            raise ValueError(
+                f"stage {self.name!r}: lr must be positive and min_lr in 0..1. Got {self.lr}, {self.min_lr}"
+            )
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"stage {self.name!r}: ema must lie in 0..1, 1 excluded. Got {self.ema}")
+        if self.precision not in ("bf16", "fp32"):
+            raise ValueError(f"stage {self.name!r}: precision must be bf16 or fp32. Got {self.precision!r}")
+        if self.max_minutes < 0 or self.checkpoint_minutes <= 0:
+            raise ValueError(
+                f"stage {self.name!r}: max_minutes must not be negative and checkpoint_minutes positive. "
+                f"Got {self.max_minutes}, {self.checkpoint_minutes}"
+            )
+        self.betas = (float(self.betas[0]), float(self.betas[1]))
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainConfig:
+    """A whole run: a student and its stages, one after the other."""
+
+    stages: tuple[StageConfig, ...]
+    preset: str = "pico"
+    """The student's preset."""
+    student: dict[str, Any] = field(default_factory=dict)
+    """Changes to the preset, by the field names of StudentConfig."""
+    seed: int = 0
+    threads: int = 0
+    """CPU threads of the step; 0 leaves it to torch."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu, cuda, cuda:1."""
+
+    def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"stages must be a list with a name for each, none twice. Got {names}")
+        if self.threads < 0:
+            raise ValueError(f"threads must not be negative. Got {self.threads}")
+
+    def stage(self, name: str) -> StageConfig:
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise ValueError(f"no stage {name!r} in this configuration; it has {', '.join(s.name for s in self.stages)}")
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Reads a YAML file. ``overrides`` are ``key=value`` with dotted keys, ``perception.steps=100`` for a stage.
+
+    Raises:
+        ValueError: a key that does not exist (the message names it and its neighbours), a value of a wrong type.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"no training configuration at {path}; config/train/pico.yaml is one") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} must hold a mapping with a list of stages. Got {type(data).__name__}")
+    for override in overrides:
+        _override(data, override)
+    return build(TrainConfig, data, where=str(path))
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """A config as JSON types; ``build`` reads it back."""
+    return dataclasses.asdict(config)  # type: ignore[call-overload]
+
+
+def build(kind: type[T], data: Mapping[str, Any], *, where: str) -> T:
+    """A dataclass from a mapping, nested ones included; an unknown key is an error that names its neighbours."""
+    hints = typing.get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for key in data:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(names)}"
+            raise ValueError(f"{where}: unknown key {key!r}{hint}")
+    values = {key: _value(hints[key], value, where=f"{where}: {key}") for key, value in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _value(hint: Any, value: Any, *, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where} must be a mapping. Got {value!r}")
+        return build(typing.cast(type, hint), value, where=where)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{where} must be a list. Got {value!r}")
+        return tuple(_value(args[0], v, where=f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)) or len(value) != len(args):
+            raise ValueError(f"{where} must be a list of {len(args)} values. Got {value!r}")
+        return tuple(_value(a, v, where=where) for a, v in zip(args, value, strict=True))
+    if origin in (dict, types.UnionType, typing.Union) or hint is Any:
+        return value
+    if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:  # YAML reads 1e-3 as a string
+            return float(value)
+        except ValueError:
+            raise ValueError(f"{where} must be a number. Got {value!r}") from None
+    if hint in (int, str, bool) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
+        raise ValueError(f"{where} must be of type {hint.__name__}. Got {value!r}")
+    return value
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    key, sign, raw = text.partition("=")
+    if not sign:
+        raise ValueError(f"an override reads key=value, e.g. perception.steps=100. Got {text!r}")
+    *path, last = key.split(".")
+    node: Any = data
+    if path:
+        stages = {s.get("name"): s for s in data.get("stages", []) if isinstance(s, dict)}
+        if path[0] in stages:
+            node, path = stages[path[0]], path[1:]
+        elif path[0] not in {f.name for f in dataclasses.fields(TrainConfig)}:
+            raise ValueError(f"override {text!r}: {path[0]!r} is no stage; there are {', '.join(map(str, stages))}")
+    for part in path:
+        node = node.setdefault(part, {})
+    node[last] = yaml.safe_load(raw)

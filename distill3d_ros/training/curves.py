@@ -1,0 +1,58 @@
+"""A picture of a training run, from its ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+HIDDEN = ("step", "lr", "grad_norm", "samples_per_second", "waiting_for_data")
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a ``metrics.jsonl``; a last row that was cut off by a crash is left out."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def drop_rows_after(path: Path, step: int) -> None:
+    """Takes out what was logged after the checkpoint that a run goes on from."""
+    if path.exists():
+        kept = [json.dumps(row) + "\n" for row in read_metrics(path) if row.get("step", 0) <= step]
+        partial = path.with_name(f".{path.name}.tmp")
+        partial.write_text("".join(kept))
+        os.replace(partial, path)
+
+
+def plot_losses(metrics: Path, picture: Path) -> None:
+    """One panel a figure, over the steps."""
+    rows = read_metrics(metrics)
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in HIDDEN))
+    if not names:
+        return
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = 4
+    lines = -(-len(names) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(3.2 * columns, 2.2 * lines), squeeze=False)
+    for axis, name in zip(axes.flat, names, strict=False):
+        points = [(row["step"], row[name]) for row in rows if name in row]
+        axis.plot(*zip(*points, strict=True), linewidth=1)
+        axis.set_title(name, fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.3)
+    for axis in list(axes.flat)[len(names) :]:
+        axis.axis("off")
+    figure.tight_layout()
+    partial = picture.with_name(f".{picture.name}.tmp.png")
+    figure.savefig(partial, dpi=90)
+    plt.close(figure)
+    os.replace(partial, picture)

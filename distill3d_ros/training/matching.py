@@ -1,0 +1,111 @@
+"""Which prediction is responsible for which true object."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+NOBODY, IGNORED = -1, -2
+
+
+def assign_cells(
+    ids: NDArray[np.uint16],
+    object_ids: list[int],
+    ignored_ids: list[int],
+    *,
+    grid: tuple[int, int],
+    per_object: int = 3,
+) -> NDArray[np.int64]:
+    """One-to-few: each object gets the ``per_object`` patch cells that show most of it near its visible centre.
+
+    Args:
+        ids: (H, W) object id a pixel.
+        object_ids: the true objects; positions in this list are what the result holds.
+        ignored_ids: objects that show too little to be targets.
+        grid: rows and columns of patch cells.
+
+    Returns:
+        (rows * columns,) index of the object, ``NOBODY`` (-1), or ``IGNORED`` (-2): the cell mostly shows an object
+        that is not a target, or one that chose other cells; calling that background would be wrong.
+    """
+    rows, columns = grid
+    height, width = ids.shape
+    r = (np.arange(height) * rows) // height
+    c = (np.arange(width) * columns) // width
+    cell = r[:, None] * columns + c[None, :]  # (H, W)
+    cell_pixels = height * width / (rows * columns)
+    result = np.full(rows * columns, NOBODY, np.int64)
+    best = np.zeros(rows * columns)
+    wanted: list[tuple[int, NDArray[np.int64], NDArray[np.float64]]] = []
+    for index, object_id in enumerate(object_ids):
+        v, u = np.nonzero(ids == object_id)
+        if len(v) == 0:
+            continue
+        cover = np.bincount(cell[v, u], minlength=rows * columns) / cell_pixels  # (P,)
+        seen = np.nonzero(cover)[0]
+        row, column = (v.mean() + 0.5) * rows / height - 0.5, (u.mean() + 0.5) * columns / width - 0.5
+        distance = np.hypot(seen // columns - row, seen % columns - column)
+        radius = 1.0 + 0.5 * np.sqrt(cover.sum())
+        score = cover[seen] * np.exp(-((distance / radius) ** 2))
+        result[seen[cover[seen] > 0.5]] = IGNORED
+        order = np.argsort(-score)[:per_object]
+        # At least a third as good as the best cell, or it is no place to see this object from.
+        order = order[score[order] >= score[order[0]] / 3]
+        wanted.append((index, seen[order], score[order] / score[order[0]]))
+    for object_id in ignored_ids:
+        cover = np.bincount(cell[ids == object_id], minlength=rows * columns) / cell_pixels
+        result[cover > 0.25] = IGNORED
+    for index, cells, score in wanted:  # a cell that two objects want goes to the one that needs it more
+        need = score / len(cells)
+        take = need > best[cells]
+        result[cells[take]] = index
+        best[cells[take]] = need[take]
+    return result
+
+
+@torch.no_grad()
+def match_sets(
+    class_logits: Tensor,
+    centers: Tensor,
+    labels: Tensor,
+    true_centers: Tensor,
+    mask: Tensor,
+    *,
+    class_weight: float = 1.0,
+    center_weight: float = 3.0,
+) -> list[tuple[Tensor, Tensor]]:
+    """Hungarian matching of predicted to true objects (Carion et al., DETR, 2020), image by image.
+
+    The cost is the focal class cost of Deformable DETR plus the distance of the centres relative to the true
+    distance from the camera, so that a decimetre counts more in front of the camera than across the room.
+
+    Args:
+        class_logits: (B, N, C).
+        centers: (B, N, 3) metres.
+        labels: (B, M) class numbers.
+        true_centers: (B, M, 3) metres.
+        mask: (B, M) which of the M places hold an object.
+
+    Returns:
+        For each image the indices of the predictions and of the true objects, in pairs.
+    """
+    p = class_logits.float().sigmoid()  # (B, N, C)
+    positive = 0.25 * (1 - p).square() * -(p + 1e-8).log()
+    negative = 0.75 * p.square() * -(1 - p + 1e-8).log()
+    class_cost = positive - negative  # (B, N, C)
+    result = []
+    for b in range(len(class_logits)):
+        true = torch.nonzero(mask[b]).squeeze(1)  # (m,)
+        if len(true) == 0:
+            empty = torch.zeros(0, dtype=torch.long, device=mask.device)
+            result.append((empty, empty))
+            continue
+        t = true_centers[b, true].float()
+        distance = torch.cdist(centers[b].float(), t) / t.norm(dim=-1).clamp_min(0.5)  # (N, m)
+        cost = class_weight * class_cost[b][:, labels[b, true]] + center_weight * distance
+        rows, columns = linear_sum_assignment(torch.nan_to_num(cost, nan=1e6, posinf=1e6).cpu().numpy())
+        result.append((torch.as_tensor(rows, device=mask.device), true[torch.as_tensor(columns, device=mask.device)]))
+    return result

@@ -1,0 +1,174 @@
+"""The stages of training: what a batch is and which losses it has. The loop that they share is ``trainer``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill3d_ros.student.student import Student
+from distill3d_ros.training.batches import Build
+from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.metrics import box_score, depth_score, mean_depth_score
+from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
+from distill3d_ros.training.targets import PerceptionBatch, perception_batch
+from distill3d_ros.training.views import augment, view_of
+
+
+class Stage(Protocol):
+    """What the trainer asks of a stage."""
+
+    loss_names: tuple[str, ...]
+    modules: tuple[str, ...]
+    """Prefixes of the parameters that learn."""
+    workers: int
+    """Processes that build batches; 0 is one thread."""
+
+    def builder(self) -> Build:
+        """The function that turns keys into a batch, possibly in another process."""
+
+    def losses(self, student: Student, batch: Any) -> Losses: ...
+
+    def validate(self, student: Student) -> dict[str, float]:
+        """Figures on samples that are not trained on; higher or lower is better as the name says."""
+
+
+class KeyedReader:
+    """Samples by key from a folder that may grow meanwhile."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._reader = ShardReader(folder, split)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._reader[self._number(key)]
+
+    def scene(self, key: str) -> Any:
+        return self._reader.scene(self._number(key))
+
+    def _number(self, key: str) -> int:
+        try:
+            return self._reader.index_of(key)
+        except KeyError:
+            self._reader.refresh()
+            return self._reader.index_of(key)
+
+
+class PerceptionBuild:
+    """Reads, augments and stacks images; one size a batch."""
+
+    def __init__(self, folder: Path, config: StageConfig, labels: Sequence[str], stride: int) -> None:
+        self.folder, self.config, self.stride = folder, config, stride
+        self.label_index = {name: i for i, name in enumerate(labels)}
+        self._reader: KeyedReader | None = None
+
+    def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> PerceptionBatch:
+        if self._reader is None:  # opened where it is used: in the worker, if there is one
+            self._reader = KeyedReader(self.folder, "train")
+        sizes = self.config.augment.sizes
+        size = sizes[int(rng.integers(len(sizes)))]
+        views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
+        return perception_batch(
+            views,
+            self.label_index,
+            min_visible_pixels=self.config.min_visible_pixels,
+            grid=(size[0] // self.stride, size[1] // self.stride),
+            up_given=rng.random() >= self.config.augment.without_up,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+
+class PerceptionStage:
+    """Depth, boxes and camera from pixels."""
+
+    loss_names = PERCEPTION_LOSSES
+    modules = ("encoder", "depth_head", "camera_head", "detection_head")
+    workers = 0
+
+    def __init__(self, config: StageConfig, data: Path, labels: Sequence[str], *, stride: int = 16) -> None:
+        self.config, self.data, self.labels, self.stride = config, data, tuple(labels), stride
+
+    def builder(self) -> Build:
+        return PerceptionBuild(self.data, self.config, self.labels, self.stride)
+
+    def losses(self, student: Student, batch: PerceptionBatch) -> Losses:
+        given = batch.up if batch.up_given else None
+        return perception_losses(student.perceive(batch.images, batch.intrinsics, given), batch)
+
+    def validate(self, student: Student) -> dict[str, float]:
+        reader = ShardReader(self.data, "val")
+        if len(reader) == 0:
+            return {}
+        scenes, truths, depths = [], [], []
+        picked = _spread(len(reader), self.config.validate_samples)
+        for start in range(0, len(picked), self.config.batch_size):
+            samples = [reader[i] for i in picked[start : start + self.config.batch_size]]
+            device = next(student.parameters()).device
+            views = [view_of(s) for s in samples]
+            grid = (views[0].image.shape[0] // self.stride, views[0].image.shape[1] // self.stride)
+            batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid).to(device)
+            with torch.inference_mode():
+                perception = student.perceive(batch.images, batch.intrinsics, batch.up)
+            found = decode_scenes(perception, self.labels, [s.scene for s in samples])
+            depth = perception.depth[:, 0].float().cpu().numpy()
+            for i, sample in enumerate(samples):
+                depths.append(depth_score(depth[i], np.asarray(sample.scene.depth)))
+                scenes.append(found[i])
+                truths.append(sample.scene)
+        boxes = box_score(scenes, truths)
+        score = mean_depth_score(depths)
+        figures = {"map25": boxes.mean(0.25), "map50": boxes.mean(0.5)}
+        if score is not None:
+            figures |= {"absrel": score.absrel, "delta1": score.delta1, "rmse": score.rmse}
+        return figures
+
+
+def decode_scenes(perception: Any, labels: Sequence[str], like: Sequence[Any], *, least: float = 0.02) -> list[Any]:
+    """Predicted boxes as scenes in the frames of ``like``; every label scoring at least ``least`` is kept."""
+    from dataclasses import replace
+
+    from distill3d_ros.scene.objects import Box3D, SceneObject
+
+    boxes = perception.detections
+    scores = boxes.class_logits.float().sigmoid() * boxes.objectness.float().sigmoid()[..., None]
+    arrays = [t.float().cpu().numpy() for t in (scores, boxes.center_level, boxes.size, boxes.yaw)]
+    scenes = []
+    for b, truth in enumerate(like):
+        objects = []
+        for n in range(arrays[0].shape[1]):
+            row = arrays[0][b, n]
+            kept = {labels[c]: float(row[c]) for c in np.nonzero(row >= least)[0]}
+            if kept:
+                box = Box3D(center=arrays[1][b, n], size=arrays[2][b, n], yaw=float(arrays[3][b, n]))
+                label = max(kept, key=lambda name: kept[name])
+                objects.append(SceneObject(id=n + 1, label=label, box=box, score=kept[label], label_scores=kept))
+        scenes.append(replace(truth, objects=tuple(objects), contacts=None, gaps=None, supports=None))
+    return scenes
+
+
+def _spread(n: int, most: int) -> list[int]:
+    """At most so many numbers, evenly spread over 0..n-1."""
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})
+
+
+def make_stage(config: StageConfig, data: Path, out: Path, student: Student, *, seed: int) -> Stage:
+    """The stage of a configuration."""
+    labels = student.config.labels
+    if config.kind == "perception":
+        return PerceptionStage(config, data, labels)
+    raise ValueError(f"unknown stage kind {config.kind!r}")
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """The batch on a device, whatever it is made of."""
+    if isinstance(batch, Tensor) or hasattr(batch, "to"):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {k: moved(v, device) for k, v in batch.items()}
+    return batch

@@ -1,0 +1,391 @@
+"""The one loop that trains; what it trains is a stage (``stages``), how long and how fast is configuration."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.student.checkpoint import load_student, save_student
+from distill3d_ros.student.student import Student
+from distill3d_ros.training.batches import Batches, Sampler, open_when_ready
+from distill3d_ros.training.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
+from distill3d_ros.training.config import StageConfig, TrainConfig, load_config, to_dict
+from distill3d_ros.training.curves import drop_rows_after, plot_losses
+from distill3d_ros.training.ema import WeightAverage
+from distill3d_ros.training.stages import Stage, make_stage, moved
+from distill3d_ros.training.uncertainty import LossWeighting
+
+STUDENT = "student"
+"""Folder of a stage's finished student, below the stage's own."""
+
+
+class TrainingDivergedError(RuntimeError):
+    """A loss was not finite; the checkpoint before it is kept."""
+
+
+def learning_rate(step: int, config: StageConfig) -> float:
+    """Factor on ``lr`` at a step: linear warm-up, then half a cosine down to ``min_lr`` (Loshchilov and Hutter)."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.min_lr + (1 - config.min_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class Trainer:
+    """Trains one stage in ``folder``; goes on from its newest checkpoint if it has one."""
+
+    def __init__(
+        self,
+        config: StageConfig,
+        student: Student,
+        stage: Stage,
+        sampler: Sampler,
+        folder: Path,
+        *,
+        seed: int,
+        device: torch.device,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        self.config, self.student, self.stage, self.sampler = config, student, stage, sampler
+        self.folder, self.seed, self.device, self.report = folder, seed, device, report
+        self.weighting = LossWeighting(stage.loss_names, kind=config.weighting, weights=config.loss_weights).to(device)
+        self.parameters = trained_parameters(student, stage.modules, config)
+        self.optimizer = make_optimizer(self.parameters, self.weighting, config)
+        self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
+        self.step = 0
+        self.minutes = 0.0
+        self._stop = threading.Event()
+        self._resume()
+
+    def run(self) -> bool:
+        """Trains up to the configured number of steps. False if it was stopped before; it can go on later."""
+        config = self.config
+        if self.step >= config.steps:
+            return True
+        batches = Batches(
+            self.sampler, self.stage.builder(), seed=self.seed, first_step=self.step, workers=self.stage.workers
+        )
+        began = saved = time.monotonic()
+        before = self._catch_signals()
+        sums, waited, logged = _Sums(), 0.0, time.monotonic()
+        position = self.sampler.state()
+        try:
+            while self.step < config.steps and not self._stop.is_set():
+                t0 = time.monotonic()
+                batch, position, keys = batches.next()
+                waited += time.monotonic() - t0
+                sums.add(self._update(moved(batch, self.device), keys))
+                self.step += 1
+                now = time.monotonic()
+                if self.step % config.log_every == 0 or self.step == config.steps:
+                    self._log(sums, seconds=now - logged, waited=waited)
+                    sums, waited, logged = _Sums(), 0.0, time.monotonic()
+                if self.step % config.validate_every == 0:
+                    self._validate()
+                    logged = time.monotonic()
+                if config.max_minutes and now - began > config.max_minutes * 60:
+                    self.report(f"{config.name}: the time limit of {config.max_minutes:g} minutes is reached")
+                    self._stop.set()
+                if now - saved > config.checkpoint_minutes * 60:
+                    self._save(position, minutes=(now - began) / 60)
+                    saved = now
+            if self.step == config.steps and self.step % config.validate_every:
+                self._validate()
+            self._save(position, minutes=(time.monotonic() - began) / 60)
+        finally:
+            batches.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.step < config.steps:
+            self.report(f"{config.name}: stopped at step {self.step} of {config.steps}; the same command goes on")
+            return False
+        return True
+
+    def _update(self, batch: Any, keys: list[str]) -> dict[str, float]:
+        config = self.config
+        factor = learning_rate(self.step, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.lr * group["scale"] * factor
+        self.student.train()
+        torch.manual_seed((self.seed * 1_000_003 + self.step) & 0x7FFFFFFF)
+        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16")
+        with autocast:
+            losses = self.stage.losses(self.student, batch)
+        total = self.weighting(losses)
+        if not torch.isfinite(total):
+            self._diverged(losses, keys)
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), config.grad_clip)
+        if not torch.isfinite(norm):
+            self._diverged(losses, keys)
+        self.optimizer.step()
+        self.weighting.clamp_()
+        if self.average is not None:
+            self.average.update()
+        return {"total": float(total), "grad_norm": float(norm), **{k: float(v) for k, v in losses.items()}}
+
+    def _diverged(self, losses: dict[str, Tensor], keys: list[str]) -> None:
+        bad = [name for name, loss in losses.items() if not torch.isfinite(loss)]
+        what = f"losses {', '.join(bad)} are" if bad else "the gradient is"
+        raise TrainingDivergedError(
+            f"{self.config.name}: {what} not finite at step {self.step}, samples {', '.join(keys)}. Nothing of this "
+            f"step was kept; the last good checkpoint is in {self.folder}. Lower lr, or look at these samples"
+        )
+
+    def _log(self, sums: _Sums, *, seconds: float, waited: float) -> None:
+        row = {"step": self.step, **sums.mean(), "lr": self.config.lr * learning_rate(self.step - 1, self.config)}
+        row["samples_per_second"] = sums.count * self.config.batch_size / max(seconds, 1e-9)
+        row["waiting_for_data"] = waited / max(seconds, 1e-9)
+        self._write(row)
+        parts = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k in self.stage.loss_names)
+        self.report(
+            f"{self.config.name} {self.step}/{self.config.steps}  {parts}  "
+            f"{row['samples_per_second']:.1f}/s  lr {row['lr']:.1e}  epoch {self.sampler.epoch}"
+        )
+
+    def _validate(self) -> None:
+        began = time.monotonic()
+        figures = self.validate()
+        if figures:
+            self._write({"step": self.step, **{f"val_{k}": v for k, v in figures.items()}})
+            text = "  ".join(f"{k} {v:.3f}" for k, v in figures.items())
+            self.report(f"{self.config.name} {self.step} validation  {text}  ({time.monotonic() - began:.0f} s)")
+
+    def validate(self) -> dict[str, float]:
+        """The stage's figures, of the averaged weights where there are any."""
+        self.student.eval()
+        try:
+            if self.average is None:
+                return self.stage.validate(self.student)
+            with self.average.applied():
+                return self.stage.validate(self.student)
+        finally:
+            self.student.train()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        clean = {k: (round(v, 6) if isinstance(v, float) else v) for k, v in row.items()}
+        with (self.folder / "metrics.jsonl").open("a") as stream:
+            stream.write(json.dumps(clean) + "\n")
+
+    def _save(self, position: dict[str, Any], *, minutes: float) -> None:
+        state = {
+            "step": self.step,
+            "minutes": self.minutes + minutes,
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "weighting": self.weighting.state_dict(),
+            "average": None if self.average is None else self.average.state(),
+            "rng": rng_state(),
+            "sampler": position,
+            "config": json.dumps(to_dict(self.config)),
+        }
+        save_checkpoint(self.folder, state)
+        plot_losses(self.folder / "metrics.jsonl", self.folder / "losses.png")
+
+    def _resume(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = load_checkpoint(self.folder)
+        if state is None:
+            return
+        try:
+            self.student.load_state_dict(state["student"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"the checkpoint in {self.folder} is of another student or stage: {error}. "
+                "Choose another --out to start anew"
+            ) from error
+        self.weighting.load_state_dict(state["weighting"])
+        if self.average is not None and state["average"] is not None:
+            self.average.restore(state["average"])
+        restore_rng(state["rng"])
+        self.sampler.restore(state["sampler"])
+        self.step, self.minutes = int(state["step"]), float(state["minutes"])
+        drop_rows_after(self.folder / "metrics.jsonl", self.step)
+        self.report(f"{self.config.name}: going on from step {self.step}")
+
+    def _catch_signals(self) -> dict[int, Any]:
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._stop.is_set():  # a second Ctrl-C means it
+                raise KeyboardInterrupt
+            self.report(f"{self.config.name}: {signal.Signals(number).name} received, saving a checkpoint")
+            self._stop.set()
+
+        return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+class _Sums:
+    """Means of what the steps report; a loss that was absent from some steps counts where it was there."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, row: dict[str, float]) -> None:
+        self.count += 1
+        for name, value in row.items():
+            self._values.setdefault(name, []).append(value)
+
+    def mean(self) -> dict[str, float]:
+        return {name: sum(values) / len(values) for name, values in self._values.items()}
+
+
+def trained_parameters(student: Student, modules: Sequence[str], config: StageConfig) -> dict[str, nn.Parameter]:
+    """The parameters of these modules that learn in this stage, by name; the others are frozen.
+
+    What the student's own configuration freezes stays frozen.
+    """
+    chosen = {}
+    for name, parameter in student.named_parameters():
+        learns = name.startswith(tuple(f"{m}." for m in modules)) and lr_scale(name, config) > 0
+        if parameter.requires_grad and learns:
+            chosen[name] = parameter
+        parameter.requires_grad_(name in chosen)
+    if not chosen:
+        raise ValueError(f"stage {config.name!r} trains nothing: lr_scales {config.lr_scales} freeze every parameter")
+    return chosen
+
+
+def lr_scale(name: str, config: StageConfig) -> float:
+    """The factor of the longest prefix in ``lr_scales`` that the name begins with; 1 without any."""
+    matching = [prefix for prefix in config.lr_scales if name.startswith(prefix)]
+    return float(config.lr_scales[max(matching, key=len)]) if matching else 1.0
+
+
+def make_optimizer(
+    parameters: dict[str, nn.Parameter], weighting: LossWeighting, config: StageConfig
+) -> torch.optim.Optimizer:
+    """AdamW; matrices decay, vectors (biases, norms, LayerScale) and the loss weights do not."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, p in parameters.items():
+        decay = config.weight_decay if p.ndim > 1 and "embedding" not in name else 0.0
+        groups.setdefault((lr_scale(name, config), decay), []).append(p)
+    rows = [{"params": ps, "scale": s, "weight_decay": d} for (s, d), ps in groups.items()]
+    learned = [s for s in weighting.parameters() if s.requires_grad]
+    if learned:
+        rows.append({"params": learned, "scale": 1.0, "weight_decay": 0.0})
+    return torch.optim.AdamW(rows, lr=config.lr, betas=config.betas)
+
+
+def train(
+    config_path: str | Path,
+    *,
+    data: str | Path,
+    out: str | Path,
+    stage: str | None = None,
+    overrides: Sequence[str] = (),
+    init: str | Path | None = None,
+    wait: bool = False,
+    report: Callable[[str], None] = print,
+) -> Path | None:
+    """Trains the stages of a configuration one after the other, or one of them.
+
+    Everything lands in ``out/<stage>``; what is finished is not done again, what was stopped goes on.
+
+    Args:
+        init: folder of a student to start from, in place of the stage before or of random weights.
+        wait: wait for the first samples of a data folder that is being made.
+
+    Returns:
+        The folder of the finished student, or None if training was stopped before the end.
+    """
+    config = load_config(config_path, overrides)
+    out, data = Path(out), Path(data)
+    names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
+    finished: Path | None = None
+    for name in names:
+        finished = train_stage(config, name, data=data, out=out, init=init, wait=wait, report=report)
+        init = None
+        if finished is None:
+            return None
+    return finished
+
+
+def train_stage(
+    config: TrainConfig,
+    name: str,
+    *,
+    data: Path,
+    out: Path,
+    init: str | Path | None = None,
+    wait: bool = False,
+    report: Callable[[str], None] = print,
+) -> Path | None:
+    """Trains one stage; the student it starts from is ``init``, or the finished one of the stage before."""
+    stage_config = config.stage(name)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(automatic if config.device == "auto" else config.device)
+    torch.manual_seed(config.seed)
+    student = starting_student(config, name, out=out, init=init, report=report).to(device)
+    source = open_when_ready(data, "train", wait=wait, report=report)
+    number = [s.name for s in config.stages].index(name)
+    seed = config.seed * 100 + number
+    stage = make_stage(stage_config, data, out / name, student, seed=seed)
+    sampler = Sampler(source, stage_config.batch_size, seed, stage_config.epoch_samples)
+    trainer = Trainer(stage_config, student, stage, sampler, out / name, seed=seed, device=device, report=report)
+    count = sum(p.numel() for p in trainer.parameters.values())
+    report(f"{name}: {count / 1e6:.2f} M parameters learn, {len(source)} samples in {data}, {device}")
+    done = trainer.run()
+    folder = out / name / STUDENT
+    save_trained(trainer, folder, config, data=data)
+    return folder if done else None
+
+
+def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Path) -> None:
+    """The student with its averaged weights, and a card that says how it came about."""
+    card = {
+        "stage": trainer.config.name,
+        "steps": trainer.step,
+        "minutes": round(trainer.minutes, 1),
+        "seed": config.seed,
+        "data": data.name,
+    }
+    if trainer.average is None:
+        save_student(folder, trainer.student, card)
+    else:
+        with trainer.average.applied():
+            save_student(folder, trainer.student, card)
+    trainer.report(f"{trainer.config.name}: student written to {folder}")
+
+
+def starting_student(
+    config: TrainConfig, name: str, *, out: Path, init: str | Path | None, report: Callable[[str], None]
+) -> Student:
+    """The student that a stage begins with."""
+    names = [s.name for s in config.stages]
+    before = out / names[names.index(name) - 1] / STUDENT if names.index(name) else None
+    if init is None and before is not None and before.is_dir():
+        init = before
+    if init is not None:
+        report(f"{name}: starting from the student in {init}")
+        return load_student(Path(init), device="cpu")
+    return new_student(config)
+
+
+def new_student(config: TrainConfig) -> Student:
+    """A student with random weights (and pretrained patch embedding), of the configured preset and changes."""
+    from distill3d_ros.student.config import PRESETS, StudentConfig
+
+    if config.preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got {config.preset!r}")
+    base = PRESETS[config.preset](tuple(LABELS)).to_dict()
+    for key, value in config.student.items():
+        base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return Student.new(StudentConfig.from_dict(base))
