@@ -55,8 +55,9 @@ def place(
 ) -> PlacedObject:
     c, s = np.cos(yaw), np.sin(yaw)
     rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    at_, scale_ = np.array(at), np.array(scale)
     return PlacedObject(
-        id=number, model=model, position=np.array(at), rotation=rotation, yaw=yaw, scale=np.array(scale), support=support
+        id=number, model=model, position=at_, rotation=rotation, yaw=yaw, scale=scale_, support=support
     )
 
 

@@ -76,7 +76,7 @@ class CameraRange:
 
 
 def look_at(intrinsics: Intrinsics, *, eye: FloatArray, target: FloatArray, roll: float = 0.0) -> CameraPose:
-    """A camera at ``eye`` (3,) that looks at ``target`` (3,); ``roll`` turns it about its viewing direction, radians."""
+    """A camera at ``eye`` (3,) that looks at ``target`` (3,); ``roll`` about its viewing direction, radians."""
     forward = np.asarray(target, float) - np.asarray(eye, float)
     return pose_along(intrinsics, eye=eye, yaw=math.atan2(forward[1], forward[0]),
                       pitch=math.atan2(forward[2], math.hypot(forward[0], forward[1])), roll=roll)  # fmt: skip
@@ -173,7 +173,7 @@ class _Places:
         if not self.named:
             return None
         height = rng.uniform(*self.ranges.height)
-        eye = np.array([rng.uniform(0.1, self.size[0] - 0.1), rng.uniform(0.1, self.size[1] - 0.1), height])
+        eye = np.append(rng.uniform(0.1, self.size[:2] - 0.1), height)
         target = self.target_centers[rng.integers(len(self.named))]
         distance = float(np.linalg.norm(target[:2] - eye[:2]))
         if not 0.7 <= distance <= 6.0 or not self.is_free(eye):
@@ -187,7 +187,8 @@ class _Places:
         distance, azimuth = rng.uniform(0.4, 1.0), rng.uniform(-math.pi, math.pi)
         rise = math.radians(rng.uniform(10.0, 50.0))
         flat = distance * math.cos(rise)
-        eye = target + [flat * math.cos(azimuth), flat * math.sin(azimuth), distance * math.sin(rise)]
+        offset = (flat * math.cos(azimuth), flat * math.sin(azimuth), distance * math.sin(rise))
+        eye = target + np.array(offset)
         if not self.ranges.height[0] <= eye[2] <= self.ranges.height[1] or not self.is_free(eye):
             return None
         return self._aim(intrinsics, eye, target, rng, low=-60.0)
@@ -198,7 +199,8 @@ class _Places:
         """Towards the target, missing it by a third of the field of view; None if too few names may be in view."""
         offset = target - eye
         yaw = math.atan2(offset[1], offset[0]) + rng.uniform(-0.33, 0.33) * intrinsics.horizontal_fov
-        pitch = math.atan2(offset[2], math.hypot(offset[0], offset[1])) + rng.uniform(-0.2, 0.25) * intrinsics.vertical_fov
+        pitch = math.atan2(offset[2], math.hypot(offset[0], offset[1]))
+        pitch += rng.uniform(-0.2, 0.25) * intrinsics.vertical_fov
         pitch = math.radians(float(np.clip(math.degrees(pitch), low, self.ranges.pitch[1])))
         roll = math.radians(rng.uniform(-self.ranges.roll, self.ranges.roll))
         camera = pose_along(intrinsics, eye=eye, yaw=yaw, pitch=pitch, roll=roll)
@@ -207,7 +209,8 @@ class _Places:
         reach_x = 1.2 * math.tan(intrinsics.horizontal_fov / 2)
         reach_y = 1.2 * math.tan(intrinsics.vertical_fov / 2)
         ahead = seen[:, 2]
-        inside = (ahead > 0.2) & (np.abs(seen[:, 0]) < reach_x * ahead + 0.3) & (np.abs(seen[:, 1]) < reach_y * ahead + 0.3)
+        inside = (np.abs(seen[:, 0]) < reach_x * ahead + 0.3) & (np.abs(seen[:, 1]) < reach_y * ahead + 0.3)
+        inside &= ahead > 0.2
         return camera if inside.sum() >= self.ranges.min_objects else None
 
 

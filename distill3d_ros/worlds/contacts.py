@@ -65,7 +65,7 @@ _shapes = _Shapes()
 def contact_truth(room: Room) -> ContactTruth:
     """Contacts, gaps and supports among the named objects of ``room``."""
     objects = room.labelled()
-    solids = [fcl.CollisionObject(_shapes(o), fcl.Transform(np.asarray(o.rotation, float), np.asarray(o.position, float))) for o in objects]
+    solids = [fcl.CollisionObject(_shapes(o), fcl.Transform(o.rotation, o.position)) for o in objects]
     apart = bounds_gaps(objects)
     gaps: dict[Pair, float] = {}
     for i in range(len(objects)):

@@ -48,9 +48,8 @@ def view(renderer: Renderer, room: Room, truth: ContactTruth, camera: CameraPose
 
 def frame_of(seen: Observation, camera: CameraPose) -> Frame:
     """The picture with everything known about its camera."""
-    return Frame(
-        image=seen.rgb, intrinsics=camera.intrinsics, up=camera.up, world_from_camera=np.asarray(camera.world_from_optical)
-    )
+    pose = np.asarray(camera.world_from_optical)
+    return Frame(image=seen.rgb, intrinsics=camera.intrinsics, up=camera.up, world_from_camera=pose)
 
 
 def scene_of(seen: Observation, room: Room, truth: ContactTruth, camera: CameraPose) -> Scene:

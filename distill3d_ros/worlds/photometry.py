@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -34,10 +34,12 @@ class Photometry:
     """Range of JPEG qualities; (0, 0) leaves the compression out."""
 
     def __post_init__(self) -> None:
-        for name in ("exposure", "auto_exposure", "white_balance", "saturation", "contrast", "vignette", "blur", "motion", "noise"):
-            value = getattr(self, name)
+        for name in fields(self):
+            if name.name == "jpeg":
+                continue
+            value = getattr(self, name.name)
             if not 0.0 <= value <= 4.0:
-                raise ValueError(f"photometry {name} must lie between 0 (off) and 4. Got {value}")
+                raise ValueError(f"photometry {name.name} must lie between 0 (off) and 4. Got {value}")
         low, high = self.jpeg
         if not 0 <= low <= high <= 100:
             raise ValueError(f"photometry jpeg must be (low, high) within 0 to 100. Got {self.jpeg}")
@@ -83,7 +85,8 @@ def _gains(light: NDArray[np.float32], rng: np.random.Generator, look: Photometr
     automatic = (middle / max(float(light.mean()), 0.01)) ** look.auto_exposure
     exposure = 2.0 ** rng.uniform(-look.exposure, look.exposure)
     warm, green = rng.uniform(-1, 1, 2) * look.white_balance
-    return np.array([1 + warm, 1 + green / 3, 1 - warm], np.float32) * np.float32(np.clip(automatic, 0.3, 4.0) * exposure)
+    exposure *= float(np.clip(automatic, 0.3, 4.0))
+    return np.array([1 + warm, 1 + green / 3, 1 - warm], np.float32) * np.float32(exposure)
 
 
 def _tone(shown: NDArray[np.float32], rng: np.random.Generator, look: Photometry) -> NDArray[np.float32]:

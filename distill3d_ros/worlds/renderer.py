@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
-from distill3d_ros.scene.geometry import invert_pose
+from distill3d_ros.scene.geometry import invert_pose, transform_points
 from distill3d_ros.worlds import shaders
 from distill3d_ros.worlds.cameras import CameraPose
-from distill3d_ros.worlds.furniture import FurnitureModel
-from distill3d_ros.worlds.meshes import model_buffers, wall_buffers, wall_corners
-from distill3d_ros.worlds.room import PlacedObject, Room
+from distill3d_ros.worlds.room import Room
+from distill3d_ros.worlds.room_buffers import Instance, RoomBuffers, columns
 
 NEAR, FAR = 0.04, 40.0
 """Metres; what is nearer or farther is not drawn."""
@@ -49,38 +46,6 @@ class Observation:
 
 
 @dataclass(slots=True)
-class _Mesh:
-    """A mesh in graphics memory, with one vertex array for each of the three programs."""
-
-    vertices: moderngl.Buffer
-    indices: moderngl.Buffer | None
-    colour: moderngl.VertexArray
-    geometry: moderngl.VertexArray
-    shadow: moderngl.VertexArray
-    textures: moderngl.TextureArray | None
-
-    def release(self) -> None:
-        for part in (self.colour, self.geometry, self.shadow, self.vertices, self.indices, self.textures):
-            if part is not None:
-                part.release()
-
-
-@dataclass(slots=True)
-class _Instance:
-    """A mesh in the room: where, and how it looks."""
-
-    id: int
-    mesh: _Mesh
-    world_from_own: bytes
-    world_normal_from_own: bytes
-    center: FloatArray
-    radius: float
-    tint: tuple[float, float, float]
-    flat_colour: tuple[float, float, float, float]
-    gloss: tuple[float, float]
-
-
-@dataclass(slots=True)
 class _Targets:
     """Images to draw into, for one size."""
 
@@ -101,13 +66,12 @@ class Renderer:
         if threads is not None:
             os.environ["LP_NUM_THREADS"] = str(threads)
         self.context = _create_context()
-        self._models: OrderedDict[str, _Mesh] = OrderedDict()
-        self._model_cache = model_cache
         self._targets: dict[tuple[int, int, int], _Targets] = {}
-        self._walls: list[_Mesh] = []
-        self._instances: list[_Instance] = []
+        self._instances: list[Instance] = []
         self.room: Room | None = None
         self._compile()
+        programs = {"colour": self._colour, "geometry": self._geometry, "shadow": self._shadow}
+        self._buffers = RoomBuffers(self.context, programs, limit=model_cache)
         self._shadow_map = self.context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self._shadow_map.compare_func = "<="
         self._shadow_map.filter = (moderngl.LINEAR, moderngl.LINEAR)
@@ -135,75 +99,8 @@ class Renderer:
     def set_room(self, room: Room) -> None:
         """Uploads a room and draws its shadow map. Call it again after the room changed."""
         self.room = room
-        for wall in self._walls:
-            wall.release()
-        self._walls, self._instances = [], []
-        for name, corners in wall_corners(room.size).items():
-            self._add_wall(room, name, corners)
-        for placed in room.objects:
-            self._instances.append(self._instance(placed))
-        while len(self._models) > max(self._model_cache, len(room.objects)):
-            self._models.popitem(last=False)[1].release()
+        self._instances = self._buffers.upload(room)
         self._set_lights(room)
-
-    def _add_wall(self, room: Room, name: str, corners: FloatArray) -> None:
-        surface = room.surfaces[name]
-        height, width = surface.image.shape[:2]
-        textures = self.context.texture_array((width, height, 1), 3, np.ascontiguousarray(surface.image).tobytes(), alignment=1)
-        mesh = self._upload(wall_buffers(corners, surface.tile), None, _repeating(textures))
-        self._walls.append(mesh)
-        center = corners.mean(0)
-        gloss = (0.35 * surface.gloss, 12.0 + 60.0 * surface.gloss)
-        self._instances.append(
-            _Instance(
-                id=0, mesh=mesh, world_from_own=_columns(np.eye(4)), world_normal_from_own=_columns(np.eye(3)), center=center,
-                radius=float(np.linalg.norm(corners - center, axis=1).max()), tint=(1.0, 1.0, 1.0),
-                flat_colour=(0.0, 0.0, 0.0, 0.0), gloss=gloss,
-            )
-        )  # fmt: skip
-
-    def _instance(self, placed: PlacedObject) -> _Instance:
-        world_from_own = np.eye(4)
-        world_from_own[:3, :3] = placed.rotation * placed.scale
-        world_from_own[:3, 3] = placed.position
-        half = placed.model.size * placed.scale / 2
-        flat = (0.0, 0.0, 0.0, 0.0) if placed.flat_color is None else (*map(float, placed.flat_color), 1.0)
-        return _Instance(
-            id=placed.id,
-            mesh=self._mesh_of(placed.model),
-            world_from_own=_columns(world_from_own),
-            world_normal_from_own=_columns(placed.rotation / placed.scale),
-            center=placed.to_world([0.0, 0.0, float(placed.model.size[2]) / 2]),
-            radius=float(np.linalg.norm(half)) + 0.02,
-            tint=(float(placed.tint[0]), float(placed.tint[1]), float(placed.tint[2])),
-            flat_colour=flat,
-            gloss=(0.06, 24.0),
-        )
-
-    def _mesh_of(self, model: FurnitureModel) -> _Mesh:
-        if model.name in self._models:
-            self._models.move_to_end(model.name)
-            return self._models[model.name]
-        textures = None
-        if len(model.textures):
-            layers, height, width = model.textures.shape[:3]
-            textures = _repeating(self.context.texture_array((width, height, layers), 3, model.textures.tobytes(), alignment=1))
-        vertices, indices = model_buffers(model)
-        self._models[model.name] = mesh = self._upload(vertices, indices, textures)
-        return mesh
-
-    def _upload(self, vertices: NDArray[Any], indices: NDArray[np.int32] | None, textures: Any) -> _Mesh:
-        buffer = self.context.buffer(vertices.tobytes())
-        index = None if indices is None else self.context.buffer(indices.tobytes())
-        make = self.context.vertex_array
-        return _Mesh(
-            vertices=buffer,
-            indices=index,
-            colour=make(self._colour, [(buffer, "3f 3f 3f 3f", "in_position", "in_normal", "in_colour", "in_uv")], index),
-            geometry=make(self._geometry, [(buffer, "3f 3f 24x", "in_position", "in_normal")], index),
-            shadow=make(self._shadow, [(buffer, "3f 36x", "in_position")], index),
-            textures=textures,
-        )
 
     # -- light ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +124,7 @@ class Renderer:
     def _draw_shadow_map(self, room: Room, light: FloatArray) -> None:
         target = np.array([room.size[0] / 2, room.size[1] / 2, 0.3 * room.size[2]])
         clip_from_world = shadow_projection(light, target, room.size)
-        matrix = _columns(clip_from_world)
+        matrix = columns(clip_from_world)
         self._colour["shadow_from_world"].write(matrix)
         self._colour["shadow_look"] = (2.2 / SHADOW_SIZE, 0.012, 0.0002, 0.92)
         self._shadow["shadow_from_world"].write(matrix)
@@ -264,12 +161,12 @@ class Renderer:
         self._draw_geometry(camera, targets, self._visible(camera))
         return _read_geometry(targets, camera.intrinsics)
 
-    def _visible(self, camera: CameraPose) -> list[_Instance]:
+    def _visible(self, camera: CameraPose) -> list[Instance]:
         """What may be in the picture, near things first: they hide the rest before it is shaded."""
         if self.room is None:
             raise RuntimeError("the renderer has no room yet; call set_room(room) first")
         optical_from_world = invert_pose(camera.world_from_optical)
-        centers = np.stack([one.center for one in self._instances]) @ optical_from_world[:3, :3].T + optical_from_world[:3, 3]
+        centers = transform_points(optical_from_world, np.stack([one.center for one in self._instances]))
         radius = np.array([one.radius for one in self._instances])
         inside = centers[:, 2] > NEAR - radius
         for normal in frustum_normals(camera.intrinsics):
@@ -280,7 +177,7 @@ class Renderer:
 
     def _use_camera(self, program: moderngl.Program, camera: CameraPose) -> None:
         k = camera.intrinsics
-        program["optical_from_world"].write(_columns(invert_pose(camera.world_from_optical)))
+        program["optical_from_world"].write(columns(invert_pose(camera.world_from_optical)))
         program["lens"] = (
             2 * k.fx / k.width,
             2 * k.fy / k.height,
@@ -289,7 +186,7 @@ class Renderer:
         )
         program["clip_range"] = (NEAR, FAR)
 
-    def _draw_geometry(self, camera: CameraPose, targets: _Targets, visible: list[_Instance]) -> None:
+    def _draw_geometry(self, camera: CameraPose, targets: _Targets, visible: list[Instance]) -> None:
         program = self._geometry
         self._use_camera(program, camera)
         targets.geometry.use()
@@ -301,7 +198,7 @@ class Renderer:
             program["object_id"] = float(one.id)
             one.mesh.geometry.render()
 
-    def _draw_colour(self, camera: CameraPose, targets: _Targets, visible: list[_Instance]) -> None:
+    def _draw_colour(self, camera: CameraPose, targets: _Targets, visible: list[Instance]) -> None:
         program = self._colour
         self._use_camera(program, camera)
         program["eye"] = tuple(camera.world_from_optical[:3, 3])
@@ -390,18 +287,8 @@ def _create_context() -> moderngl.Context:
         ) from error
 
 
-def _repeating(textures: moderngl.TextureArray) -> moderngl.TextureArray:
-    textures.build_mipmaps()
-    textures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
-    textures.repeat_x = textures.repeat_y = True
-    return textures
-
-
 def _read_geometry(targets: _Targets, k: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     raw = np.frombuffer(targets.geometry.read(components=4, dtype="f4"), np.float32).reshape(k.height, k.width, 4)
     return raw[..., 0].copy(), raw[..., 1].astype(np.uint16)
 
 
-def _columns(matrix: FloatArray) -> bytes:
-    """A matrix as OpenGL stores it, column by column."""
-    return np.ascontiguousarray(matrix.T, np.float32).tobytes()
