@@ -20,7 +20,7 @@ def shared_path(*parts: str) -> Path:
     for place in places:
         if place.joinpath(*parts).exists():
             return place.joinpath(*parts)
-    raise FileNotFoundError(f"no {Path(*parts)} in {', '.join(map(str, places))}. Build or install distill3d_ros again.")
+    raise FileNotFoundError(f"no {Path(*parts)} in {', '.join(map(str, places))}. Install distill3d_ros again.")
 
 
 def ros_environment(

@@ -236,8 +236,8 @@ def build_interfaces(package: Path) -> None:
     definitions += [f"-DPython3_EXECUTABLE={PYTHON}", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"]
     run(["cmake", "-S", package, "-B", build, *generator, *definitions], f"cmake for {package.name}", env=env)
     # As many at once as there are cores: make, unlike Ninja, would take one.
-    command = ["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1), "--target", "install"]
-    run(command, f"building {package.name}", env=env)
+    parallel = ["--parallel", str(os.cpu_count() or 1)]
+    run(["cmake", "--build", build, *parallel, "--target", "install"], f"building {package.name}", env=env)
     shutil.rmtree(build, ignore_errors=True)
 
 
