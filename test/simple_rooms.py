@@ -56,9 +56,7 @@ def place(
     c, s = np.cos(yaw), np.sin(yaw)
     rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
     at_, scale_ = np.array(at), np.array(scale)
-    return PlacedObject(
-        id=number, model=model, position=at_, rotation=rotation, yaw=yaw, scale=scale_, support=support
-    )
+    return PlacedObject(id=number, model=model, position=at_, rotation=rotation, yaw=yaw, scale=scale_, support=support)
 
 
 def simple_room() -> Room:

@@ -20,7 +20,7 @@ CONTACT_DISTANCE = 0.008
 """Metres; meshes that come this close touch. Layouts put things in contact within 2 mm, decimation moves surfaces
 by a few more."""
 
-GAP_REACH = 3.0
+GAP_REACH = 1.5
 """Metres; the gap of pairs whose boxes are farther apart than this is not measured. Relations then use the boxes."""
 
 
@@ -39,7 +39,7 @@ class ContactTruth:
 class _Shapes:
     """Collision geometry of furniture models; the last ones used are kept, as building one costs more than a query."""
 
-    def __init__(self, limit: int = 600) -> None:
+    def __init__(self, limit: int = 100) -> None:
         self._limit = limit
         self._shapes: OrderedDict[tuple[str, tuple[float, ...]], fcl.BVHModel] = OrderedDict()
 

@@ -88,9 +88,7 @@ def level_box(box: WorldBox, level: FloatArray) -> Box3D:
     """A box of the world in the level frame of a camera; ``level``: (4, 4) from ``level_from_world``."""
     front = level[:3, :3] @ np.array([-np.sin(box.yaw), np.cos(box.yaw), 0.0])
     width, depth, height = box.size
-    return Box3D(
-        center=transform_points(level, box.center), size=np.array([width, height, depth]), yaw=yaw_of(front)
-    )
+    return Box3D(center=transform_points(level, box.center), size=np.array([width, height, depth]), yaw=yaw_of(front))
 
 
 def visible_parts(ids: NDArray[np.integer]) -> Mapping[int, tuple[int, tuple[float, float, float, float]]]:

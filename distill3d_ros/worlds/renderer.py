@@ -98,9 +98,10 @@ class Renderer:
 
     def set_room(self, room: Room) -> None:
         """Uploads a room and draws its shadow map. Call it again after the room changed."""
+        with self.context:
+            self._instances = self._buffers.upload(room)
+            self._set_lights(room)
         self.room = room
-        self._instances = self._buffers.upload(room)
-        self._set_lights(room)
 
     # -- light ---------------------------------------------------------------------------------------------------
 
@@ -147,19 +148,22 @@ class Renderer:
         if not 1 <= supersample <= 8:
             raise ValueError(f"supersample must lie between 1 and 8. Got {supersample}")
         visible = self._visible(camera)
-        targets = self._target(k.width, k.height, supersample)
-        self._draw_geometry(camera, targets, visible)
-        self._draw_colour(camera, targets, visible)
-        self._finish(k, targets, supersample, occlusion)
-        rgb = np.frombuffer(targets.final.read(components=3, alignment=1), np.uint8).reshape(k.height, k.width, 3)
-        depth, ids = _read_geometry(targets, k)
-        return Observation(rgb=rgb, depth=depth, ids=ids)
+        with self.context:
+            targets = self._target(k.width, k.height, supersample)
+            self._draw_geometry(camera, targets, visible)
+            self._draw_colour(camera, targets, visible)
+            self._finish(k, targets, supersample, occlusion)
+            rgb = np.frombuffer(targets.final.read(components=3, alignment=1), np.uint8)
+            depth, ids = _read_geometry(targets, k)
+        return Observation(rgb=rgb.reshape(k.height, k.width, 3), depth=depth, ids=ids)
 
     def measure(self, camera: CameraPose) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
         """Only depth (H, W) and ids (H, W)."""
-        targets = self._target(camera.intrinsics.width, camera.intrinsics.height, 1)
-        self._draw_geometry(camera, targets, self._visible(camera))
-        return _read_geometry(targets, camera.intrinsics)
+        visible = self._visible(camera)
+        with self.context:
+            targets = self._target(camera.intrinsics.width, camera.intrinsics.height, 1)
+            self._draw_geometry(camera, targets, visible)
+            return _read_geometry(targets, camera.intrinsics)
 
     def _visible(self, camera: CameraPose) -> list[Instance]:
         """What may be in the picture, near things first: they hide the rest before it is shaded."""
@@ -290,5 +294,3 @@ def _create_context() -> moderngl.Context:
 def _read_geometry(targets: _Targets, k: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     raw = np.frombuffer(targets.geometry.read(components=4, dtype="f4"), np.float32).reshape(k.height, k.width, 4)
     return raw[..., 0].copy(), raw[..., 1].astype(np.uint16)
-
-
