@@ -1,4 +1,4 @@
-"""The kinds of questions, by family."""
+"""The kinds of questions, by family, and where a question names a thing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ class Kind:
     """How many things it names. Choices name the two alternatives last."""
     symmetric: bool = False
     """Whether the two names may change places without changing the answer (for choices they always may)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Where a question names a thing."""
+
+    start: int
+    """First character of the name, its article not included."""
+    end: int
+    """One past its last character."""
+    label: str
+    object_id: int | None = None
+    """The thing meant; None when it is absent, or when the name stands for a category."""
 
 
 KINDS: dict[str, Kind] = {

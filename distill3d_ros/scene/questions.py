@@ -15,7 +15,7 @@ from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.answer_text import NOT_UNDERSTOOD, answer_value, unseen_label
 from distill3d_ros.scene.balancing import StreamBalance, balanced
 from distill3d_ros.scene.facts import Fact, facts
-from distill3d_ros.scene.kinds import FAMILIES, FORMS, KINDS, Kind
+from distill3d_ros.scene.kinds import FAMILIES, FORMS, KINDS, Kind, Mention
 from distill3d_ros.scene.labels import LABELS, plural_of
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.thresholds import THRESHOLDS
@@ -43,19 +43,6 @@ SYNONYM_SHARE = 0.2
 """How often a thing is called by another of its names."""
 
 _SLOT = re.compile(r"\{(\d)([as]?)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """Where a question names a thing."""
-
-    start: int
-    """First character of the name, its article not included."""
-    end: int
-    """One past its last character."""
-    label: str
-    object_id: int | None = None
-    """The thing meant; None when it is absent, or when the name stands for a category."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,8 @@ _PAIR_WORDINGS: dict[str, str] = {
         HELD tell me whether {1} is smaller than {0}
         """,
     "taller": """
-        is {0} (taller|higher) than {1}?
+        is {0} taller than {1}?
+        is {0} quite a bit taller than {1}?
         is {1} (shorter|less tall) than {0}?
         is {0} the taller one compared to {1}?
         does {0} have more height than {1}?
