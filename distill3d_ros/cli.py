@@ -1,0 +1,264 @@
+"""The command ``distill3d``: arguments in, one call, an exit status out. Everything heavy is imported when needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from distill3d_ros import __version__
+
+Options = argparse.Namespace
+
+
+# ----------------------------------------------------------------------------------------------------------- data
+
+
+def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rooms", type=_positive, required=True, help="number of training rooms")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--frames-per-room", type=_positive, default=6, help="pictures of a room")
+    parser.add_argument("--size", type=_size, default=(224, 224), metavar="WxH", help="pixels of a picture")
+
+
+def _data_generate(options: Options) -> int:
+    from distill3d_ros.training.data.generate import generate
+
+    generate(
+        options.out,
+        rooms=options.rooms,
+        seed=options.seed,
+        workers=options.workers,
+        frames_per_room=options.frames_per_room,
+        size=options.size,
+    )
+    return 0
+
+
+def _data_show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder of a data set")
+    parser.add_argument("--split", default="train", help="which part of it")
+    parser.add_argument("--count", type=_positive, default=12, help="samples on the sheet")
+    parser.add_argument("--seed", type=int, default=0, help="which samples")
+    parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"), help="picture to write")
+
+
+def _data_show(options: Options) -> int:
+    from distill3d_ros.training.data.contact_sheet import contact_sheet
+
+    contact_sheet(options.data, options.out, split=options.split, count=options.count, seed=options.seed)
+    print(f"wrote {options.out}")
+    return 0
+
+
+def _data_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder of a data set")
+
+
+def _data_verify(options: Options) -> int:
+    from distill3d_ros.training.data.shards import verify_folder
+
+    manifest = verify_folder(options.data)
+    counts = ", ".join(f"{split} {manifest.frames(split)}" for split in manifest.planned_rooms)
+    state = "complete" if manifest.complete else "not complete yet"
+    print(f"{options.data}: {len(manifest.shards)} shards are as the manifest says; frames: {counts}; {state}")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------- training
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="training configuration (YAML)")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a stopped run goes on there")
+    parser.add_argument("--stage", help="only this stage of the configuration")
+    parser.add_argument("--init", type=Path, help="student to start from, in place of the stage before")
+    parser.add_argument("--wait", action="store_true", help="wait for a data set that is being made")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as perception.steps=100")
+
+
+def _train(options: Options) -> int:
+    from distill3d_ros.training.trainer import train
+
+    finished = train(
+        options.config,
+        data=options.data,
+        out=options.out,
+        stage=options.stage,
+        overrides=options.overrides,
+        init=options.init,
+        wait=options.wait,
+    )
+    print(f"student: {finished}" if finished else "stopped; the same command goes on from here")
+    return 0 if finished else 130
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
+    parser.add_argument("--out", type=Path, required=True, help="folder for report.md and report.json")
+    parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
+
+
+def _evaluate(options: Options) -> int:
+    from distill3d_ros.training.evaluate import evaluate
+
+    evaluate(model=options.model, data=options.data, out=options.out, seed=options.seed)
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------- answering
+
+
+def _ask_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", type=Path, help="a picture")
+    parser.add_argument("question", nargs="+", help="one question or several, each in quotes")
+    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    parser.add_argument("--fov", type=float, help="horizontal field of view, degrees")
+    parser.add_argument("--camera", type=Path, help="calibration file as camera_calibration writes it")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--depth", type=Path, help="write the depth here (.png: 16-bit mm, .npy: metres)")
+    parser.add_argument("--picture", type=Path, help="write the picture with boxes here")
+
+
+def _ask(options: Options) -> int:
+    from distill3d_ros.asking import ask_image
+
+    return ask_image(options)
+
+
+def _doctor(options: Options) -> int:
+    from distill3d_ros.doctor import run_doctor
+
+    return run_doctor()
+
+
+def _info_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="pico", help="preset of the student")
+
+
+def _info(options: Options) -> int:
+    from distill3d_ros.info import print_parameters
+
+    print_parameters(options.preset)
+    return 0
+
+
+def _bench_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long each stage is measured")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+
+
+def _bench(options: Options) -> int:
+    from distill3d_ros.bench import run_benchmarks
+
+    return run_benchmarks(model=options.model, seconds=options.seconds, json_file=options.json)
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for pictures and bag")
+    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    parser.add_argument("--seed", type=int, default=7, help="which rooms")
+    parser.add_argument("--questions", type=_positive, default=32, help="number of questions")
+
+
+def _demo(options: Options) -> int:
+    from distill3d_ros.demo import run_demo
+
+    return run_demo(out=options.out, model=options.model, seed=options.seed, questions=options.questions)
+
+
+# -------------------------------------------------------------------------------------------------------- the table
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[Options], int]
+
+
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+COMMANDS: dict[str, tuple[str, Arguments, Run]] = {
+    "ask": ("answer questions about a picture", _ask_arguments, _ask),
+    "demo": ("drive a simulated robot through unseen rooms and ask, in ROS 2", _demo_arguments, _demo),
+    "doctor": ("check that everything the nodes need is there", _no_arguments, _doctor),
+    "data generate": ("make a data set of simulated rooms", _data_generate_arguments, _data_generate),
+    "data show": ("draw samples with boxes, ids, depth and questions", _data_show_arguments, _data_show),
+    "data verify": ("compare a data set with its checksums", _data_verify_arguments, _data_verify),
+    "train": ("train a student", _train_arguments, _train),
+    "evaluate": ("measure a student against geometry", _evaluate_arguments, _evaluate),
+    "info": ("table of a student's parts and parameters", _info_arguments, _info),
+    "bench": ("measure rendering, perception, answers and the service", _bench_arguments, _bench),
+}
+"""Command -> help, its arguments, what it does."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="distill3d", description="Spatial questions, depth and 3D boxes from RGB.")
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
+    for name, (text, add_arguments, run) in COMMANDS.items():
+        group, _, last = name.rpartition(" ")
+        if group and group not in groups:
+            members = ", ".join(n.split()[1] for n in COMMANDS if n.startswith(group + " "))
+            whole = commands.add_parser(group, help=f"data sets: {members}", description=f"Data sets: {members}.")
+            groups[group] = whole.add_subparsers(metavar="COMMAND", required=True)
+        parent = groups[group] if group else commands
+        command = parent.add_parser(last, help=text, description=text.capitalize() + ".")
+        # Where people look for it first; the default must not undo a --debug given before the command.
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        add_arguments(command)
+        command.set_defaults(run=run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. A mistake of the user's or of the machine is one line and status 2, Ctrl-C is one line and 130."""
+    options = make_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader (a pager, head) has seen enough; keep Python from complaining while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, ImportError) as error:
+        if options.debug:
+            traceback.print_exc()
+        print(f"distill3d: {_in_words(error)}", file=sys.stderr)
+        return 2
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return f"{error}. `make setup` installs everything; run distill3d from .venv/bin"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Got '{text}'")
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    return _positive(width), _positive(height)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

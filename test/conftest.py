@@ -1,0 +1,18 @@
+"""What all tests share. Set before any test imports torch or rclpy: both read their environment once."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from distill3d_ros.environment import ros_environment
+
+# Small tensors: a second thread costs more than it brings, and the same sums come out on every machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Processes of this test run hear each other and nobody else. Domains above 101 have ports that systems give away.
+os.environ.update(ros_environment(domain=1 + os.getpid() % 100, localhost=True))
+
+# Only where ROS 2 comes from wheels: programs that tests start find its libraries by themselves.
+if sys.prefix not in os.environ["AMENT_PREFIX_PATH"].split(os.pathsep):
+    os.environ["AMENT_PREFIX_PATH"] = os.pathsep.join([sys.prefix, os.environ["AMENT_PREFIX_PATH"]])

@@ -1,0 +1,91 @@
+"""The command's outer manners: fast, clear about mistakes, and every module and function it names is there."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from distill3d_ros import cli
+
+
+def test_help_is_quick_and_lists_every_command() -> None:
+    started = time.monotonic()
+    command = [sys.executable, "-m", "distill3d_ros.cli", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 2.0
+    for name in cli.COMMANDS:
+        assert re.search(rf"^ +{name.split()[0]} ", done.stdout, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_what_a_command_calls_is_there(name: str) -> None:
+    """Its lazy import works, and the call passes what the function takes."""
+    source = inspect.getsource(cli.COMMANDS[name][2])
+    module, function = re.search(r"from (distill3d_ros[\w.]*) import (\w+)", source).groups()  # type: ignore[union-attr]
+    parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters
+    call = source.rsplit(f"{function}(", 1)[1]
+    for keyword in re.findall(r"(\w+)=", call):
+        assert keyword in parameters, f"{function} takes no {keyword}"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("rooms must be at least 1. Got 0"), "distill3d: rooms must be at least 1. Got 0\n"),
+        (FileNotFoundError(2, "No such file or directory", "a.png"), "distill3d: a.png: No such file or directory\n"),
+        (OSError(28, "No space left on device", "out.tar"), "distill3d: out.tar: No space left on device\n"),
+    ],
+)
+def test_an_error_is_one_line(
+    error: Exception, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(options: cli.Options) -> int:
+        raise error
+
+    monkeypatch.setitem(cli.COMMANDS, "doctor", ("", cli._no_arguments, fail))
+    assert cli.main(["doctor"]) == 2
+    assert capsys.readouterr().err == text
+    assert cli.main(["doctor", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(options: cli.Options) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    monkeypatch.setitem(cli.COMMANDS, "doctor", ("", cli._no_arguments, interrupted))
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr().err == "\ninterrupted\n"
+
+
+@pytest.mark.parametrize("words", [["--rooms", "0"], ["--rooms", "many"], ["--rooms", "3", "--size", "224"]])
+def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["data", "generate", "--out", str(tmp_path), *words])
+    assert stopped.value.code == 2
+    assert "must be a whole number of at least 1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_parameter_table_counts_every_parameter_once() -> None:
+    from distill3d_ros.info import parameter_counts
+    from distill3d_ros.scene.labels import LABELS
+    from distill3d_ros.student.config import PRESETS
+    from distill3d_ros.student.student import Student
+
+    expected = sum(p.numel() for p in Student(PRESETS["pico"](LABELS)).parameters())
+    assert sum(count for _, count in parameter_counts("pico")) == expected
+
+
+def test_an_unknown_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "--preset", "huge"]) == 2
+    assert "preset must be one of pico" in capsys.readouterr().err
