@@ -92,7 +92,7 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="gravity_frame",
         default="base_link",
-        description="Upright tf frame that tells how the camera is tilted (needs tf2_ros); empty for none.",
+        description="Upright tf frame that tells how the camera is tilted; empty for none.",
     ),
     Setting(
         name="up",

@@ -14,28 +14,27 @@ from distill3d_ros.nodes.messages import quaternion_of
 from distill3d_ros.scene.frame import FloatArray, Frame
 
 try:
-    from tf2_ros import TransformBroadcaster
+    from tf2_msgs.msg import TFMessage
 except ImportError:
-    TransformBroadcaster = None
+    TFMessage = None
 
 
 class CameraTransforms:
-    """Sends the pose of every frame that has one; does nothing where tf2_ros is not installed."""
+    """Sends the pose of every frame that has one; does nothing where tf2_msgs is not installed."""
 
     def __init__(self, node: Node, camera_frame: str) -> None:
-        self._broadcaster: Any = TransformBroadcaster(node) if TransformBroadcaster is not None else None
+        self._publisher: Any = node.create_publisher(TFMessage, "/tf", 100) if TFMessage is not None else None
         self._camera_frame = camera_frame
 
     def send(self, frame: Frame, stamp_ns: int) -> None:
-        if self._broadcaster is None or frame.world_from_camera is None:
+        if self._publisher is None or frame.world_from_camera is None:
             return
         base, camera = split_pose(frame.world_from_camera)
-        self._broadcaster.sendTransform(
-            [
-                transform_message(base, "odom", "base_link", stamp_ns),
-                transform_message(camera, "base_link", self._camera_frame, stamp_ns),
-            ]
-        )
+        transforms = [
+            transform_message(base, "odom", "base_link", stamp_ns),
+            transform_message(camera, "base_link", self._camera_frame, stamp_ns),
+        ]
+        self._publisher.publish(TFMessage(transforms=transforms))
 
 
 def split_pose(world_from_camera: FloatArray) -> tuple[FloatArray, FloatArray]:
