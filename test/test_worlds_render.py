@@ -87,8 +87,8 @@ def test_pixel_centres_are_not_shifted(renderer):
     pixels = pixels[ids[pixels[:, 1], pixels[:, 0]] == 0].astype(float)
     step = 0.05
     true, _ = cast(room, camera, pixels)
-    along_u = (cast(room, camera, pixels + [step, 0])[0] - true) / step
-    along_v = (cast(room, camera, pixels + [0, step])[0] - true) / step
+    along_u = (cast(room, camera, pixels + np.array([step, 0]))[0] - true) / step
+    along_v = (cast(room, camera, pixels + np.array([0, step]))[0] - true) / step
     smooth = (np.abs(along_u) < 0.3) & (np.abs(along_v) < 0.3)
     slopes = np.stack([along_u, along_v], axis=1)[smooth]
     error = (depth[pixels[:, 1].astype(int), pixels[:, 0].astype(int)] - true)[smooth]
