@@ -28,7 +28,9 @@ def _one_of(owner: str, name: str, value: str, allowed: tuple[str, ...]) -> None
 
 def _divides(owner: str, name: str, divisor: int, dim: int) -> None:
     if divisor < 1 or dim % divisor or (dim // divisor) % 4:
-        raise ValueError(f"{owner}.{name} must split the width {dim} into heads of a multiple of 4 channels. Got {divisor}")
+        raise ValueError(
+            f"{owner}.{name} must split the width {dim} into heads of a multiple of 4 channels. Got {divisor}"
+        )
 
 
 @dataclass(kw_only=True, slots=True)

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from distill3d_ros.student.camera_head import CameraHead, level_from_optical
+from distill3d_ros.student.camera_head import CameraHead
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.depth_head import DepthHead
 from distill3d_ros.student.detection_head import DetectionHead
@@ -22,7 +22,7 @@ from distill3d_ros.student.outputs import (
     QuestionBatch,
     QuestionText,
 )
-from distill3d_ros.student.rays import check_views, level_points
+from distill3d_ros.student.rays import check_views, level_from_optical, level_points
 from distill3d_ros.student.vggt import Encoder
 
 
@@ -43,11 +43,11 @@ class Student(nn.Module):
         """``images`` (B, S, 3, H, W) in 0..1 with H and W multiples of 32, ``intrinsics`` (B, S, 4) fx, fy, cx, cy in
         pixels of these images, ``up`` (B, S, 3) unit vectors against gravity in the optical frame where known."""
         check_views(images, intrinsics, up)
-        features = self.encoder(images, intrinsics)
+        features = self.encoder(images)
         depth = self.depth_head(features, intrinsics)
-        predicted_up, fov = self.camera_head(features.camera)
+        predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
         level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
-        boxes = self.detection_head(features, depth.at_patches[:, 0], intrinsics[:, 0], level)
+        boxes = self.detection_head(features, depth.at_patches, intrinsics, level)
         return Perception(
             depth=depth.depth,
             depth_log_error=depth.log_error,
@@ -67,13 +67,14 @@ class Student(nn.Module):
             intrinsics=intrinsics,
         )
 
-    def prefix(self, perception: Perception, *, stop_gradient: bool = False) -> Prefix:
-        """The visual tokens of what was perceived; ``stop_gradient`` keeps the answers' loss out of the perception."""
-        return self.language.visual.from_perception(perception, self.language.word_embeddings, stop_gradient)
+    def objects(self, perception: Perception) -> ObjectSet:
+        """The detected objects as the language model is told of them."""
+        return self.language.visual.objects(perception)
 
-    def prefix_from_objects(self, objects: ObjectSet) -> Prefix:
-        """The visual tokens of given objects, without pixels."""
-        return self.language.visual.from_objects(objects, self.language.word_embeddings)
+    def prefix(self, source: Perception | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
+        """The visual tokens of what was perceived, or of given objects without pixels. ``stop_gradient`` keeps the
+        answers' loss out of the perception."""
+        return self.language.prefix(source, stop_gradient=stop_gradient)
 
     def collate(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionBatch:
         """Questions of each scene as one batch; ``objects`` is the number of object tokens of its prefix."""

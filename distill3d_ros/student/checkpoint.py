@@ -1,0 +1,164 @@
+"""A student on disk: ``model.safetensors``, ``config.json``, ``tokenizer.json`` and ``MODEL_CARD`` data in the config.
+
+``config.json`` holds the sha256 of the other files, so that a truncated or exchanged file is found before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from distill3d_ros.student.config import StudentConfig
+from distill3d_ros.student.student import Student
+
+WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+FORMAT = 1
+STORED_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used, and why."""
+
+
+def save_student(
+    directory: str | Path, student: Student, card: Mapping[str, Any] | None = None, *, dtype: str = "float32"
+) -> Path:
+    """Writes a checkpoint; an existing one is replaced only once the new files are complete.
+
+    ``dtype`` float16 halves the file and rounds the weights (to 11 bits); what is loaded is then exactly what was
+    stored, and saving it again gives the same bytes. ``card`` is any JSON data about the training and its results.
+    """
+    if dtype not in STORED_DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(STORED_DTYPES)}. Got {dtype!r}")
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    tensors = {name: _stored(name, tensor, STORED_DTYPES[dtype]) for name, tensor in student.state_dict().items()}
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".part-") as part:
+        weights, tokenizer, config = (Path(part) / name for name in (WEIGHTS, TOKENIZER, CONFIG))
+        save_file(tensors, weights, metadata={"format": "pt", "preset": student.config.preset})
+        student.language.tokenizer.save(str(tokenizer))
+        description = {
+            "format": FORMAT,
+            "student": student.config.to_dict(),
+            "dtype": dtype,
+            "parameters": sum(p.numel() for p in student.parameters()),
+            "sha256": {path.name: file_sha256(path) for path in (weights, tokenizer)},
+            "card": dict(card or {}),
+        }
+        config.write_text(json.dumps(description, indent=1) + "\n")
+        for path in (weights, tokenizer, config):  # the config, which holds the checksums, comes last
+            os.replace(path, directory / path.name)
+    return directory
+
+
+def read_description(directory: str | Path) -> dict[str, Any]:
+    """The checkpoint's ``config.json``."""
+    path = Path(directory) / CONFIG
+    if not path.is_file():
+        raise CheckpointError(
+            f"no student in {directory}: {CONFIG} is missing; expected {CONFIG}, {WEIGHTS}, {TOKENIZER}"
+        )
+    try:
+        description = json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is not valid JSON ({error}); the checkpoint is damaged, fetch it again"
+        ) from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        found = description.get("format") if isinstance(description, dict) else None
+        raise CheckpointError(f"{path} must have format {FORMAT}, as this version of distill3d writes. Got {found!r}")
+    return description
+
+
+def load_student(
+    directory: str | Path, device: str | torch.device = "cpu", *, preset: str | None = None, verify: bool = True
+) -> Student:
+    """Reads a checkpoint, ready for inference. ``preset``: the one that is expected; any other is refused."""
+    directory = Path(directory)
+    description = read_description(directory)
+    if verify:
+        _verify(directory, description)
+    try:
+        config = StudentConfig.from_dict(description["student"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{directory / CONFIG} does not describe a student: {error}") from error
+    if preset is not None and config.preset != preset:
+        raise CheckpointError(f"{directory} holds a student of preset {config.preset!r}, but {preset!r} was asked for")
+    student = Student(config, Tokenizer.from_file(str(directory / TOKENIZER)))
+    load_weights(student, directory / WEIGHTS)
+    return student.to(device).eval()
+
+
+def load_weights(student: Student, path: str | Path) -> None:
+    """Strict: every tensor must be there, with the right shape, and none besides."""
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); it is missing or truncated, fetch it again") from error
+    expected = student.state_dict()
+    problems = [f"missing {name} {tuple(t.shape)}" for name, t in expected.items() if name not in tensors]
+    problems += [f"unexpected {name} {tuple(t.shape)}" for name, t in tensors.items() if name not in expected]
+    problems += [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(t.shape)}"
+        for name, t in expected.items()
+        if name in tensors and tensors[name].shape != t.shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
+        raise CheckpointError(f"{path} does not fit preset {student.config.preset!r}: {shown}")
+    student.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def count_parameters(student: Student) -> dict[str, int]:
+    """Parameters by part, in the order of construction; ``total`` last."""
+    counts = {}
+    for name, child in student.named_children():
+        for sub_name, part in child.named_children():
+            counts[f"{name}.{sub_name}"] = sum(p.numel() for p in part.parameters())
+        own = sum(p.numel() for p in child.parameters(recurse=False))
+        if own:
+            counts[f"{name} (own)"] = own
+    counts["total"] = sum(p.numel() for p in student.parameters())
+    return counts
+
+
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.contiguous()
+    stored = tensor.detach().to("cpu", dtype).contiguous()
+    if not torch.isfinite(stored).all():
+        raise ValueError(f"{name} has values that are not finite in {dtype}; a student that diverged is not saved")
+    return stored
+
+
+def _verify(directory: Path, description: Mapping[str, Any]) -> None:
+    for name, expected in description.get("sha256", {}).items():
+        path = directory / name
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing; the checkpoint is incomplete, fetch it again")
+        found = file_sha256(path)
+        if found != expected:
+            raise CheckpointError(
+                f"{path} is damaged or was exchanged: sha256 {found[:16]}... instead of {expected[:16]}..., "
+                f"{path.stat().st_size} bytes; fetch it again"
+            )

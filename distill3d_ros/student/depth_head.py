@@ -1,0 +1,99 @@
+"""Dense metric depth from the patch tokens and the finer maps, after DPT (Ranftl et al. 2021).
+
+The head predicts the logarithm of depth for a camera of a canonical focal length, and adds log(focal / canonical): the
+same image taken through a lens twice as long shows things twice as far away.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from distill3d_ros.student.config import DepthConfig
+from distill3d_ros.student.vggt import EncoderFeatures
+
+_LOG_RANGE = (math.log(0.01), math.log(500.0))
+
+
+@dataclass(kw_only=True, slots=True)
+class DepthOutput:
+    """Letters as in outputs.py."""
+
+    depth: Tensor  # (B, S, H, W) metres
+    log_error: Tensor  # (B, S, H, W)
+    log_depth: Tensor  # (B, S, H/4, W/4)
+    at_patches: Tensor  # (B, S, P) metres, geometric mean over the patch
+
+
+class _ResidualUnit(nn.Module):
+    """Two 3x3 convolutions around the identity."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(dim, dim, 3, padding=1)
+        self.conv2 = nn.Conv2d(dim, dim, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class _Lateral(nn.Module):
+    """Brings a map of the patch embedding to the width of the fusion; it is normalised first, as its scale is free."""
+
+    def __init__(self, channels: int, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.proj = nn.Linear(channels, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(self.norm(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+
+
+class DepthHead(nn.Module):
+    """Fuses strides 16, 8 and 4 and predicts at stride 4."""
+
+    def __init__(self, config: DepthConfig, *, dim: int, channels: dict[int, int]) -> None:
+        super().__init__()
+        self.config = config
+        half = config.dim // 2
+        self.project = nn.Linear(dim, config.dim)
+        self.lateral_8 = _Lateral(channels[8], config.dim)
+        self.lateral_4 = _Lateral(channels[4], half)
+        self.refine_16 = _ResidualUnit(config.dim)
+        self.refine_8 = _ResidualUnit(config.dim)
+        self.narrow = nn.Conv2d(config.dim, half, 1)
+        self.refine_4 = _ResidualUnit(half)
+        self.output = nn.Conv2d(half, 2, 1)
+        nn.init.normal_(self.output.weight, std=0.01)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, features: EncoderFeatures, intrinsics: Tensor) -> DepthOutput:
+        """``intrinsics`` (B, S, 4)"""
+        b, s = features.patches.shape[:2]
+        x = self.project(features.patches).flatten(0, 1).transpose(1, 2).unflatten(2, features.grid)
+        x = _enlarge(self.refine_16(x.contiguous(memory_format=torch.channels_last)), features.fine[8])
+        x = self.refine_8(x + self.lateral_8(features.fine[8]))
+        x = _enlarge(self.narrow(x), features.fine[4])
+        x = self.refine_4(x + self.lateral_4(features.fine[4]))
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 would quantise log depth to half a per cent
+            raw = self.output(F.relu(x.float())).unflatten(0, (b, s))  # (B, S, 2, H/4, W/4)
+        focal = intrinsics[..., :2].log().mean(-1)[..., None, None]  # (B, S, 1, 1) log of the geometric mean
+        offset = focal - math.log(self.config.canonical_focal) + math.log(self.config.initial_depth)
+        log_depth = (raw[:, :, 0] + offset).clamp(*_LOG_RANGE)
+        log_error = raw[:, :, 1].clamp(-7.0, 2.0) - 1.5
+        height, width = (n * features.patch_size for n in features.grid)
+        pooled = F.avg_pool2d(log_depth, features.patch_size // 4).flatten(2)
+        return DepthOutput(
+            depth=F.interpolate(log_depth, size=(height, width), mode="bilinear", align_corners=False).exp(),
+            log_error=F.interpolate(log_error, size=(height, width), mode="bilinear", align_corners=False),
+            log_depth=log_depth,
+            at_patches=pooled.exp(),
+        )
+
+
+def _enlarge(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

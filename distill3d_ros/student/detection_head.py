@@ -1,0 +1,205 @@
+"""Labelled 3D boxes: every patch proposes one, the best become queries, and a small decoder refines them.
+
+Letters as in outputs.py. A box is held as raw numbers (``_Raw``) relative to what its patch sees: the pixel offset from
+the patch to the box centre, the ratio of the centre's depth to the patch's depth, log size, and the angle at which the
+camera sees it. A layer adds corrections to them; ``BoxDecoder`` turns them into metres.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from distill3d_ros.student.config import DetectionConfig
+from distill3d_ros.student.outputs import Boxes
+from distill3d_ros.student.rays import fourier, lens_features, patch_centers, rays_at
+from distill3d_ros.student.vggt import EncoderFeatures, Mlp
+
+_PRIOR = 0.02
+"""Score of an untrained class: with most patches empty, focal loss is unstable from one half."""
+_OFFSET_PIXELS = 32.0
+"""One raw unit of the centre's offset."""
+_TYPICAL_SIZE = 0.6
+"""Metres at raw zero."""
+
+
+@dataclass(kw_only=True, slots=True)
+class DetectionOutput:
+    """Proposals of all patches, and the queries after each decoder layer (at least one entry)."""
+
+    proposals: Boxes
+    layers: list[Boxes]
+    query_patch: Tensor  # (B, N)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Raw:
+    """(B, n, ...) as the network predicts them."""
+
+    logits: Tensor  # (B, n, 1 + C) objectness first
+    geometry: Tensor  # (B, n, 8) offset 2, depth ratio 1, size 3, angle 2
+
+    def plus(self, delta: _Raw) -> _Raw:
+        return _Raw(logits=self.logits.detach() + delta.logits, geometry=self.geometry.detach() + delta.geometry)
+
+
+class _BoxMlp(nn.Module):
+    """Token to raw box, in float32: bfloat16 would round a position to a per cent."""
+
+    def __init__(self, dim: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.labels = Mlp(dim, hidden, 1 + classes)
+        self.geometry = Mlp(dim, hidden, 8)
+
+    def forward(self, x: Tensor) -> _Raw:
+        with torch.autocast(x.device.type, enabled=False):
+            x = self.norm(x.float())
+            return _Raw(logits=self.labels(x), geometry=self.geometry(x))
+
+
+class BoxDecoder:
+    """Raw boxes of one batch to metres; knows the camera, and where and how deep each token is."""
+
+    def __init__(self, *, uv: Tensor, depth: Tensor, intrinsics: Tensor, level: Tensor) -> None:
+        self.uv = uv  # (B, n, 2) pixels
+        self.depth = depth  # (B, n) metres
+        self.intrinsics = intrinsics  # (B, 4)
+        self.level = level  # (B, 3, 3)
+
+    def at(self, index: Tensor) -> BoxDecoder:
+        """For the tokens ``index`` (B, m) alone."""
+        return BoxDecoder(
+            uv=gather(self.uv, index),
+            depth=self.depth.gather(1, index),
+            intrinsics=self.intrinsics,
+            level=self.level,
+        )
+
+    def __call__(self, raw: _Raw, feature: Tensor) -> Boxes:
+        offset, ratio, size, angle = raw.geometry.split([2, 1, 3, 2], -1)
+        center_uv = self.uv + _OFFSET_PIXELS * offset
+        log_ratio = ratio[..., 0].clamp(-3.0, 3.0)
+        depth = self.depth * log_ratio.exp()
+        rays = rays_at(center_uv, self.intrinsics)
+        center = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
+        center_level = torch.einsum("bij,bnj->bni", self.level, center)
+        log_size = size.clamp(-4.0, 3.0) + math.log(_TYPICAL_SIZE)
+        angle = F.normalize(angle + angle.new_tensor([0.0, 1e-3]), dim=-1)
+        return Boxes(
+            class_logits=raw.logits[..., 1:],
+            objectness=raw.logits[..., 0],
+            center_uv=center_uv,
+            log_depth_ratio=log_ratio,
+            log_size=log_size,
+            angle=angle,
+            depth=depth,
+            center=center,
+            center_level=center_level,
+            size=log_size.exp(),
+            yaw_vector=_turn(angle, center_level[..., [0, 2]].detach()),
+            feature=feature,
+        )
+
+
+def _turn(angle: Tensor, toward: Tensor) -> Tensor:
+    """(sin, cos) of angle + azimuth of ``toward`` (x, z)."""
+    sin_a, cos_a = angle.unbind(-1)
+    sin_b, cos_b = F.normalize(toward, dim=-1, eps=1e-4).unbind(-1)
+    return torch.stack([sin_a * cos_b + cos_a * sin_b, cos_a * cos_b - sin_a * sin_b], -1)
+
+
+class _Layer(nn.Module):
+    """Queries talk to each other and look at the tokens."""
+
+    def __init__(self, dim: int, config: DetectionConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm_self, self.norm_cross, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj_self = nn.Linear(dim, dim)
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
+        self.proj_cross = nn.Linear(dim, dim)
+        self.mlp = Mlp(dim, int(dim * config.mlp_ratio))
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        q, k, v = self.qkv(self.norm_self(x)).chunk(3, -1)
+        x = x + self.proj_self(self._attend(q, k, v))
+        k, v = self.key_value(tokens).chunk(2, -1)
+        x = x + self.proj_cross(self._attend(self.query(self.norm_cross(x)), k, v))
+        return x + self.mlp(self.norm_mlp(x))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+class DetectionHead(nn.Module):
+    """Boxes of what the first frame sees; the queries look at the tokens of every frame."""
+
+    def __init__(self, config: DetectionConfig, *, dim: int, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.place = nn.Linear(2 + 2 * 2 * 3 + 1 + 6, dim)
+        self.propose = _BoxMlp(dim, config.hidden, classes)
+        self.embed = nn.Linear(1 + classes + 8, dim)
+        self.layers = nn.ModuleList(_Layer(dim, config) for _ in range(config.layers))
+        self.refine = nn.ModuleList(_BoxMlp(dim, config.hidden, classes) for _ in range(config.layers))
+        self.norm_out = nn.LayerNorm(dim)
+        nn.init.constant_(self.propose.labels.fc2.bias, math.log(_PRIOR / (1 - _PRIOR)))
+        nn.init.normal_(self.propose.geometry.fc2.weight, std=0.01)
+        for mlp in self.refine:  # a fresh decoder repeats the proposals
+            for part in (mlp.labels.fc2, mlp.geometry.fc2):
+                nn.init.normal_(part.weight, std=1e-3)
+                nn.init.zeros_(part.bias)
+
+    def forward(self, features: EncoderFeatures, depth: Tensor, intrinsics: Tensor, level: Tensor) -> DetectionOutput:
+        """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3) of the first frame."""
+        depth = depth.detach()  # a box error must not bend the depth image
+        uv = patch_centers(features.grid, features.patch_size, depth)
+        tokens = features.patches + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
+        first = tokens[:, 0]
+        raw = self.propose(first)
+        decoder = BoxDecoder(
+            uv=uv.expand(first.shape[0], -1, -1), depth=depth[:, 0], intrinsics=intrinsics[:, 0], level=level
+        )
+        chosen = self._choose(raw.logits, features.grid)
+        proposals = decoder(raw, first)
+        raw = _Raw(logits=gather(raw.logits, chosen), geometry=gather(raw.geometry, chosen))
+        decoder, context = decoder.at(chosen), tokens.flatten(1, 2)
+        x = gather(first, chosen) + self._embedding(raw)
+        boxes = [decoder(raw, self.norm_out(x))]
+        for layer, refine in zip(self.layers, self.refine, strict=True):
+            x = layer(x, context)
+            raw = raw.plus(refine(x))
+            boxes.append(decoder(raw, self.norm_out(x)))
+        return DetectionOutput(proposals=proposals, layers=boxes[1:] or boxes, query_patch=chosen)
+
+    def _places(self, uv: Tensor, depth: Tensor, intrinsics: Tensor, features: EncoderFeatures) -> Tensor:
+        """(B, S, P, D) where each patch looks, how deep it is, and through which lens."""
+        size = (features.grid[0] * features.patch_size, features.grid[1] * features.patch_size)
+        rays = fourier(rays_at(uv, intrinsics), 3, 0.25)
+        lens = lens_features(intrinsics, size)[:, :, None].expand(-1, -1, uv.shape[0], -1)
+        return self.place(torch.cat([rays, depth.log()[..., None], lens], -1))
+
+    def _choose(self, logits: Tensor, grid: tuple[int, int]) -> Tensor:
+        """(B, N) the patches with the most certain proposals; local peaks are preferred."""
+        scores = logits.detach().amax(-1)  # (B, P)
+        image = scores.unflatten(1, (1, *grid))
+        peak = F.max_pool2d(image, 3, 1, 1) == image
+        scores = scores + self.config.peak_bonus * peak.flatten(1)
+        return scores.topk(min(self.config.queries, scores.shape[1]), dim=1).indices
+
+    def _embedding(self, raw: _Raw) -> Tensor:
+        raw = replace(raw, logits=raw.logits.detach(), geometry=raw.geometry.detach())
+        return self.embed(torch.cat([torch.sigmoid(raw.logits), raw.geometry], -1))
+
+
+def gather(x: Tensor, index: Tensor) -> Tensor:
+    """(B, n, d), (B, m) -> (B, m, d)"""
+    return x.gather(1, index[..., None].expand(-1, -1, x.shape[-1]))

@@ -1,0 +1,127 @@
+"""Names in a question point at objects, before the language model reads it.
+
+Looking a thing up by its name is a circuit that a transformer forms late; here it is built in, and trained by its own
+loss. Every word of a question is read with its neighbours as a name (or none); an object matches as far as its class
+scores agree; what is pointed at is added to the word. A word that points also sees the geometry between its object and
+the object of the name before it. The question is read as a whole; an answer never is, so decoding stays causal.
+
+R counts rows (questions of all scenes); other letters as in outputs.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from distill3d_ros.student.box_features import PAIR_FEATURES
+from distill3d_ros.student.outputs import Prefix
+from distill3d_ros.student.vggt import Mlp
+
+_LOOK_AHEAD = 1
+"""Words read after the current one, so that the "desk" of "desk lamp" is not taken for a desk."""
+_FLOOR = 1e-3
+
+
+@dataclass(kw_only=True, slots=True)
+class GroundingOutput:
+    """Letters as in outputs.py."""
+
+    added: Tensor  # (B, Q, T, E) to be added to the words; zero elsewhere
+    name_logits: Tensor  # (B, Q, T, C + 1)
+    pointer_logits: Tensor  # (B, Q, T, N + 1)
+
+
+class Grounding(nn.Module):
+    """Pointer from words to objects, and what the words learn from it."""
+
+    def __init__(self, *, dim: int, pointer_dim: int, window: int) -> None:
+        super().__init__()
+        self.window = window
+        self.read = nn.Conv1d(dim, pointer_dim * 2, window + _LOOK_AHEAD)
+        self.read_norm = nn.LayerNorm(pointer_dim * 2)
+        self.name_query = nn.Linear(pointer_dim * 2, pointer_dim)
+        self.name_key = nn.Linear(dim, pointer_dim)
+        self.no_name = nn.Linear(pointer_dim * 2, 1)
+        self.query = nn.Linear(pointer_dim * 2, pointer_dim)
+        self.key = nn.Linear(dim, pointer_dim)
+        self.sharpness = nn.Parameter(torch.tensor(2.0))
+        self.absent = nn.Parameter(torch.tensor(-1.6))  # log score below which a named class counts as not there
+        self.value = nn.Linear(dim, dim)
+        self.nothing = nn.Parameter(torch.zeros(dim))
+        self.count = Mlp(5, pointer_dim, dim)
+        self.pair = Mlp(PAIR_FEATURES + 1, pointer_dim * 2, dim)
+        nn.init.zeros_(self.query.weight)  # at first the classes alone decide
+        nn.init.zeros_(self.query.bias)
+
+    def forward(self, words: Tensor, is_word: Tensor, prefix: Prefix, class_words: Tensor) -> GroundingOutput:
+        """``words`` (B, Q, T, E) embeddings, ``is_word`` (B, Q, T), ``class_words`` (C, E)."""
+        read = self._read(words * is_word[..., None], is_word)
+        name_logits = self._name_logits(read, class_words)
+        n = prefix.objects.mask.shape[1]
+        with torch.autocast(words.device.type, enabled=False):
+            names = name_logits.softmax(-1)
+            match = torch.einsum("bqtc,bnc->bqtn", names[..., :-1], prefix.objects.class_probs.float())
+            match = match * prefix.objects.mask[:, None, None].float()
+            absent = torch.logaddexp((names[..., -1:] + _FLOOR).log(), self.absent.expand(names[..., -1:].shape))
+            logits = self.sharpness * torch.cat([(match + _FLOOR).log(), absent], -1)
+        keys = self.key(prefix.tokens[:, :n])
+        learned = torch.einsum("bqtd,bnd->bqtn", self.query(read), keys).float() * keys.shape[-1] ** -0.5
+        logits = logits + F.pad(learned, (0, 1))
+        padded = F.pad(~prefix.objects.mask, (0, 1))[:, None, None]
+        logits = logits.masked_fill(padded, -torch.inf)
+        pointer = logits.softmax(-1) * is_word[..., None]
+        added = (
+            self._value(pointer, prefix, n) + self._counted(logits, match, is_word) + self._pairs(pointer, prefix, n)
+        )
+        return GroundingOutput(added=added * is_word[..., None], name_logits=name_logits, pointer_logits=logits)
+
+    def _read(self, words: Tensor, is_word: Tensor) -> Tensor:
+        """(B, Q, T, 2d): each word with its neighbours."""
+        x = F.pad(words.flatten(0, 1).transpose(1, 2), (self.window - 1, _LOOK_AHEAD))
+        return self.read_norm(F.gelu(self.read(x).transpose(1, 2))).unflatten(0, words.shape[:2])
+
+    def _name_logits(self, read: Tensor, class_words: Tensor) -> Tensor:
+        keys = F.layer_norm(self.name_key(class_words).float(), (self.name_key.out_features,))
+        named = self.name_query(read).float() @ keys.T * keys.shape[-1] ** -0.5
+        return torch.cat([named, self.no_name(read).float()], -1)
+
+    def _value(self, pointer: Tensor, prefix: Prefix, n: int) -> Tensor:
+        values = self.value(prefix.tokens[:, :n])
+        pointed = torch.einsum("bqtn,bne->bqte", pointer[..., :-1].to(values.dtype), values)
+        return pointed + pointer[..., -1:] * self.nothing
+
+    def _counted(self, logits: Tensor, match: Tensor, is_word: Tensor) -> Tensor:
+        """How many objects bear the name: what a softmax that shares itself out cannot say."""
+        present = torch.sigmoid(logits[..., :-1] - logits[..., -1:])
+        best, count = match.amax(-1), present.sum(-1)
+        features = torch.stack([best, match.sum(-1), count, torch.log1p(count), present.amax(-1)], -1)
+        return self.count(features)
+
+    def _pairs(self, pointer: Tensor, prefix: Prefix, n: int) -> Tensor:
+        """Geometry of the object pointed at as seen from the object of the name before it."""
+        with torch.autocast(pointer.device.type, enabled=False):
+            here = pointer[..., :-1]
+            before = _previous(here)
+            seen = torch.einsum("bqtn,bnmf->bqtmf", before, prefix.pairs)
+            pair = torch.einsum("bqtm,bqtmf->bqtf", here, seen)
+            weight = before.sum(-1, keepdim=True) * here.sum(-1, keepdim=True)
+        return self.pair(torch.cat([pair, weight], -1)) * weight
+
+
+def _previous(here: Tensor) -> Tensor:
+    """(B, Q, T, N) the object of the latest name before each word, as a distribution with mass at most 1.
+
+    With gate g(s) = mass that word s points with, the weight of word s at word t is g(s) times the product of 1 - g(u)
+    over the words between them: a running memory that each name overwrites, in closed form.
+    """
+    gate = here.sum(-1).clamp(0.0, 1.0)
+    kept = (1.0 - gate).clamp_min(1e-4).log().cumsum(-1)  # (B, Q, T)
+    upto = F.pad(kept, (1, 0))[..., :-1]  # excludes the word itself
+    between = upto[..., :, None] - kept[..., None, :]  # (B, Q, t, s)
+    t = here.shape[-2]
+    earlier = torch.ones(t, t, dtype=torch.bool, device=here.device).tril(-1)
+    weight = between.masked_fill(~earlier, -torch.inf).exp()
+    return weight @ here

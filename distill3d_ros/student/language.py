@@ -1,0 +1,237 @@
+"""The causal language model: reads the visual tokens once, then any number of questions about them.
+
+A question's row is [question][T1..TK][answer]. All rows of a scene attend to the same visual tokens, whose keys and
+values are computed once and shared; training and answering run the same code. Letters as in outputs.py; R = B Q rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import DynamicCache, LlamaConfig, LlamaModel
+
+from distill3d_ros.student.config import LanguageConfig, StudentConfig
+from distill3d_ros.student.grounding import Grounding, GroundingOutput
+from distill3d_ros.student.hidden_cot import HiddenCot
+from distill3d_ros.student.outputs import (
+    IGNORE,
+    PAD,
+    QUESTION,
+    THOUGHT,
+    GeneratedAnswer,
+    LanguageOutput,
+    ObjectSet,
+    Perception,
+    Prefix,
+    QuestionBatch,
+    QuestionText,
+    map_tensors,
+)
+from distill3d_ros.student.text import QuestionEncoder
+from distill3d_ros.student.visual_tokens import VisualTokens
+
+KeysValues = list[tuple[Tensor, Tensor]]
+"""One pair a layer, (B, heads, V, head_dim) each."""
+
+
+@dataclass(kw_only=True, slots=True)
+class PrefixCache:
+    """One scene as the language model has read it."""
+
+    prefix: Prefix
+    keys_values: KeysValues
+
+
+def build_causal_lm(config: LanguageConfig, vocabulary: int) -> LlamaModel:
+    """A small Llama from scratch."""
+    return LlamaModel(
+        LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=config.dim,
+            intermediate_size=config.mlp_dim,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=4096,
+            attn_implementation="sdpa",
+            pad_token_id=0,
+            bos_token_id=None,
+            eos_token_id=1,
+        )
+    )
+
+
+class LanguageModel(nn.Module):
+    """Visual tokens, grounding of names, hidden thoughts, and the causal transformer that answers."""
+
+    def __init__(self, config: StudentConfig, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.config = config.language
+        self.classes = len(config.labels)
+        self.tokenizer = tokenizer
+        self.thoughts = HiddenCot(config.hidden_cot, config.language.dim)
+        self.encoder = QuestionEncoder(
+            tokenizer,
+            classes=self.classes,
+            thoughts=config.hidden_cot.tokens,
+            thoughts_first=self.thoughts.before_question,
+            max_question_tokens=config.language.max_question_tokens,
+        )
+        self.visual = VisualTokens(config, tokenizer)
+        self.grounding = Grounding(
+            dim=config.language.dim, pointer_dim=config.language.pointer_dim, window=config.language.name_window
+        )
+        self.model = build_causal_lm(config.language, tokenizer.get_vocab_size())
+        # Words start at the scale of the visual tokens that are added to them; the tied output layer needs the small one.
+        self.word_scale = config.language.dim**0.5
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (...,) -> embeddings (..., E)."""
+        return self.model.embed_tokens(ids) * self.word_scale
+
+    def prefix(self, source: Perception | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
+        """The visual tokens of what was perceived, or of given objects alone."""
+        if stop_gradient:
+            source = map_tensors(source, Tensor.detach)
+        return self.visual(source, self.visual.words(self.embed))
+
+    def forward(self, prefix: Prefix, batch: QuestionBatch) -> LanguageOutput:
+        """All rows of all scenes at once, each as if it were alone with its scene."""
+        count = batch.token_ids.shape[1]
+        past = [tuple(x.repeat_interleave(count, 0) for x in layer) for layer in self._read_prefix(prefix)]
+        embeddings, grounding = self._embed_rows(prefix, batch)
+        mask = _row_mask(prefix.mask, batch.kind != PAD)
+        positions = batch.positions.flatten(0, 1) + self._first_position(prefix)
+        hidden = self._run(embeddings.flatten(0, 1), positions, mask, _cache(past)).unflatten(0, batch.kind.shape[:2])
+        spoken = batch.targets != IGNORE  # (B, Q, T)
+        scene, question, _ = spoken.nonzero(as_tuple=True)
+        return LanguageOutput(
+            logits=self._logits(hidden[spoken]),
+            targets=batch.targets[spoken],
+            scene=scene,
+            question=question,
+            name_logits=grounding.name_logits,
+            pointer_logits=grounding.pointer_logits,
+            before_answer=_at_prompt_end(hidden, batch),
+        )
+
+    def cache(self, prefix: Prefix) -> PrefixCache:
+        """Reads the visual tokens of one scene."""
+        if prefix.tokens.shape[0] != 1:
+            raise ValueError(f"a prefix cache is of one scene. Got {prefix.tokens.shape[0]}")
+        return PrefixCache(prefix=prefix, keys_values=self._read_prefix(prefix))
+
+    def answer(self, cache: PrefixCache, questions: Sequence[str]) -> list[GeneratedAnswer]:
+        """Greedy answers; each stops at its end token."""
+        if not questions:
+            return []
+        prefix, device = cache.prefix, cache.prefix.tokens.device
+        rows = [QuestionText(text=text) for text in questions]
+        batch = map_tensors(self.encoder.batch([rows], prefix.objects.mask.shape[1]), lambda x: x.to(device))
+        count, length = batch.kind.shape[1:]
+        past = _cache([(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values])
+        embeddings, grounding = self._embed_rows(prefix, batch)
+        real = batch.kind[0] != PAD  # (Q, T)
+        first = self._first_position(prefix)
+        hidden = self._run(embeddings[0], batch.positions[0] + first, _row_mask(prefix.mask, real[None]), past)
+        hidden = _at_prompt_end(hidden[None], batch)[0]
+        lengths = real.sum(-1)  # position of the first answer token
+        visible = torch.cat([prefix.mask.expand(count, -1), real], 1)
+        ids = torch.empty(count, 0, dtype=torch.long, device=device)
+        log_confidence = torch.zeros(count, device=device)
+        done = torch.zeros(count, dtype=torch.bool, device=device)
+        for step in range(self.config.max_answer_tokens):
+            log_probs, token = self._logits(hidden).log_softmax(-1).max(-1)
+            log_confidence = log_confidence + log_probs.masked_fill(done, 0.0)
+            ids = torch.cat([ids, token.masked_fill(done, self.encoder.end)[:, None]], 1)
+            done = done | (token == self.encoder.end)
+            if done.all():
+                break
+            visible = F.pad(visible, (0, 1), value=True)
+            positions = (lengths + step + first)[:, None]
+            hidden = self._run(self.embed(ids[:, -1:]), positions, visible[:, None, None], past)[:, 0]
+        pointed = grounding.pointer_logits[0].argmax(-1)  # (Q, T)
+        return [
+            GeneratedAnswer(
+                text=self._decode(ids[i].tolist()),
+                confidence=float(log_confidence[i].exp()),
+                object_indices=_distinct(pointed[i][batch.kind[0, i] == QUESTION], prefix.objects.mask.shape[1]),
+            )
+            for i in range(count)
+        ]
+
+    def collate(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionBatch:
+        return self.encoder.batch(questions, objects)
+
+    def _decode(self, ids: list[int]) -> str:
+        if self.encoder.end in ids:
+            ids = ids[: ids.index(self.encoder.end)]
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden, self.model.embed_tokens.weight).float()
+
+    def _first_position(self, prefix: Prefix) -> int:
+        return 1 if self.config.prefix_positions == "shared" else prefix.tokens.shape[1]
+
+    def _read_prefix(self, prefix: Prefix) -> KeysValues:
+        """Every visual token attends to every other: a scene has no order."""
+        b, v = prefix.mask.shape
+        positions = torch.arange(v, device=prefix.mask.device).expand(b, v)
+        if self.config.prefix_positions == "shared":
+            positions = torch.zeros_like(positions)
+        itself = torch.eye(v, dtype=torch.bool, device=prefix.mask.device)  # padding must attend to something
+        past = DynamicCache()
+        self._run(prefix.tokens, positions, prefix.mask[:, None, None] | itself, past)
+        return [(layer.keys, layer.values) for layer in past.layers]
+
+    def _embed_rows(self, prefix: Prefix, batch: QuestionBatch) -> tuple[Tensor, GroundingOutput]:
+        """(B, Q, T, E): words with what they point at, thoughts, answer tokens."""
+        words = self.embed(batch.token_ids)
+        is_word = batch.kind == QUESTION
+        grounding = self.grounding(words, is_word, prefix, self.visual.words(self.embed))
+        is_thought = batch.kind == THOUGHT
+        if is_thought.any():
+            order = (is_thought.cumsum(-1) - 1).clamp_min(0)
+            words = torch.where(is_thought[..., None], self.thoughts(order) * self.word_scale, words)
+        return words + grounding.added, grounding
+
+    def _run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: DynamicCache) -> Tensor:
+        """(R, T, E); ``mask`` broadcasts to (R, 1, T, seen)."""
+        rows, tokens = embeddings.shape[:2]
+        mask = mask.expand(rows, 1, tokens, -1)
+        output = self.model(
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
+        )
+        return output.last_hidden_state
+
+
+def _cache(keys_values: Sequence[tuple[Tensor, ...]]) -> DynamicCache:
+    """A cache that starts with these; they themselves stay as they are."""
+    return DynamicCache(list(keys_values))
+
+
+def _row_mask(prefix: Tensor, real: Tensor) -> Tensor:
+    """(R, 1, T, V + T): a token sees the visual tokens, and what comes before it in its own row."""
+    b, q, t = real.shape
+    causal = torch.ones(t, t, dtype=torch.bool, device=real.device).tril()
+    itself = torch.eye(t, dtype=torch.bool, device=real.device)
+    own = (causal & real[:, :, None]) | itself  # (B, Q, T, T)
+    seen = prefix[:, None, None].expand(b, q, t, -1)
+    return torch.cat([seen, own], -1).flatten(0, 1)[:, None]
+
+
+def _at_prompt_end(hidden: Tensor, batch: QuestionBatch) -> Tensor:
+    """(B, Q, E) the state at the last token before the answer."""
+    prompt = (batch.kind == QUESTION) | (batch.kind == THOUGHT)
+    last = (prompt.sum(-1) - 1).clamp_min(0)
+    return hidden.gather(2, last[..., None, None].expand(-1, -1, 1, hidden.shape[-1]))[:, :, 0]
+
+
+def _distinct(pointed: Tensor, nothing: int) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(i for i in pointed.tolist() if i != nothing))

@@ -1,0 +1,86 @@
+"""Where pixels look: rays, the level frame, and the checks of what is handed to the student.
+
+Pixel centres are integers and the intrinsics are fx, fy, cx, cy in pixels; the optical frame is x right, y down, z
+forward; the level frame has the same origin, y along gravity and z forward and horizontal.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def check_views(images: Tensor, intrinsics: Tensor, up: Tensor | None, *, multiple: int = 32) -> None:
+    """Raises ValueError that names what is wrong with the student's input."""
+    if images.ndim != 5 or images.shape[2] != 3 or not images.is_floating_point():
+        raise ValueError(f"images must be (B, S, 3, H, W) floats in 0..1. Got {tuple(images.shape)} {images.dtype}")
+    height, width = images.shape[-2:]
+    if height % multiple or width % multiple or not height or not width:
+        raise ValueError(
+            f"images must have a height and width that are multiples of {multiple}; student/preprocess.py resizes to such "
+            f"a size. Got {width}x{height}"
+        )
+    views = tuple(images.shape[:2])
+    if tuple(intrinsics.shape) != (*views, 4):
+        raise ValueError(
+            f"intrinsics must be {(*views, 4)}: fx, fy, cx, cy of each frame. Got {tuple(intrinsics.shape)}"
+        )
+    if not torch.isfinite(intrinsics).all() or (intrinsics[..., :2] <= 0).any():
+        bad = intrinsics.reshape(-1, 4)
+        bad = bad[~(torch.isfinite(bad).all(-1) & (bad[:, :2] > 0).all(-1))][0]
+        raise ValueError(f"intrinsics must be finite with positive focal lengths. Got fx, fy, cx, cy = {bad.tolist()}")
+    if not torch.isfinite(images).all():
+        raise ValueError("images must be finite. Got NaN or infinity in them")
+    if up is not None:
+        if tuple(up.shape) != (*views, 3):
+            raise ValueError(f"up must be {(*views, 3)}: a unit vector of each frame. Got {tuple(up.shape)}")
+        norms = up.norm(dim=-1)
+        if not ((norms > 0.99) & (norms < 1.01)).all():  # also false for NaN
+            raise ValueError(f"up must hold unit vectors. Got lengths {norms.flatten().tolist()}")
+
+
+def patch_centers(grid: tuple[int, int], patch: int, like: Tensor) -> Tensor:
+    """(P, 2) pixel (u, v) of each patch's centre, row-major."""
+    v, u = (torch.arange(n, device=like.device, dtype=like.dtype) * patch + (patch - 1) / 2 for n in grid)
+    return torch.stack(torch.meshgrid(u, v, indexing="xy"), -1).reshape(-1, 2)
+
+
+def rays_at(uv: Tensor, intrinsics: Tensor) -> Tensor:
+    """(..., n, 2) x and y of the ray with z = 1 through pixels ``uv`` (..., n, 2); ``intrinsics`` (..., 4)."""
+    return (uv - intrinsics[..., None, 2:]) / intrinsics[..., None, :2]
+
+
+def level_from_optical(up: Tensor) -> Tensor:
+    """(B, 3, 3) rotation from the optical to the level frame; ``up`` (B, 3) unit, optical frame."""
+    y = -up
+    forward = torch.zeros_like(up)
+    forward[..., 2] = 1.0
+    image_up = torch.zeros_like(up)
+    image_up[..., 1] = -1.0
+    # A camera that looks straight down has no horizontal forward: the image's upper edge serves instead.
+    forward = torch.where((y[..., 2:].abs() > 0.9999), image_up, forward)
+    z = F.normalize(forward - (forward * y).sum(-1, keepdim=True) * y, dim=-1)
+    return torch.stack([torch.linalg.cross(y, z), y, z], -2)
+
+
+def level_points(depth: Tensor, intrinsics: Tensor, grid: tuple[int, int], level: Tensor, *, patch: int = 16) -> Tensor:
+    """(B, S, P, 3) metres: the surface seen by each patch, turned level as the first frame is. ``depth`` (B, S, P)."""
+    rays = rays_at(patch_centers(grid, patch, depth), intrinsics)  # (B, S, P, 2)
+    points = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
+    return torch.einsum("bij,bspj->bspi", level, points)
+
+
+def fourier(x: Tensor, octaves: int, lowest: float) -> Tensor:
+    """(..., n) -> (..., n + 2 n octaves): the values, and their sines and cosines at lowest, 2 lowest, ... cycles a unit."""
+    frequencies = 2 * torch.pi * lowest * 2.0 ** torch.arange(octaves, device=x.device, dtype=x.dtype)
+    angles = (x[..., None] * frequencies).flatten(-2)
+    return torch.cat([x, angles.sin(), angles.cos()], -1)
+
+
+def lens_features(intrinsics: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """(..., 6) what of the lens can matter: focal lengths and principal point relative to the image."""
+    height, width = image_size
+    size = intrinsics.new_tensor([width, height])
+    focal, center = intrinsics[..., :2] / size, (intrinsics[..., 2:] + 0.5) / size - 0.5
+    return torch.cat([focal.log(), 1.0 / focal - 1.0, center / focal], -1)
