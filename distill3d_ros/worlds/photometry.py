@@ -63,10 +63,10 @@ def _lens(light: NDArray[np.float32], rng: np.random.Generator, look: Photometry
     height, width = light.shape[:2]
     sigma = look.blur * max(0.0, rng.uniform(-0.43, 1.0))
     if sigma > 0.15:
-        light = cv2.GaussianBlur(light, (0, 0), sigma)
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), sigma), np.float32)
     angle, length = rng.uniform(0, np.pi), rng.uniform(2.0, 5.0)
     if rng.random() < look.motion:
-        light = cv2.filter2D(light, -1, _streak(angle, length))
+        light = np.asarray(cv2.filter2D(light, -1, _streak(angle, length)), np.float32)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     return light * (1.0 - np.float32(rng.uniform(0, look.vignette)) * (x * x + y * y) / 2)[..., None]
@@ -102,8 +102,8 @@ def _noise(shown: NDArray[np.float32], rng: np.random.Generator, look: Photometr
     height, width = shown.shape[:2]
     fine = rng.standard_normal((height, width, 1), dtype=np.float32)
     coarse = rng.standard_normal((max(1, height // 2), max(1, width // 2), 3), dtype=np.float32)
-    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    return shown + np.float32(level) * (fine + 0.6 * coarse) * (1.25 - 0.75 * shown)
+    wide = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return shown + np.float32(level) * (fine + 0.6 * wide) * (1.25 - 0.75 * shown)
 
 
 def _jpeg(image: NDArray[np.uint8], rng: np.random.Generator, look: Photometry) -> NDArray[np.uint8]:
@@ -113,4 +113,4 @@ def _jpeg(image: NDArray[np.uint8], rng: np.random.Generator, look: Photometry) 
     done, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError(f"JPEG compression of an image of shape {image.shape} failed")
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])

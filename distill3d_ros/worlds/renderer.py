@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import moderngl
 import numpy as np
@@ -19,7 +20,7 @@ from distill3d_ros.scene.geometry import invert_pose, transform_points
 from distill3d_ros.worlds import shaders
 from distill3d_ros.worlds.cameras import CameraPose
 from distill3d_ros.worlds.room import Room
-from distill3d_ros.worlds.room_buffers import Instance, RoomBuffers, columns
+from distill3d_ros.worlds.room_buffers import Instance, RoomBuffers, assign, columns
 
 NEAR, FAR = 0.04, 40.0
 """Metres; what is nearer or farther is not drawn."""
@@ -45,14 +46,24 @@ class Observation:
     """(H, W) object ids at the pixel centre; 0 is the room itself."""
 
 
+class _Target:
+    """An image to draw into, and to read from in later passes."""
+
+    def __init__(self, context: moderngl.Context, size: tuple[int, int], components: int, *, dtype: str = "f1") -> None:
+        self.image = context.texture(size, components, dtype=dtype)
+        self.frame = context.framebuffer([self.image], context.depth_renderbuffer(size))
+
+
 @dataclass(slots=True)
 class _Targets:
-    """Images to draw into, for one size."""
+    """The images of one picture size."""
 
-    geometry: moderngl.Framebuffer
-    fine: moderngl.Framebuffer
-    occlusion: moderngl.Framebuffer
-    final: moderngl.Framebuffer
+    geometry: _Target
+    """Depth, id, and x and y of the normal in the optical frame."""
+    fine: _Target
+    """Colour at several samples a pixel."""
+    occlusion: _Target
+    final: _Target
 
 
 class Renderer:
@@ -88,11 +99,11 @@ class Renderer:
         corners = self.context.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
         self._occlusion_screen = self.context.vertex_array(self._occlusion, [(corners, "2f", "in_corner")])
         self._compose_screen = self.context.vertex_array(self._compose, [(corners, "2f", "in_corner")])
-        self._colour["textures"] = 0
-        self._colour["shadow_map"] = 1
+        assign(self._colour, "textures", 0)
+        assign(self._colour, "shadow_map", 1)
         for name, unit in (("fine", 0), ("geometry", 1), ("occlusion", 2)):
-            self._compose[name] = unit
-        self._occlusion["geometry"] = 1
+            assign(self._compose, name, unit)
+        assign(self._occlusion, "geometry", 1)
 
     # -- the room ------------------------------------------------------------------------------------------------
 
@@ -113,12 +124,12 @@ class Renderer:
             places[i] = light.position
             colours[i] = np.asarray(light.color) * light.intensity
         program = self._colour
-        program["light_count"] = len(lights)
-        program["light_place"].write(places.tobytes())
-        program["light_colour"].write(colours.tobytes())
+        assign(program, "light_count", len(lights))
+        assign(program, "light_place", places.tobytes())
+        assign(program, "light_colour", colours.tobytes())
         ambient = np.asarray(room.ambient, float)
-        program["sky"] = tuple(ambient * 1.15)
-        program["ground"] = tuple(ambient * 0.85)
+        assign(program, "sky", tuple(ambient * 1.15))
+        assign(program, "ground", tuple(ambient * 0.85))
         if lights:
             self._draw_shadow_map(room, np.asarray(lights[0].position, float))
 
@@ -126,9 +137,9 @@ class Renderer:
         target = np.array([room.size[0] / 2, room.size[1] / 2, 0.3 * room.size[2]])
         clip_from_world = shadow_projection(light, target, room.size)
         matrix = columns(clip_from_world)
-        self._colour["shadow_from_world"].write(matrix)
-        self._colour["shadow_look"] = (2.2 / SHADOW_SIZE, 0.012, 0.0002, 0.92)
-        self._shadow["shadow_from_world"].write(matrix)
+        assign(self._colour, "shadow_from_world", matrix)
+        assign(self._colour, "shadow_look", (2.2 / SHADOW_SIZE, 0.012, 0.0002, 0.92))
+        assign(self._shadow, "shadow_from_world", matrix)
         self._shadow_target.use()
         self._shadow_target.viewport = (0, 0, SHADOW_SIZE, SHADOW_SIZE)
         self._shadow_target.clear(depth=1.0)
@@ -137,7 +148,7 @@ class Renderer:
             # A lampshade round the bulb would put the whole room in shadow; walls cast none into it.
             if one.id == 0 or np.linalg.norm(one.center - light) < one.radius + 0.05:
                 continue
-            self._shadow["world_from_own"].write(one.world_from_own)
+            assign(self._shadow, "world_from_own", one.world_from_own)
             one.mesh.shadow.render()
 
     # -- pictures ------------------------------------------------------------------------------------------------
@@ -153,7 +164,7 @@ class Renderer:
             self._draw_geometry(camera, targets, visible)
             self._draw_colour(camera, targets, visible)
             self._finish(k, targets, supersample, occlusion)
-            rgb = np.frombuffer(targets.final.read(components=3, alignment=1), np.uint8)
+            rgb = np.frombuffer(targets.final.frame.read(components=3, alignment=1), np.uint8)
             depth, ids = _read_geometry(targets, k)
         return Observation(rgb=rgb.reshape(k.height, k.width, 3), depth=depth, ids=ids)
 
@@ -181,70 +192,64 @@ class Renderer:
 
     def _use_camera(self, program: moderngl.Program, camera: CameraPose) -> None:
         k = camera.intrinsics
-        program["optical_from_world"].write(columns(invert_pose(camera.world_from_optical)))
-        program["lens"] = (
-            2 * k.fx / k.width,
-            2 * k.fy / k.height,
-            2 * (k.cx + 0.5) / k.width - 1,
-            2 * (k.cy + 0.5) / k.height - 1,
-        )
-        program["clip_range"] = (NEAR, FAR)
+        assign(program, "optical_from_world", columns(invert_pose(camera.world_from_optical)))
+        right, down = 2 * (k.cx + 0.5) / k.width - 1, 2 * (k.cy + 0.5) / k.height - 1
+        assign(program, "lens", (2 * k.fx / k.width, 2 * k.fy / k.height, right, down))
+        assign(program, "clip_range", (NEAR, FAR))
 
     def _draw_geometry(self, camera: CameraPose, targets: _Targets, visible: list[Instance]) -> None:
         program = self._geometry
         self._use_camera(program, camera)
-        targets.geometry.use()
-        targets.geometry.clear()
+        targets.geometry.frame.use()
+        targets.geometry.frame.clear()
         self.context.enable_only(moderngl.DEPTH_TEST)
         for one in visible:
-            program["world_from_own"].write(one.world_from_own)
-            program["world_normal_from_own"].write(one.world_normal_from_own)
-            program["object_id"] = float(one.id)
+            assign(program, "world_from_own", one.world_from_own)
+            assign(program, "world_normal_from_own", one.world_normal_from_own)
+            assign(program, "object_id", float(one.id))
             one.mesh.geometry.render()
 
     def _draw_colour(self, camera: CameraPose, targets: _Targets, visible: list[Instance]) -> None:
         program = self._colour
         self._use_camera(program, camera)
-        program["eye"] = tuple(camera.world_from_optical[:3, 3])
-        targets.fine.use()
-        targets.fine.clear()
+        assign(program, "eye", tuple(camera.world_from_optical[:3, 3]))
+        targets.fine.frame.use()
+        targets.fine.frame.clear()
         self.context.enable_only(moderngl.DEPTH_TEST)
         self._shadow_map.use(1)
         for one in visible:
-            program["world_from_own"].write(one.world_from_own)
-            program["world_normal_from_own"].write(one.world_normal_from_own)
-            program["tint"] = one.tint
-            program["flat_colour"] = one.flat_colour
-            program["gloss"] = one.gloss
+            assign(program, "world_from_own", one.world_from_own)
+            assign(program, "world_normal_from_own", one.world_normal_from_own)
+            assign(program, "tint", one.tint)
+            assign(program, "flat_colour", one.flat_colour)
+            assign(program, "gloss", one.gloss)
             (one.mesh.textures or self._no_texture).use(0)
             one.mesh.colour.render()
 
     def _finish(self, k: Intrinsics, targets: _Targets, supersample: int, occlusion: float) -> None:
         self.context.disable(moderngl.DEPTH_TEST)
-        targets.geometry.color_attachments[0].use(1)
+        targets.geometry.image.use(1)
         if occlusion > 0:
-            targets.occlusion.use()
-            self._occlusion["unproject"] = (1 / k.fx, 1 / k.fy, k.cx, k.cy)
-            self._occlusion["reach"] = (OCCLUSION_RADIUS, k.fx)
+            targets.occlusion.frame.use()
+            assign(self._occlusion, "unproject", (1 / k.fx, 1 / k.fy, k.cx, k.cy))
+            assign(self._occlusion, "reach", (OCCLUSION_RADIUS, k.fx))
             self._occlusion_screen.render(vertices=3)
-        targets.final.use()
-        targets.fine.color_attachments[0].use(0)
-        targets.occlusion.color_attachments[0].use(2)
-        self._compose["samples"] = supersample
-        self._compose["occlusion_strength"] = occlusion
+        targets.final.frame.use()
+        targets.fine.image.use(0)
+        targets.occlusion.image.use(2)
+        assign(self._compose, "samples", supersample)
+        assign(self._compose, "occlusion_strength", occlusion)
         self._compose_screen.render(vertices=3)
 
     def _target(self, width: int, height: int, supersample: int) -> _Targets:
         key = (width, height, supersample)
         if key not in self._targets:
-            size, fine = (width, height), (width * supersample, height * supersample)
-            context = self.context
-            make = context.framebuffer
+            size = (width, height)
             self._targets[key] = _Targets(
-                geometry=make([context.texture(size, 4, dtype="f4")], context.depth_renderbuffer(size)),
-                fine=make([context.texture(fine, 4)], context.depth_renderbuffer(fine)),
-                occlusion=make([context.texture(size, 1, dtype="f4")]),
-                final=make([context.texture(size, 4)]),
+                geometry=_Target(self.context, size, 4, dtype="f4"),
+                fine=_Target(self.context, (width * supersample, height * supersample), 4),
+                occlusion=_Target(self.context, size, 1, dtype="f4"),
+                final=_Target(self.context, size, 4),
             )
         return self._targets[key]
 
@@ -284,7 +289,8 @@ def shadow_projection(light: FloatArray, target: FloatArray, room_size: FloatArr
 
 def _create_context() -> moderngl.Context:
     try:
-        return moderngl.create_standalone_context(backend="egl", require=330)
+        settings: dict[str, Any] = {"backend": "egl"}
+        return moderngl.create_context(require=330, standalone=True, **settings)
     except Exception as error:
         raise RuntimeError(
             f"no OpenGL 3.3 through EGL: {error}. On Debian or Ubuntu: apt install libegl1 libgl1-mesa-dri"
@@ -292,5 +298,5 @@ def _create_context() -> moderngl.Context:
 
 
 def _read_geometry(targets: _Targets, k: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-    raw = np.frombuffer(targets.geometry.read(components=4, dtype="f4"), np.float32).reshape(k.height, k.width, 4)
+    raw = np.frombuffer(targets.geometry.image.read(), np.float32).reshape(k.height, k.width, 4)
     return raw[..., 0].copy(), raw[..., 1].astype(np.uint16)

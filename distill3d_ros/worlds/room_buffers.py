@@ -97,7 +97,9 @@ class RoomBuffers:
         world_from_own[:3, :3] = placed.rotation * placed.scale
         world_from_own[:3, 3] = placed.position
         half = placed.model.size * placed.scale / 2
-        flat = (0.0, 0.0, 0.0, 0.0) if placed.flat_color is None else (*map(float, placed.flat_color), 1.0)
+        flat = (0.0, 0.0, 0.0, 0.0)
+        if placed.flat_color is not None:
+            flat = (float(placed.flat_color[0]), float(placed.flat_color[1]), float(placed.flat_color[2]), 1.0)
         return Instance(
             id=placed.id,
             mesh=self._mesh_of(placed.model),
@@ -147,3 +149,14 @@ def _repeating(textures: moderngl.TextureArray) -> moderngl.TextureArray:
 def columns(matrix: FloatArray) -> bytes:
     """A matrix as OpenGL stores it, column by column."""
     return np.ascontiguousarray(matrix.T, np.float32).tobytes()
+
+
+def assign(program: moderngl.Program, name: str, value: bytes | float | tuple[float, ...]) -> None:
+    """Sets a uniform; arrays and matrices come as bytes."""
+    uniform = program[name]
+    if not isinstance(uniform, moderngl.Uniform):
+        raise TypeError(f"{name!r} is not a uniform of the program. Got {type(uniform).__name__}")
+    if isinstance(value, bytes):
+        uniform.write(value)
+    else:
+        uniform.value = value
