@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from distill3d_ros.calibration import for_image, read_camera_yaml
 from distill3d_ros.nodes.camera_info import intrinsics_from
 from distill3d_ros.nodes.conversions import BadMessageError, compressed_to_rgb, image_to_rgb
 from distill3d_ros.scene.frame import Frame, Intrinsics
@@ -58,34 +58,13 @@ def folder_shots(
             continue
         height, width = picture.shape[:2]
         usable += 1
-        camera = known or Intrinsics.from_fov(width=width, height=height, horizontal_fov=horizontal_fov)
-        if abs(camera.width * height - camera.height * width) > 0.01 * camera.width * height:
-            raise ValueError(f"'{file}' is {width}x{height} but camera.yaml is for {camera.width}x{camera.height}")
-        yield Shot(
-            frame=Frame(
-                image=np.ascontiguousarray(picture[..., ::-1]), intrinsics=camera.resized(width=width, height=height)
-            )
-        )
+        if known is None:
+            camera = Intrinsics.from_fov(width=width, height=height, horizontal_fov=horizontal_fov)
+        else:
+            camera = for_image(known, width=width, height=height, origin=f"'{file}'")
+        yield Shot(frame=Frame(image=np.ascontiguousarray(picture[..., ::-1]), intrinsics=camera))
     if not usable:
         raise ValueError(f"none of the {len(files)} pictures in '{folder}' can be read")
-
-
-def read_camera_yaml(file: Path) -> Intrinsics:
-    """A calibration as camera_calibration and camera_info_manager write it."""
-    try:
-        data = yaml.safe_load(file.read_text())
-        k = data["camera_matrix"]["data"]
-        values = {"fx": k[0], "fy": k[4], "cx": k[2], "cy": k[5]}
-        return Intrinsics(
-            **{name: float(value) for name, value in values.items()},
-            width=int(data["image_width"]),
-            height=int(data["image_height"]),
-        )
-    except (KeyError, IndexError, TypeError, yaml.YAMLError) as error:
-        raise ValueError(
-            f"'{file}' must have image_width, image_height and camera_matrix.data (9 numbers), "
-            f"as camera_calibration writes it: {error!r}"
-        ) from error
 
 
 def bag_shots(bag: Path, *, image_topic: str = "", warn: Callable[[str], None] = lambda text: None) -> Iterator[Shot]:

@@ -157,7 +157,7 @@ class Worker(Generic[Item]):
                 if not self._running:
                     return
                 requests, scene = self._take_answerable(), self._scene
-                item = None if requests or not self._due(next_start) else self._take_pending()
+                item = self._take_pending() if self._due(next_start) else None
             if requests and scene is not None:
                 self._reply(requests, scene)
             if item is not None:

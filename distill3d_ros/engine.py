@@ -1,0 +1,305 @@
+"""The trained student as a tool: frames in, a scene out; questions in, answers out. Knows no ROS.
+
+Letters in shape comments: S frames, H W pixels of the camera's image, h w pixels of the network's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects
+from distill3d_ros.environment import shared_path
+from distill3d_ros.scene.answer import Answer
+from distill3d_ros.scene.answer_text import NO_SCALE, answer_value, unseen_label
+from distill3d_ros.scene.frame import FloatArray, Frame
+from distill3d_ros.scene.kinds import KINDS
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.scene.parsing import ParsedQuestion, parse
+from distill3d_ros.scene.rules import answer_by_rules
+from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
+from distill3d_ros.student.outputs import GeneratedAnswer, Perception
+from distill3d_ros.student.preprocess import preprocess
+from distill3d_ros.student.student import Student
+
+MAX_QUESTION_CHARACTERS = 500
+EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the lamp?"'
+"""What somebody can ask, for those who were not understood."""
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(slots=True)
+class SceneFeatures:
+    """What the engine keeps of a scene to answer questions about it: the visual tokens, read once."""
+
+    cache: Any
+    object_of_query: dict[int, int]
+    """Index of a box among the student's -> id of the scene's object."""
+
+
+class Engine:
+    """Perceives frames and answers questions about them. One thread at a time may use it."""
+
+    def __init__(
+        self,
+        student: Student,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        decoding: DecodingConfig | None = None,
+        model_sha256: str = "",
+    ) -> None:
+        """
+        Args:
+            device: one of DEVICES; ``auto`` takes a GPU where there is one.
+            threads: CPU threads of torch, for the whole process; None leaves them as they are.
+        """
+        self.device = torch.device(_choose_device(device))
+        if threads is not None:
+            if threads < 1:
+                raise ValueError(f"threads must be at least 1. Got {threads}")
+            torch.set_num_threads(threads)
+        self.student = student.to(self.device).eval()
+        self.decoding = decoding or DecodingConfig()
+        self.model_sha256 = model_sha256
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike[str] | None = None, *, device: str = "auto", threads: int | None = None
+    ) -> Engine:
+        """Loads the student in folder ``path``; None takes the one that comes with the package.
+
+        Raises:
+            FileNotFoundError, ValueError: there is none, or its files are damaged; the message says which.
+        """
+        folder = Path(path).expanduser() if path is not None else packaged_model()
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"model must be a folder with a student (config.json, model.safetensors). Got '{folder}', "
+                "which is no folder"
+            )
+        student = load_student(folder, device=_choose_device(device))
+        sha256 = str(read_description(folder)["sha256"][WEIGHTS])
+        return cls(student, device=device, threads=threads, model_sha256=sha256)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of things that the student knows."""
+        return tuple(self.student.config.labels)
+
+    @property
+    def device_name(self) -> str:
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"CPU, {torch.get_num_threads()} threads"
+
+    def describe(self) -> str:
+        """One line for a log."""
+        millions = sum(p.numel() for p in self.student.parameters()) / 1e6
+        return (
+            f"student '{self.student.config.preset}', {millions:.1f} M parameters, {len(self.labels)} labels, "
+            f"weights {self.model_sha256[:12] or 'unsaved'}, on {self.device_name}"
+        )
+
+    def warm_up(self) -> float:
+        """Runs an empty frame and a question, so that the first real ones are not slow; returns milliseconds."""
+        from distill3d_ros.scene.frame import Intrinsics
+
+        started = time.perf_counter()
+        camera = Intrinsics.from_fov(width=640, height=480, horizontal_fov=1.0)
+        scene = self.perceive(Frame(image=np.full((480, 640, 3), 128, np.uint8), intrinsics=camera))
+        self.ask(scene, f"Is there a {self.labels[0]}?")
+        return 1e3 * (time.perf_counter() - started)
+
+    @torch.inference_mode()
+    def perceive(self, frames: Frame | Sequence[Frame], *, min_score: float | None = None) -> Scene:
+        """What a frame shows, or several frames of the same place (boxes and depth are those of the first).
+
+        Args:
+            min_score: leaves objects with a lower score out; None for the decoding's own.
+
+        Raises:
+            ValueError: a frame cannot be used.
+        """
+        views = [frames] if isinstance(frames, Frame) else list(frames)
+        if not views:
+            raise ValueError("perceive needs at least one frame. Got 0")
+        first = views[0]
+        shapes = sorted({f.image.shape[:2] for f in views})
+        if len(shapes) > 1:
+            raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
+        images, intrinsics, up = self._tensors(views)
+        perception = self.student.perceive(images, intrinsics, up)
+        level = _numpy(perception.level_from_optical[0]).astype(np.float64)
+        objects, owner = decode_objects(
+            _raw_boxes(perception),
+            self.labels,
+            level_from_optical=level,
+            intrinsics=first.intrinsics,
+            config=self.decoding,
+            min_score=min_score,
+        )
+        size = first.image.shape[:2]
+        return Scene(
+            objects=objects,
+            intrinsics=first.intrinsics,
+            level_from_optical=level,
+            depth=_resized(perception.depth[0, 0], size),
+            depth_confidence=_resized(perception.depth_confidence[0, 0], size),
+            stamp_ns=first.stamp_ns,
+            frame_id=first.frame_id,
+            features=SceneFeatures(self.student.cache(self.student.prefix(perception)), owner),
+        )
+
+    def ask(self, scene: Scene, question: str) -> Answer:
+        """The answer to one question; see ``ask_many``."""
+        return self.ask_many(scene, [question])[0]
+
+    def ask_many(self, scene: Scene, questions: Sequence[str]) -> list[Answer]:
+        """Answers to questions about a scene that this engine perceived.
+
+        The text is the language model's. The geometric rules answer too, on the scene's boxes: where both agree the
+        answer is surer. What is not understood is an answer that says so, not an exception.
+
+        Raises:
+            ValueError: the scene was not perceived by an engine.
+        """
+        if not isinstance(scene.features, SceneFeatures):
+            raise ValueError("ask needs a scene that Engine.perceive made; this one carries no features")
+        started = time.perf_counter()
+        parsed = [parse(q) if _asked_wrongly(q) is None else None for q in questions]
+        understood = [i for i, p in enumerate(parsed) if p is not None]
+        said: dict[int, GeneratedAnswer] = {}
+        if understood:
+            replies = self.student.answer(scene.features.cache, [questions[i].strip() for i in understood])
+            said = dict(zip(understood, replies, strict=True))
+        answers = [
+            _not_understood(question) if p is None else combine(p, said[i], scene)
+            for i, (question, p) in enumerate(zip(questions, parsed, strict=True))
+        ]
+        each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
+        return [replace(a, latency_ms=each_ms) for a in answers]
+
+    def _tensors(self, views: Sequence[Frame]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """images (1, S, 3, h, w), intrinsics (1, S, 4), up (1, S, 3) or None."""
+        cameras = [np.array([f.intrinsics.fx, f.intrinsics.fy, f.intrinsics.cx, f.intrinsics.cy]) for f in views]
+        area = self.student.config.image_area
+        prepared = [preprocess(f.image, k, area=area) for f, k in zip(views, cameras, strict=True)]
+        images = torch.stack([p.image for p in prepared])[None]
+        intrinsics = torch.stack([p.intrinsics for p in prepared])[None]
+        up = None
+        if all(f.up is not None for f in views):
+            up = torch.as_tensor(np.stack([f.up for f in views]), dtype=torch.float32)[None].to(self.device)
+        return images.to(self.device), intrinsics.to(self.device), up
+
+
+def combine(parsed: ParsedQuestion, said: GeneratedAnswer, scene: Scene) -> Answer:
+    """The language model's answer, checked against the rules' answer on the scene's boxes.
+
+    A text that is no answer to this kind of question is replaced by the rules' answer. Confidence: with p the language
+    model's probability of its text and r the rules' confidence, agreement gives 1 - (1 - p)(1 - r / 2), disagreement
+    p (1 - r / 2): the student's own geometry speaks for or against its words, with half its weight.
+    """
+    rules = answer_by_rules(parsed, scene)
+    value, absent = answer_value(said.text), unseen_label(said.text)
+    metric = KINDS[parsed.kind].form == "metric"
+    if metric and not scene.is_metric:
+        return Answer(text=NO_SCALE, value=None, confidence=0.0, source="geometry")
+    if not _fits(parsed, value, absent):
+        return rules
+    features: SceneFeatures = scene.features
+    pointed = [features.object_of_query.get(i) for i in said.object_indices]
+    ids = tuple(dict.fromkeys(i for i in pointed if i is not None)) or rules.object_ids
+    agree = _agree(value, rules.value, metric) if absent is None else rules.value is None
+    r = rules.confidence / 2
+    confidence = 1 - (1 - said.confidence) * (1 - r) if agree else said.confidence * (1 - r)
+    return Answer(
+        text=said.text,
+        value=value,
+        confidence=float(np.clip(confidence, 0.0, 1.0)),
+        object_ids=() if absent is not None else ids,
+        source="language",
+    )
+
+
+def packaged_model() -> Path:
+    """The folder of the student that comes with this package."""
+    return shared_path("models", "pico")
+
+
+def _fits(parsed: ParsedQuestion, value: Any, absent: str | None) -> bool:
+    """Whether a text that reads as ``value`` (or as "I do not see ...") can answer this kind of question."""
+    if absent is not None:
+        return absent in parsed.labels
+    form = KINDS[parsed.kind].form
+    if form == "yes_no":
+        return isinstance(value, bool)
+    if form == "choice":
+        return value in parsed.labels[-2:]
+    if form == "count":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, float) if form == "metric" else isinstance(value, str)
+
+
+def _agree(a: Any, b: Any, metric: bool) -> bool:
+    if metric and isinstance(a, float) and isinstance(b, (int, float)):
+        return abs(a - b) <= 0.25 * max(abs(a), abs(b))
+    return type(a) is type(b) and a == b
+
+
+def _asked_wrongly(question: str) -> str | None:
+    """Why a question cannot even be read; None when it can."""
+    if not question.strip():
+        return f"I got an empty question. Ask {EXAMPLE}."
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        return (
+            f"The question has {len(question)} characters; I read at most {MAX_QUESTION_CHARACTERS}. Ask shortly, {EXAMPLE}."
+        )
+    return None
+
+
+def _not_understood(question: str) -> Answer:
+    text = _asked_wrongly(question)
+    if text is None:
+        shown = question.strip() if len(question) <= 60 else question.strip()[:57] + "..."
+        text = f'I do not understand "{shown}". I know English questions about where things are; ask {EXAMPLE}.'
+    return Answer(text=text, value=None, understood=False, confidence=0.0, source="language")
+
+
+def _choose_device(device: str) -> str:
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}. Got '{device}'")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for but torch sees no GPU; use 'auto' or 'cpu'")
+    return device
+
+
+def _raw_boxes(perception: Perception) -> RawBoxes:
+    boxes = perception.detections
+    scores = boxes.class_logits.float().sigmoid() * boxes.objectness.float().sigmoid()[..., None]  # (1, N, C)
+    return RawBoxes(
+        scores=_numpy(scores[0]),
+        center=_numpy(boxes.center_level[0]),
+        size=_numpy(boxes.size[0]),
+        yaw=_numpy(boxes.yaw[0]),
+    )
+
+
+def _resized(values: torch.Tensor, size: tuple[int, int]) -> FloatArray:
+    """(h, w) -> (H, W) float32, pixel centres kept in place."""
+    large = F.interpolate(values.float()[None, None], size=size, mode="bilinear", align_corners=False)
+    return _numpy(large[0, 0])
+
+
+def _numpy(tensor: torch.Tensor) -> FloatArray:
+    return tensor.float().cpu().numpy()

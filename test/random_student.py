@@ -1,0 +1,27 @@
+"""A student with random weights: real in every part, untrained. For the mechanics of engine and nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.questions import KINDS, wordings
+from distill3d_ros.student.checkpoint import save_student
+from distill3d_ros.student.config import pico
+from distill3d_ros.student.student import Student
+from distill3d_ros.student.text import train_tokenizer
+
+
+def random_student(seed: int = 0) -> Student:
+    """Preset pico; the objectness bias is raised so that there are boxes to work with."""
+    torch.manual_seed(seed)
+    texts = [w for kind in KINDS for w in wordings(kind, False)]
+    config = pico(LABELS)
+    tokenizer = train_tokenizer(texts, vocab_size=config.language.vocab_size, words=LABELS)
+    return Student(config, tokenizer).eval()
+
+
+def save_random_student(folder: Path, seed: int = 0) -> Path:
+    return save_student(folder, random_student(seed), {"note": "random weights"}, dtype="float16")
