@@ -71,7 +71,7 @@ def pair_features(objects: ObjectSet) -> Tensor:
     surface = _surface_distance(objects)
     azimuth = torch.atan2(objects.center[..., 0], objects.center[..., 2])
     turn = _difference(azimuth)
-    along_x, along_z = _extents(objects)
+    along_x, _ = _extents(objects)
     logs = size.log()
     on, under = bottom[:, None] - top[:, :, None], bottom[:, :, None] - top[:, None]
     features = torch.stack(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.student.rays import lens_features
 from distill3d_ros.student.vggt import Mlp
@@ -24,10 +24,10 @@ class CameraHead(nn.Module):
         self.up = Mlp(dim, dim // 2, 3)
 
     def forward(self, camera: Tensor, intrinsics: Tensor, image_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Camera tokens (B, S, D) -> up (B, S, 3) unit, optical frame; fov (B, S, 2) vertical and horizontal, radians."""
+        """Camera tokens (B, S, D) -> up (B, S, 3) unit, optical frame; fov (B, S, 2) vertical, horizontal, radians."""
         with torch.autocast(camera.device.type, enabled=False):
             camera = camera.float()
             fov = torch.pi * torch.sigmoid(self.fov(camera) - 0.8)  # about 55 degrees to start from
             up = self.up(camera + self.lens(lens_features(intrinsics, image_size)))
             level = up.new_tensor([0.0, -1.0, 0.0])
-            return F.normalize(level + 0.5 * up, dim=-1), fov
+            return functional.normalize(level + 0.5 * up, dim=-1), fov

@@ -1,4 +1,4 @@
-"""A student on disk: ``model.safetensors``, ``config.json``, ``tokenizer.json`` and ``MODEL_CARD`` data in the config.
+"""A student on disk: ``model.safetensors``, ``tokenizer.json``, and ``config.json`` with the card of its training.
 
 ``config.json`` holds the sha256 of the other files, so that a truncated or exchanged file is found before it is used.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.student.config import DepthConfig
 from distill3d_ros.student.vggt import EncoderFeatures
@@ -38,7 +38,7 @@ class _ResidualUnit(nn.Module):
         self.conv2 = nn.Conv2d(dim, dim, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x + self.conv2(functional.relu(self.conv1(functional.relu(x))))
 
 
 class _Lateral(nn.Module):
@@ -69,7 +69,6 @@ class DepthHead(nn.Module):
         self.refine_4 = _ResidualUnit(half)
         self.output = nn.Conv2d(half, 2, 1)
         nn.init.normal_(self.output.weight, std=0.01)
-        nn.init.zeros_(self.output.bias)
 
     def forward(self, features: EncoderFeatures, intrinsics: Tensor) -> DepthOutput:
         """``intrinsics`` (B, S, 4)"""
@@ -80,20 +79,20 @@ class DepthHead(nn.Module):
         x = _enlarge(self.narrow(x), features.fine[4])
         x = self.refine_4(x + self.lateral_4(features.fine[4]))
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 would quantise log depth to half a per cent
-            raw = self.output(F.relu(x.float())).unflatten(0, (b, s))  # (B, S, 2, H/4, W/4)
+            raw = self.output(functional.relu(x.float())).unflatten(0, (b, s))  # (B, S, 2, H/4, W/4)
         focal = intrinsics[..., :2].log().mean(-1)[..., None, None]  # (B, S, 1, 1) log of the geometric mean
         offset = focal - math.log(self.config.canonical_focal) + math.log(self.config.initial_depth)
         log_depth = (raw[:, :, 0] + offset).clamp(*_LOG_RANGE)
         log_error = raw[:, :, 1].clamp(-7.0, 2.0) - 1.5
         height, width = (n * features.patch_size for n in features.grid)
-        pooled = F.avg_pool2d(log_depth, features.patch_size // 4).flatten(2)
+        pooled = functional.avg_pool2d(log_depth, features.patch_size // 4).flatten(2)
         return DepthOutput(
-            depth=F.interpolate(log_depth, size=(height, width), mode="bilinear", align_corners=False).exp(),
-            log_error=F.interpolate(log_error, size=(height, width), mode="bilinear", align_corners=False),
+            depth=functional.interpolate(log_depth, size=(height, width), mode="bilinear", align_corners=False).exp(),
+            log_error=functional.interpolate(log_error, size=(height, width), mode="bilinear", align_corners=False),
             log_depth=log_depth,
             at_patches=pooled.exp(),
         )
 
 
 def _enlarge(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class _Depthwise(torch.autograd.Function):
@@ -22,7 +22,7 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(x, weight, bias, stride, padding, 1, x.shape[1])
+        return functional.conv2d(x, weight, bias, stride, padding, 1, x.shape[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
@@ -55,7 +55,7 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, paddi
     if kernel <= 3:
         return _backward(grad, x, weight, stride, padding, only_weight)[1]
     if padding:
-        x = F.pad(x, (padding, padding, padding, padding))
+        x = functional.pad(x, (padding, padding, padding, padding))
     result = torch.empty_like(weight)
     part = weight[..., :3, :3].contiguous()
     rows, columns = (grad.shape[-2] - 1) * stride + 3, (grad.shape[-1] - 1) * stride + 3
@@ -72,4 +72,4 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor, *, stride: int, padd
     weight, bias = weight.to(x.dtype), bias.to(x.dtype)
     if torch.is_grad_enabled() and x.device.type == "cpu":
         return _Depthwise.apply(x, weight, bias, stride, padding)
-    return F.conv2d(x, weight, bias, stride, padding, 1, x.shape[1])
+    return functional.conv2d(x, weight, bias, stride, padding, 1, x.shape[1])

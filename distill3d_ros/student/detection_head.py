@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.student.config import DetectionConfig
 from distill3d_ros.student.outputs import Boxes
@@ -56,6 +56,11 @@ class _BoxMlp(nn.Module):
         self.labels = Mlp(dim, hidden, 1 + classes)
         self.geometry = Mlp(dim, hidden, 8)
 
+    def start_small(self) -> None:
+        for part in (self.labels.fc2, self.geometry.fc2):
+            nn.init.normal_(part.weight, std=1e-3)
+            nn.init.zeros_(part.bias)
+
     def forward(self, x: Tensor) -> _Raw:
         with torch.autocast(x.device.type, enabled=False):
             x = self.norm(x.float())
@@ -89,7 +94,7 @@ class BoxDecoder:
         center = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
         center_level = torch.einsum("bij,bnj->bni", self.level, center)
         log_size = size.clamp(-4.0, 3.0) + math.log(_TYPICAL_SIZE)
-        angle = F.normalize(angle + angle.new_tensor([0.0, 1e-3]), dim=-1)
+        angle = functional.normalize(angle + angle.new_tensor([0.0, 1e-3]), dim=-1)
         return Boxes(
             class_logits=raw.logits[..., 1:],
             objectness=raw.logits[..., 0],
@@ -109,7 +114,7 @@ class BoxDecoder:
 def _turn(angle: Tensor, toward: Tensor) -> Tensor:
     """(sin, cos) of angle + azimuth of ``toward`` (x, z)."""
     sin_a, cos_a = angle.unbind(-1)
-    sin_b, cos_b = F.normalize(toward, dim=-1, eps=1e-4).unbind(-1)
+    sin_b, cos_b = functional.normalize(toward, dim=-1, eps=1e-4).unbind(-1)
     return torch.stack([sin_a * cos_b + cos_a * sin_b, cos_a * cos_b - sin_a * sin_b], -1)
 
 
@@ -136,7 +141,7 @@ class _Layer(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 class DetectionHead(nn.Module):
@@ -149,17 +154,16 @@ class DetectionHead(nn.Module):
         self.propose = _BoxMlp(dim, config.hidden, classes)
         self.embed = nn.Linear(1 + classes + 8, dim)
         self.layers = nn.ModuleList(_Layer(dim, config) for _ in range(config.layers))
-        self.refine = nn.ModuleList(_BoxMlp(dim, config.hidden, classes) for _ in range(config.layers))
+        refine = [_BoxMlp(dim, config.hidden, classes) for _ in range(config.layers)]
+        self.refine = nn.ModuleList(refine)
         self.norm_out = nn.LayerNorm(dim)
         nn.init.constant_(self.propose.labels.fc2.bias, math.log(_PRIOR / (1 - _PRIOR)))
         nn.init.normal_(self.propose.geometry.fc2.weight, std=0.01)
-        for mlp in self.refine:  # a fresh decoder repeats the proposals
-            for part in (mlp.labels.fc2, mlp.geometry.fc2):
-                nn.init.normal_(part.weight, std=1e-3)
-                nn.init.zeros_(part.bias)
+        for mlp in refine:  # a fresh decoder repeats the proposals
+            mlp.start_small()
 
     def forward(self, features: EncoderFeatures, depth: Tensor, intrinsics: Tensor, level: Tensor) -> DetectionOutput:
-        """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3) of the first frame."""
+        """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3), first frame."""
         depth = depth.detach()  # a box error must not bend the depth image
         uv = patch_centers(features.grid, features.patch_size, depth)
         tokens = features.patches + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
@@ -191,7 +195,7 @@ class DetectionHead(nn.Module):
         """(B, N) the patches with the most certain proposals; local peaks are preferred."""
         scores = logits.detach().amax(-1)  # (B, P)
         image = scores.unflatten(1, (1, *grid))
-        peak = F.max_pool2d(image, 3, 1, 1) == image
+        peak = functional.max_pool2d(image, 3, 1, 1) == image
         scores = scores + self.config.peak_bonus * peak.flatten(1)
         return scores.topk(min(self.config.queries, scores.shape[1]), dim=1).indices
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.student.box_features import PAIR_FEATURES
 from distill3d_ros.student.outputs import Prefix
@@ -69,22 +69,20 @@ class Grounding(nn.Module):
             logits = self.sharpness * torch.cat([(match + _FLOOR).log(), absent], -1)
         keys = self.key(prefix.tokens[:, :n])
         learned = torch.einsum("bqtd,bnd->bqtn", self.query(read), keys).float() * keys.shape[-1] ** -0.5
-        logits = logits + F.pad(learned, (0, 1))
-        padded = F.pad(~prefix.objects.mask, (0, 1))[:, None, None]
+        logits = logits + functional.pad(learned, (0, 1))
+        padded = functional.pad(~prefix.objects.mask, (0, 1))[:, None, None]
         logits = logits.masked_fill(padded, -torch.inf)
         pointer = logits.softmax(-1) * is_word[..., None]
-        added = (
-            self._value(pointer, prefix, n) + self._counted(logits, match, is_word) + self._pairs(pointer, prefix, n)
-        )
+        added = self._value(pointer, prefix, n) + self._counted(logits, match) + self._pairs(pointer, prefix)
         return GroundingOutput(added=added * is_word[..., None], name_logits=name_logits, pointer_logits=logits)
 
     def _read(self, words: Tensor, is_word: Tensor) -> Tensor:
         """(B, Q, T, 2d): each word with its neighbours."""
-        x = F.pad(words.flatten(0, 1).transpose(1, 2), (self.window - 1, _LOOK_AHEAD))
-        return self.read_norm(F.gelu(self.read(x).transpose(1, 2))).unflatten(0, words.shape[:2])
+        x = functional.pad(words.flatten(0, 1).transpose(1, 2), (self.window - 1, _LOOK_AHEAD))
+        return self.read_norm(functional.gelu(self.read(x).transpose(1, 2))).unflatten(0, words.shape[:2])
 
     def _name_logits(self, read: Tensor, class_words: Tensor) -> Tensor:
-        keys = F.layer_norm(self.name_key(class_words).float(), (self.name_key.out_features,))
+        keys = functional.layer_norm(self.name_key(class_words).float(), (self.name_key.out_features,))
         named = self.name_query(read).float() @ keys.T * keys.shape[-1] ** -0.5
         return torch.cat([named, self.no_name(read).float()], -1)
 
@@ -93,14 +91,14 @@ class Grounding(nn.Module):
         pointed = torch.einsum("bqtn,bne->bqte", pointer[..., :-1].to(values.dtype), values)
         return pointed + pointer[..., -1:] * self.nothing
 
-    def _counted(self, logits: Tensor, match: Tensor, is_word: Tensor) -> Tensor:
+    def _counted(self, logits: Tensor, match: Tensor) -> Tensor:
         """How many objects bear the name: what a softmax that shares itself out cannot say."""
         present = torch.sigmoid(logits[..., :-1] - logits[..., -1:])
         best, count = match.amax(-1), present.sum(-1)
         features = torch.stack([best, match.sum(-1), count, torch.log1p(count), present.amax(-1)], -1)
         return self.count(features)
 
-    def _pairs(self, pointer: Tensor, prefix: Prefix, n: int) -> Tensor:
+    def _pairs(self, pointer: Tensor, prefix: Prefix) -> Tensor:
         """Geometry of the object pointed at as seen from the object of the name before it."""
         with torch.autocast(pointer.device.type, enabled=False):
             here = pointer[..., :-1]
@@ -119,7 +117,7 @@ def _previous(here: Tensor) -> Tensor:
     """
     gate = here.sum(-1).clamp(0.0, 1.0)
     kept = (1.0 - gate).clamp_min(1e-4).log().cumsum(-1)  # (B, Q, T)
-    upto = F.pad(kept, (1, 0))[..., :-1]  # excludes the word itself
+    upto = functional.pad(kept, (1, 0))[..., :-1]  # excludes the word itself
     between = upto[..., :, None] - kept[..., None, :]  # (B, Q, t, s)
     t = here.shape[-2]
     earlier = torch.ones(t, t, dtype=torch.bool, device=here.device).tril(-1)

@@ -9,7 +9,7 @@ from distill3d_ros.student.config import HiddenCotConfig
 
 
 class HiddenCot(nn.Module):
-    """Embeddings of the thoughts. ``zero`` and ``random_frozen`` take the same compute as ``learned`` but learn nothing."""
+    """Embeddings of the thoughts. ``zero`` and ``random_frozen`` cost the same compute as ``learned``, untrained."""
 
     def __init__(self, config: HiddenCotConfig, dim: int) -> None:
         super().__init__()

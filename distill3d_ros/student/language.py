@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from transformers import DynamicCache, LlamaConfig, LlamaModel
 
 from distill3d_ros.student.config import LanguageConfig, StudentConfig
@@ -49,7 +49,7 @@ class PrefixCache:
 
 def build_causal_lm(config: LanguageConfig, vocabulary: int) -> LlamaModel:
     """A small Llama from scratch."""
-    return LlamaModel(
+    model = LlamaModel(
         LlamaConfig(
             vocab_size=vocabulary,
             hidden_size=config.dim,
@@ -58,12 +58,13 @@ def build_causal_lm(config: LanguageConfig, vocabulary: int) -> LlamaModel:
             num_attention_heads=config.heads,
             num_key_value_heads=config.heads,
             max_position_embeddings=4096,
-            attn_implementation="sdpa",
             pad_token_id=0,
             bos_token_id=None,
             eos_token_id=1,
         )
     )
+    model.set_attn_implementation("sdpa")
+    return model
 
 
 class LanguageModel(nn.Module):
@@ -87,7 +88,7 @@ class LanguageModel(nn.Module):
             dim=config.language.dim, pointer_dim=config.language.pointer_dim, window=config.language.name_window
         )
         self.model = build_causal_lm(config.language, tokenizer.get_vocab_size())
-        # Words start at the scale of the visual tokens that are added to them; the tied output layer needs the small one.
+        # Words start near the scale of the visual tokens added to them; the tied output layer needs the small one.
         self.word_scale = config.language.dim**0.5
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class LanguageModel(nn.Module):
         prefix, device = cache.prefix, cache.prefix.tokens.device
         rows = [QuestionText(text=text) for text in questions]
         batch = map_tensors(self.encoder.batch([rows], prefix.objects.mask.shape[1]), lambda x: x.to(device))
-        count, length = batch.kind.shape[1:]
+        count = batch.kind.shape[1]
         past = _cache([(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values])
         embeddings, grounding = self._embed_rows(prefix, batch)
         real = batch.kind[0] != PAD  # (Q, T)
@@ -152,7 +153,7 @@ class LanguageModel(nn.Module):
             done = done | (token == self.encoder.end)
             if done.all():
                 break
-            visible = F.pad(visible, (0, 1), value=True)
+            visible = functional.pad(visible, (0, 1), value=True)
             positions = (lengths + step + first)[:, None]
             hidden = self._run(self.embed(ids[:, -1:]), positions, visible[:, None, None], past)[:, 0]
         pointed = grounding.pointer_logits[0].argmax(-1)  # (Q, T)
@@ -174,7 +175,7 @@ class LanguageModel(nn.Module):
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.model.embed_tokens.weight).float()
+        return functional.linear(hidden, self.model.embed_tokens.weight).float()
 
     def _first_position(self, prefix: Prefix) -> int:
         return 1 if self.config.prefix_positions == "shared" else prefix.tokens.shape[1]
@@ -188,7 +189,7 @@ class LanguageModel(nn.Module):
         itself = torch.eye(v, dtype=torch.bool, device=prefix.mask.device)  # padding must attend to something
         past = DynamicCache()
         self._run(prefix.tokens, positions, prefix.mask[:, None, None] | itself, past)
-        return [(layer.keys, layer.values) for layer in past.layers]
+        return [(keys, values) for keys, values, _ in past]
 
     def _embed_rows(self, prefix: Prefix, batch: QuestionBatch) -> tuple[Tensor, GroundingOutput]:
         """(B, Q, T, E): words with what they point at, thoughts, answer tokens."""

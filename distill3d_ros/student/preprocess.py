@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def preprocess(
     new_width, new_height = network_size(width, height, area=area, multiple=multiple)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255.0
     if (new_width, new_height) != (width, height):
-        pixels = F.interpolate(
+        pixels = functional.interpolate(
             pixels, size=(new_height, new_width), mode="bilinear", align_corners=False, antialias=True
         )
     sx, sy = new_width / width, new_height / height

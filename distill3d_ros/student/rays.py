@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def check_views(images: Tensor, intrinsics: Tensor, up: Tensor | None, *, multiple: int = 32) -> None:
@@ -18,8 +18,8 @@ def check_views(images: Tensor, intrinsics: Tensor, up: Tensor | None, *, multip
     height, width = images.shape[-2:]
     if height % multiple or width % multiple or not height or not width:
         raise ValueError(
-            f"images must have a height and width that are multiples of {multiple}; student/preprocess.py resizes to such "
-            f"a size. Got {width}x{height}"
+            f"images must have a height and width that are multiples of {multiple}; student/preprocess.py resizes "
+            f"to such a size. Got {width}x{height}"
         )
     views = tuple(images.shape[:2])
     if tuple(intrinsics.shape) != (*views, 4):
@@ -60,7 +60,7 @@ def level_from_optical(up: Tensor) -> Tensor:
     image_up[..., 1] = -1.0
     # A camera that looks straight down has no horizontal forward: the image's upper edge serves instead.
     forward = torch.where((y[..., 2:].abs() > 0.9999), image_up, forward)
-    z = F.normalize(forward - (forward * y).sum(-1, keepdim=True) * y, dim=-1)
+    z = functional.normalize(forward - (forward * y).sum(-1, keepdim=True) * y, dim=-1)
     return torch.stack([torch.linalg.cross(y, z), y, z], -2)
 
 
@@ -72,7 +72,7 @@ def level_points(depth: Tensor, intrinsics: Tensor, grid: tuple[int, int], level
 
 
 def fourier(x: Tensor, octaves: int, lowest: float) -> Tensor:
-    """(..., n) -> (..., n + 2 n octaves): the values, and their sines and cosines at lowest, 2 lowest, ... cycles a unit."""
+    """(..., n) -> (..., n + 2 n octaves): values, their sines and cosines at lowest, 2 lowest, ... cycles a unit."""
     frequencies = 2 * torch.pi * lowest * 2.0 ** torch.arange(octaves, device=x.device, dtype=x.dtype)
     angles = (x[..., None] * frequencies).flatten(-2)
     return torch.cat([x, angles.sin(), angles.cos()], -1)

@@ -71,10 +71,13 @@ class Student(nn.Module):
         """The detected objects as the language model is told of them."""
         return self.language.visual.objects(perception)
 
-    def prefix(self, source: Perception | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
-        """The visual tokens of what was perceived, or of given objects without pixels. ``stop_gradient`` keeps the
-        answers' loss out of the perception."""
-        return self.language.prefix(source, stop_gradient=stop_gradient)
+    def prefix(self, perception: Perception, *, stop_gradient: bool = False) -> Prefix:
+        """The visual tokens of what was perceived; ``stop_gradient`` keeps the answers' loss out of the perception."""
+        return self.language.prefix(perception, stop_gradient=stop_gradient)
+
+    def prefix_from_objects(self, objects: ObjectSet) -> Prefix:
+        """The visual tokens of given objects, without pixels."""
+        return self.language.prefix(objects)
 
     def collate(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionBatch:
         """Questions of each scene as one batch; ``objects`` is the number of object tokens of its prefix."""

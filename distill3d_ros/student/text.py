@@ -60,9 +60,10 @@ class QuestionEncoder:
         self.thoughts = thoughts
         self.thoughts_first = thoughts_first
         self.max_question_tokens = max_question_tokens
-        self.pad, self.end = (tokenizer.token_to_id(t) for t in (PAD_TOKEN, END_TOKEN))
-        if self.pad is None or self.end is None:
+        pad, end = tokenizer.token_to_id(PAD_TOKEN), tokenizer.token_to_id(END_TOKEN)
+        if pad is None or end is None:
             raise ValueError(f"the tokenizer must know {PAD_TOKEN} and {END_TOKEN}; train it with train_tokenizer")
+        self.pad, self.end = pad, end
         self._encoded: dict[str, Encoding] = {}
 
     def encode(self, text: str) -> Encoding:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.student.config import EncoderConfig
 from distill3d_ros.student.patch_embed import build_patch_embed
@@ -30,7 +30,7 @@ class EncoderFeatures:
 def rope_2d(
     grid: tuple[int, int], specials: int, head_dim: int, base: float, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (K + P, head_dim) of a frame's tokens. Patches count from 1; special tokens stay at 0, unturned.
+    """Cosines and sines (K + P, head_dim) of a frame's tokens. Patches count from 1; special tokens are at 0, unturned.
 
     The first half of the channels turns with the row, the second with the column.
     """
@@ -65,7 +65,7 @@ class Attention(nn.Module):
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, heads, tokens, head_dim)
         q, k, v = qkv
         q, k = apply_rope(self.q_norm(q), cos, sin), apply_rope(self.k_norm(k), cos, sin)
-        out = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
+        out = functional.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
         return self.proj(out.transpose(1, 2).flatten(2))
 
 
@@ -89,7 +89,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim if out is None else out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(functional.gelu(self.fc1(x)))
 
 
 class Block(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.student.box_features import OBJECT_FEATURES, object_features, pair_features
 from distill3d_ros.student.config import StudentConfig
@@ -18,6 +18,9 @@ from distill3d_ros.student.vggt import Mlp
 
 class ClassWords(nn.Module):
     """The classes as the language model's own words: the mean embedding of each label's tokens."""
+
+    ids: Tensor
+    weights: Tensor
 
     def __init__(self, labels: tuple[str, ...], tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -86,14 +89,13 @@ class VisualTokens(nn.Module):
         with torch.autocast(names.device.type, enabled=False):  # bfloat16 would round metres
             box = self.box(object_features(map_tensors(objects, _to_float)))
             pairs = pair_features(map_tensors(objects, _to_float))
-        tokens = self.object_norm(self.name(F.layer_norm(names, names.shape[-1:])) + box + seen)
+        tokens = self.object_norm(self.name(functional.layer_norm(names, names.shape[-1:])) + box + seen)
         return Prefix(tokens=tokens, mask=objects.mask, objects=objects, pairs=pairs)
 
     def _patches(self, perception: Perception) -> Tensor:
         """(B, S * pooled patches, E); none if the pool is 0."""
-        b, s, p, d = perception.patch_tokens.shape
         if not self.pool:
-            return perception.patch_tokens.new_zeros(b, 0, self.patch.out_features)
+            return perception.patch_tokens.new_zeros(len(perception.patch_tokens), 0, self.patch.out_features)
         content = _pool(perception.patch_tokens, perception.grid, self.pool)
         place = _pool(perception.patch_points, perception.grid, self.pool)
         tokens = self.patch(content) + self.place(fourier(place.clamp(-12, 12), 5, 0.0625))
@@ -112,7 +114,7 @@ def _to_float(x: Tensor) -> Tensor:
 def _pool(x: Tensor, grid: tuple[int, int], size: int) -> Tensor:
     """(B, S, P, d) -> (B, S, pooled, d); a ragged edge is averaged over what there is."""
     image = x.flatten(0, 1).transpose(1, 2).unflatten(2, grid)
-    pooled = F.avg_pool2d(image, size, ceil_mode=True, count_include_pad=False)
+    pooled = functional.avg_pool2d(image, size, ceil_mode=True, count_include_pad=False)
     return pooled.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])
 
 
