@@ -1,4 +1,4 @@
-"""The texts of answers: few, short and uniform, so that a small language model can learn them and they can be read back."""
+"""The texts of answers: few, short and uniform, so that a small language model learns them and they read back."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from distill3d_ros.scene.facts import Fact
+from distill3d_ros.scene.fact import Fact
 from distill3d_ros.scene.kinds import KINDS
 
 ABSENT_SHARE = 0.06
@@ -148,7 +148,7 @@ class StreamBalance:
             ranked.append((self._by_kind[kind] + seen[kind], int(i)))
             seen[kind] += 1
         ranked.sort(key=lambda item: item[0])
-        picked = []
+        picked: list[Fact] = []
         for _, i in ranked:
             if len(picked) >= number:
                 break

@@ -8,37 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from distill3d_ros.scene import answer_text
-from distill3d_ros.scene.answer import Answer
-from distill3d_ros.scene.kinds import KINDS, NAMING_SLOTLESS
+from distill3d_ros.scene.fact import Fact
+from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.labels import LABELS
-from distill3d_ros.scene.naming import SURFACES, name_thing
+from distill3d_ros.scene.naming import SURFACES, clear_name
 from distill3d_ros.scene.objects import Scene, SceneObject
+from distill3d_ros.scene.pair_facts import PAIRWISE, PairFacts
 from distill3d_ros.scene.relations import Relations
 from distill3d_ros.scene.thresholds import THRESHOLDS, Thresholds
 
 _CLEAR = 1 - 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Something askable about a scene together with its answer."""
-
-    kind: str
-    """A key of KINDS."""
-    labels: tuple[str, ...]
-    """The names mentioned, in the order of the kind's slots."""
-    object_ids: tuple[int | None, ...]
-    """Referent of each name; None for what is absent and for counts."""
-    answer: Answer
-    group: str
-    """Balancing key: the kind and the names. Within a group the answers are to be balanced."""
-    accepted: tuple[str, ...] = ()
-    """Labels that are right as well, where a naming question has several right answers."""
 
 
 def facts(
@@ -83,56 +66,20 @@ class _Facts:
     def _object(self, i: int) -> SceneObject:
         return self.relations.objects[i]
 
-    def _pairs(self) -> Iterator[Fact]:
-        """Yes/no and choice questions about two things."""
-        matrices = {name: getattr(self.relations, name).tolist() for name in _SYMMETRIC + _DIRECTED + _ASYMMETRIC}
+    def _pairs(self) -> list[Fact]:
+        """Yes/no, choice and distance questions about two things."""
+        scores = {name: getattr(self.relations, name).tolist() for name in PAIRWISE}
         gap = self.relations.gap.tolist()
+        found: list[Fact] = []
         for x, i in enumerate(self.unique):
             for j in self.unique[x + 1 :]:
-                a, b = self._object(i), self._object(j)
-                ids = (a.id, b.id)
-                names = (a.label, b.label)
-                forward = _PairFacts(names, ids)
-                backward = _PairFacts(names[::-1], ids[::-1])
-                mix = (a.id * 0x9E3779B1 ^ b.id * 0x85EBCA6B) >> 5
-                for name in _SYMMETRIC:
-                    score = matrices[name][i][j]
-                    if abs(score) >= _CLEAR:
-                        if name == "near" and mix & 1:
-                            yield forward.yes_no("far", score < 0, symmetric=True)
-                        else:
-                            yield forward.yes_no(name, score > 0, symmetric=True)
-                for name in _DIRECTED:  # both directions may be false, so both are facts of their own
-                    there, back = matrices[name][i][j], matrices[name][j][i]
-                    first, second = (forward, backward) if mix & 2 else (backward, forward)
-                    if not mix & 2:
-                        there, back = back, there
-                    opposite = _OPPOSITE.get(name) if mix & 4 else None
-                    if abs(there) >= _CLEAR:
-                        yield (second.yes_no(opposite, there > 0) if opposite else first.yes_no(name, there > 0))
-                    if back >= _CLEAR:
-                        yield (first.yes_no(opposite, True) if opposite else second.yes_no(name, True))
-                for k, name in enumerate(_ASYMMETRIC):
-                    score = matrices[name][i][j]
-                    if abs(score) < _CLEAR:
-                        continue
-                    bits = mix >> (3 * k)
-                    asked = forward if bits & 1 else backward
-                    holds = (score > 0) == bool(bits & 1)
-                    opposite = _OPPOSITE.get(name)
-                    if opposite and bits & 2:
-                        asked, kind = (backward if bits & 1 else forward), opposite
-                    else:
-                        kind = name
-                    if kind in KINDS:
-                        yield asked.yes_no(kind, holds)
-                    which, which_not = _CHOICES.get(name, (None, None))
-                    if which:
-                        winner = (score > 0) != bool(bits & 4)  # the opposite question has the other answer
-                        order = forward if bits & 2 else backward
-                        yield order.choice(which_not if bits & 4 else which, 0 if winner == bool(bits & 2) else 1)
+                asked = PairFacts(self._object(i), self._object(j))
+                asked.add_symmetric(found, scores, i, j, gap[i][j])
+                asked.add_directed(found, scores, i, j, gap[i][j])
+                asked.add_ordered(found, scores, i, j)
                 if self.scene.is_metric and gap[i][j] >= self.t.measured_gap:
-                    yield forward.metric("distance_between", gap[i][j])
+                    asked.add_distance(found, gap[i][j])
+        return found
 
     def _triples(self) -> Iterator[Fact]:
         """Which of two things is closer to a third: for each anchor and thing one partner, else there are thousands."""
@@ -182,8 +129,8 @@ class _Facts:
         for kind, spec in KINDS.items():
             if spec.family != "naming":
                 continue
-            for reference in [None] if kind in NAMING_SLOTLESS else self.unique:
-                named = name_thing(self.relations, kind, reference, clear=self.clear)
+            for reference in self.unique if spec.slots else [None]:
+                named = clear_name(self.relations, kind, reference, self.clear)
                 if named is None:
                     continue
                 reference_object = None if reference is None else self._object(reference)
@@ -230,44 +177,6 @@ class _Facts:
             labels[slot] = self.absent[(start * 13) % len(self.absent)]
             ids[slot] = None
             yield Fact(kind, tuple(labels), tuple(ids), answer_text.not_seen(labels[slot]), f"{kind}:absent")
-
-
-class _PairFacts:
-    """Facts about one ordered pair; the two yes/no answers are shared by all kinds."""
-
-    __slots__ = ("ids", "names", "no", "ordered", "sorted", "yes")
-
-    def __init__(self, names: tuple[str, str], ids: tuple[int, int]) -> None:
-        self.names, self.ids = names, ids
-        self.yes, self.no = answer_text.yes_no(True, ids), answer_text.yes_no(False, ids)
-        self.ordered = f":{names[0]}|{names[1]}"
-        self.sorted = self.ordered if names[0] <= names[1] else f":{names[1]}|{names[0]}"
-
-    def yes_no(self, kind: str, holds: bool, *, symmetric: bool = False) -> Fact:
-        group = kind + (self.sorted if symmetric else self.ordered)
-        return Fact(kind, self.names, self.ids, self.yes if holds else self.no, group)
-
-    def choice(self, kind: str, winner: int) -> Fact:
-        """``winner``: 0 or 1, the place of the right name."""
-        answer = answer_text.choice(self.names[winner], (self.ids[winner], self.ids[1 - winner]))
-        return Fact(kind, self.names, self.ids, answer, kind + self.sorted)
-
-    def metric(self, kind: str, value: float) -> Fact:
-        return Fact(kind, self.names, self.ids, answer_text.metres(value, self.ids), kind + self.sorted)
-
-
-_SYMMETRIC = ("near", "touching", "against")
-_DIRECTED = ("on", "under", "above")
-_ASYMMETRIC = ("larger", "taller", "wider", "left_of", "in_front_of", "nearer")
-_OPPOSITE = {"above": "below", "left_of": "right_of", "in_front_of": "behind"}
-_CHOICES = {
-    "larger": ("which_larger", "which_smaller"),
-    "taller": ("which_taller", "which_shorter"),
-    "wider": ("which_wider", "which_narrower"),
-    "left_of": ("which_left", "which_right"),
-    "nearer": ("nearer_to_me", "farther_from_me"),
-}
-"""Score -> the choice question that the higher thing answers, and the one that the lower thing answers."""
 
 
 def _may_be_empty(kind: str, reference: SceneObject | None) -> bool:

@@ -115,7 +115,7 @@ def box_distance(box: Box3D) -> float:
 def box_contains(box: Box3D, points: FloatArray, *, margin: float = 0.0) -> np.ndarray:
     """Which of the points (..., 3) lie in the box grown by ``margin`` on every side: (...) bool."""
     own = (np.asarray(points) - box.center) @ box.rotation
-    return (np.abs(own) <= box.size / 2 + margin).all(axis=-1)
+    return np.asarray((np.abs(own) <= box.size / 2 + margin).all(axis=-1))
 
 
 def box_gap(a: Box3D, b: Box3D) -> float:

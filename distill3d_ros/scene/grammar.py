@@ -15,41 +15,43 @@ _FILLERS = re.compile(
     r"\b(?:(?:can|could|would|will) you (?:please )?(?:tell me|say|estimate|name)|do you (?:know|think)|would you say|"
     r"please|tell me|i (?:want|would like|need) to know|let me know|give me|say|estimate|"
     r"as seen from here|seen from here|as seen from me|from here|from where you (?:are|stand)|right now|now|currently|"
-    r"at the moment|just|exactly|about|roughly|approximately|around about|really|actually|also|quite a bit|quite|somewhere|"
-    r"hey|hello|hi|ok|okay|in your opinion|it looks like|i think)\b"
+    r"at the moment|just|exactly|about|roughly|approximately|around about|really|actually|also|quite a bit|quite|"
+    r"somewhere|hey|hello|hi|ok|okay|in your opinion|it looks like|i think)\b"
 )
 _TAGS = re.compile(
     r"(?: ,)? (?:correct|true|yes|or not|is it|isn't it|doesn't it|aren't they|don't they|thanks|thank you)$| , right$"
 )
 _SEE = re.compile(
-    r"\b(?:(?:do|can|could) you (?:see|spot|find|make out|detect|recognise|recognize)|(?:that )?you (?:can )?(?:see|spot)|"
-    r"(?:can|could) (?:i|we) see|i see|we see|have you got|do you have|do we have|have we got|you have|can be seen)\b"
+    r"\b(?:(?:do|can|could) you (?:see|spot|find|make out|detect|recognise|recognize)|"
+    r"(?:that )?you (?:can )?(?:see|spot)|(?:can|could) (?:i|we) see|i see|we see|have you got|"
+    r"do you have|do we have|have we got|you have|can be seen)\b"
 )
 _SELF = re.compile(r"\b(?:you|me|us|here|yourself|myself|(?:the |this |your )?(?:robot|camera|viewer|observer))\b")
 _PLACE = re.compile(
-    r"\b(?:in|inside|on|within) (?:the |this |your |that )?(?:room|picture|image|scene|photo|frame|view|sight)\b|\bvisible\b|"
-    r"\banywhere\b|\baround me\b"
+    r"\b(?:in|inside|on|within) (?:the |this |your |that )?(?:room|picture|image|scene|photo|frame|view|sight)\b|"
+    r"\bvisible\b|\banywhere\b|\baround me\b"
 )
 
-VOCABULARY = frozenset(
-    """
-    @ , is are was be been being does do did has have am it there that they the a an of to from than and or by as at in on
-    me my your see what which name if whether one ones thing things object objects item items two each other most more
-    less how many number count metres meters meter metre far distant distance close near away off apart it
-    gap space room much lot big large wide tall high long broad height width breadth deep size volume in
-    closer closest nearer nearest nearby next beside vicinity right left side sides hand half half's further farther furthest
-    farthest well long way nowhere between separate separates together located positioned placed set put standing stand
-    stands lying lie lies resting rest rests sitting sit sits hang hangs hanging laid found kept position
-    touch touching touches contact make makes come comes into against lean leaning leans leaned leant propped pushed up
-    upon top atop carrying carry carries holding hold holds support supports supporting supported carried held
-    larger largest bigger biggest smaller smallest greater greatest taller tallest higher highest shorter shortest lower
-    lowest wider widest broader broadest narrower narrowest thinner compared comparison take takes taking out among both
-    front before behind back above over below under underneath beneath down level reach reaches fit fits bottom
-    these those them with can could would seen image picture photo room
-    got show shows not any some got total all whole altogether immediately directly object's
-    """.split()
-)  # fmt: skip
+_WORDS = """
+    @ is are was be been being does do did has have am it there that they the a an of to from than and or by as
+    at in on me my your see what which name if whether one ones thing things object objects item items two each
+    other most more less how many number count metres meters meter metre far distant distance close near away
+    off apart gap space room much lot big large wide tall high long broad height width breadth deep size volume
+    closer closest nearer nearest nearby next beside vicinity right left side sides hand half further farther
+    furthest farthest well way nowhere between separate separates together located positioned placed set put
+    standing stand stands lying lie lies resting rest rests sitting sit sits hang hangs hanging laid found kept
+    position touch touching touches contact make makes come comes into against lean leaning leans leaned leant
+    propped pushed up upon top atop carrying carry carries holding hold holds support supports supporting
+    supported carried held larger largest bigger biggest smaller smallest greater greatest taller tallest higher
+    highest shorter shortest lower lowest wider widest broader broadest narrower narrowest thinner compared
+    comparison take takes taking out among both front before behind back above over below under underneath
+    beneath down level reach reaches fit fits bottom these those them with can could would seen image picture
+    photo got show shows not any some total all whole altogether immediately directly
+"""
+VOCABULARY = frozenset(_WORDS.split())
+"""Every word that may stand beside names; with any other a sentence is not understood."""
 
+_MEASURES = r"\b(?:how|distance|gap|height|width|breadth|number|count)\b"
 _LARGE = r"(?:larger|bigger|largest|biggest|more space|most space|greater in (?:size|volume))"
 _SMALL = r"(?:smaller|smallest|less space|less room)"
 _TALL = r"(?:taller|tallest|more height|most height|greater height|greater in height)"
@@ -67,7 +69,7 @@ def classify(sentence: str, names: int) -> Understood | None:
         return None
     asks_open = re.search(r"^(?:and )?(?:what|which|name|on what|on which|to @ which|from @ which)\b", s) is not None
     alternatives = _alternatives(s, names, asks_open)
-    if re.search(r"\b(?:how|distance|gap|height|width|breadth|number|count)\b", s) and not re.search(r"^(?:is|are|does|do|which) ", s):
+    if re.search(_MEASURES, s) and not re.search(r"^(?:is|are|does|do|which) ", s):
         found = _measure(s, names)
     elif alternatives is not None:
         found = _choice(s, names, alternatives)
@@ -101,7 +103,7 @@ def _plain(sentence: str) -> str | None:
 def _alternatives(s: str, names: int, asks_open: bool) -> tuple[int, int] | None:
     """The indices of the two things between which to choose."""
     match = re.search(r"@ or @", s)
-    if match is None and asks_open or re.search(r"^(?:out of|of|between|among) @ and @", s):
+    if (match is None and asks_open) or re.search(r"^(?:out of|of|between|among) @ and @", s):
         match = match or re.search(r"\b(?:of|between|among) @ and @", s)
     if match is None:
         return None
@@ -172,7 +174,7 @@ _SUPERLATIVES = (
 )
 
 _OPEN = (
-    ("standing_on", r"@ (?:is |been )?(?:standing |resting |lying |sitting |placed |put |stands? |rests? |lies? |sits? )?"
+    ("standing_on", r"@ (?:is |been )?(?:(?:standing|resting|lying|sitting|placed|put|stands?|rests?|lies?|sits?) )?"
                     r"(?:on|upon|on top of)$"),
     ("standing_on", r"^on (?:what|which)\b"),
     ("standing_on", r"\b(?:carries|supports|holds|(?:is )?(?:carrying|supporting|holding)) (?:up )?@$"),
@@ -183,7 +185,8 @@ _OPEN = (
     ("what_is_behind", r"\b(?:behind|(?:at|in) the back of|at back of|in back of) @$"),
     ("what_is_under", r"\b(?:under|underneath|beneath|below) @$"),
     ("what_is_on", r"\b(?:on|upon|atop|on top of|on the top of) @$"),
-    ("nearest_to", r"\b(?:(?:nearest|closest|next|close)(?: (?:thing|object|item))?(?: to)?|near|nearby|beside|by|vicinity of) @$"),
+    ("nearest_to", r"\b(?:(?:nearest|closest|next|close)(?: (?:thing|object|item))?(?: to)?|"
+                   r"near|nearby|beside|by|vicinity of) @$"),
 )  # fmt: skip
 
 
@@ -197,15 +200,27 @@ def _about_one(s: str) -> Understood | None:
 
 
 _COUNT_WORDS = frozenset(
-    "how many number of count the a what is are there see do does have has got be in front me all total show in view can could image picture photo room would @".split()
-)
+    {
+        "how", "many", "number", "of", "count", "the", "a", "what", "is", "are", "there", "see", "do", "does",
+        "have", "has", "got", "be", "in", "front", "me", "all", "total", "show", "view", "can", "could",
+        "image", "picture", "photo", "room", "would", "@",
+    }
+)  # fmt: skip
 _SIDE_WORDS = frozenset(
-    "is are was does do stand stands standing located see on to at in the my your me of side hand half left right if whether @ "
-    "there a placed positioned lie lies lying sit sits sitting image or it".split()
-)
+    {
+        "is", "are", "was", "does", "do", "stand", "stands", "standing", "located", "see", "on", "to", "at",
+        "in", "the", "my", "your", "me", "of", "side", "hand", "half", "left", "right", "if", "whether", "@",
+        "there", "a", "placed", "positioned", "lie", "lies", "lying", "sit", "sits", "sitting", "image", "or",
+        "it",
+    }
+)  # fmt: skip
 _EXISTS_WORDS = frozenset(
-    "is are there see any a an do does can be has have got in front of me if whether image picture photo room show seen could the it thing @".split()
-)
+    {
+        "is", "are", "there", "see", "any", "a", "an", "do", "does", "can", "be", "has", "have", "got", "in",
+        "front", "of", "me", "if", "whether", "image", "picture", "photo", "room", "show", "seen", "could",
+        "the", "it", "thing", "@",
+    }
+)  # fmt: skip
 _EXISTS_SIGNS = r"\b(?:there|see|show|have|has|any|in front of me)\b|\bbe\b"
 
 
@@ -230,7 +245,7 @@ def _about_two(s: str) -> Understood | None:
         if match:
             reference = s[: match.end()].count("@") - 1
             return kind, (1 - reference, reference)
-    if re.search(r"@ (?:(?:is |does )?(?:carry|carries|carrying|support|supports|supporting|holds?|holding))(?: up)? @", s):
+    if re.search(r"@ (?:is )?(?:carry|carries|carrying|supports?|supporting|holds?|holding)(?: up)? @", s):
         return "on", (1, 0)
     for kind, pattern in _SYMMETRIC_LAST:
         if re.search(pattern, s):
@@ -248,7 +263,8 @@ def _compared(s: str) -> tuple[int, int] | None:
 
 
 _SYMMETRIC_FIRST = (
-    ("against", r"\bagainst\b|\b(?:lean|leans|leaning|leaned) (?:on|at|to)\b|\bpushed (?:right )?up to\b|side by side.*touch"),
+    ("against", r"\bagainst\b|\b(?:lean|leans|leaning|leaned) (?:on|at|to)\b|\bpushed (?:right )?up to\b|"
+                r"side by side.*touch"),
     ("touching", r"\b(?:touch|touching|touches|contact)\b"),
     ("far", r"\b(?:nowhere near|far from|far away from|apart|long way|well away|distant from|far off from)\b|"
             r"\b(?:lot of|much|big|large|wide) (?:space|gap|room|distance)\b|\bfar (?:away )?from each other\b"),

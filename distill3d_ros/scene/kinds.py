@@ -85,5 +85,3 @@ KINDS: dict[str, Kind] = {
     "tallest_thing": Kind("naming", "open", 0),
 }
 """Every kind, by name, in a fixed order."""
-
-NAMING_SLOTLESS = frozenset(kind for kind, spec in KINDS.items() if spec.family == "naming" and spec.slots == 0)

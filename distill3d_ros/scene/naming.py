@@ -13,8 +13,11 @@ from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.relations import Relations
 
 SURFACES = frozenset(
-    "table desk bed cabinet shelf sofa chair armchair stool wardrobe fridge oven sink box radiator".split()
-) | {"washing machine"}
+    {
+        *("table", "desk", "bed", "cabinet", "shelf", "sofa", "chair", "armchair", "stool", "wardrobe"),
+        *("fridge", "oven", "washing machine", "sink", "box", "radiator"),
+    }
+)
 """Things of which one asks what is on or under them, even if nothing is."""
 
 
@@ -32,52 +35,62 @@ class Named:
     """How clear it is; at least 1 where the margins hold."""
 
 
-def name_thing(
-    relations: Relations, kind: str, reference: int | None, *, clear: np.ndarray | None = None
-) -> Named | None:
+Contest = tuple[list[int], list[float], list[float], Callable[[float, float], float]]
+
+
+def clear_name(relations: Relations, kind: str, reference: int | None, clear: np.ndarray) -> Named | None:
     """The answer to a naming question about the object with index ``reference`` (None for kinds without a slot).
 
-    With ``clear`` (N,) given (which objects show enough of themselves) None means that the answer is not clear: two
-    things compete, or a thing in a margin band might be the answer. Without it the best guess is given.
+    None where it is not clear: two things compete, or a thing in a margin band might be the answer. ``clear``: (N,)
+    which objects show enough of themselves to be an answer.
     """
-    n = len(relations.objects)
-    fits = _fits(relations, kind, reference)
-    key, margin = _preference(relations, kind, reference)
-    others = [i for i in range(n) if i != reference]
+    contest = _contest(relations, kind, reference)
+    several_right = kind in ("what_is_on", "what_is_under")
+    return _clear_winner(relations, *contest, clear, several_right=several_right)
+
+
+def best_name(relations: Relations, kind: str, reference: int | None) -> Named:
+    """The best guess at the same; its score is below 1 where a margin is not kept."""
+    others, fits, key, margin = _contest(relations, kind, reference)
     candidates = sorted((i for i in others if fits[i] > 0), key=lambda i: key[i])
-    if clear is None:
-        if not candidates:
-            return Named(NOTHING, (), (), float(-max((fits[i] for i in others), default=-1.0)))
-        best = candidates[0]
-        rival = next((key[i] for i in candidates[1:] if _label(relations, i) != _label(relations, best)), None)
-        lead = 1.0 if rival is None else (rival - key[best]) / margin(key[best], rival)
-        return Named(_label(relations, best), (relations.objects[best].id,), (), float(min(fits[best], lead)))
-    return _clear_winner(relations, others, fits, key, margin, clear, several_right=kind in ("what_is_on", "what_is_under"))
+    if not candidates:
+        return Named(NOTHING, (), (), -max((fits[i] for i in others), default=-1.0))
+    best = candidates[0]
+    rival = next((key[i] for i in candidates[1:] if _label(relations, i) != _label(relations, best)), None)
+    lead = 1.0 if rival is None else (rival - key[best]) / margin(key[best], rival)
+    return Named(_label(relations, best), (relations.objects[best].id,), (), min(fits[best], lead))
 
 
 def _clear_winner(
     relations: Relations,
     others: list[int],
-    fits: FloatArray,
-    key: FloatArray,
+    fits: list[float],
+    key: list[float],
     margin: Callable[[float, float], float],
     clear: np.ndarray,
     *,
     several_right: bool,
 ) -> Named | None:
-    certain = sorted((i for i in others if fits[i] >= 1 - 1e-9), key=lambda i: key[i])
-    doubtful = [i for i in others if abs(fits[i]) < 1 - 1e-9]
+    possible = [i for i in others if fits[i] > -1 + 1e-9]
+    certain = [i for i in possible if fits[i] >= 1 - 1e-9]
     if not certain:
-        return None if doubtful else Named(NOTHING, ())
-    best = certain[0]
+        return None if possible else Named(NOTHING, ())
+    best = min(certain, key=key.__getitem__)
     label = _label(relations, best)
     if not clear[best]:
         return None
-    for i in certain[1:] + doubtful:
+    for i in possible:
         if _label(relations, i) != label and key[i] < key[best] + margin(key[best], key[i]):
             return None
     accepted = sorted({_label(relations, i) for i in certain} - {label}) if several_right else ()
     return Named(label, (relations.objects[best].id,), tuple(accepted))
+
+
+def _contest(relations: Relations, kind: str, reference: int | None) -> Contest:
+    """Who might be the answer, how well each fits the relation, and which of those that fit is preferred."""
+    key, margin = _preference(relations, kind, reference)
+    others = [i for i in range(len(relations.objects)) if i != reference]
+    return others, _fits(relations, kind, reference).tolist(), key.tolist(), margin
 
 
 def _label(relations: Relations, i: int) -> str:
@@ -109,7 +122,7 @@ def _preference(
     """(N,) key of which the smallest wins, and by how much it must win over a rival's."""
     t = relations.thresholds
     if kind in ("what_is_on", "what_is_under", "standing_on", "largest_thing"):
-        return -np.log(relations.volume), lambda best, rival: math.log(t.volume_ratio)
+        return relations.smallness, lambda best, rival: math.log(t.volume_ratio)
     if kind == "tallest_thing":
         return -np.log(relations.height), lambda best, rival: math.log(t.height_ratio)
     if kind in ("nearest_to_me", "farthest_thing"):

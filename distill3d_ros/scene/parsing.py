@@ -19,14 +19,16 @@ MAX_LENGTH = 300
 
 _NAMES = {tuple(words.split()): label for words, label in known_names().items()}
 _LONGEST = max(map(len, _NAMES))
-_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'", "\u00b4": "'", "-": " ", "\u00a0": " "})
+_PLAIN = str.maketrans("\u2019\u2018\u02bc`\u00b4-\u00a0", "'''''  ")
 _WORD = re.compile(r"[a-z0-9']+|[,:;.]")
 _FOREIGN = re.compile(r"[^a-z0-9'\s,:;.?!\"()\u201c\u201d\u2026/]")
 _SHORT = {
     "what's": "what is", "whats": "what is", "which's": "which is", "there's": "there is", "it's": "it is",
     "how's": "how is", "who's": "who is", "what're": "what are", "i'd": "i would", "i'm": "i am",
 }  # fmt: skip
-_DETERMINERS = frozenset("the a an any some my your our that this those these all another".split())
+_DETERMINERS = frozenset(
+    {"the", "a", "an", "any", "some", "my", "your", "our", "that", "this", "those", "these", "all", "another"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def parse(text: str) -> ParsedQuestion | None:
     if len(text) > MAX_LENGTH:
         return None
     # One character stays one character, so that spans hold in the original.
-    plain = "".join(c.lower() if len(c.lower()) == 1 else c for c in text).translate(_APOSTROPHES)
+    plain = "".join(c.lower() if len(c.lower()) == 1 else c for c in text).translate(_PLAIN)
     if _FOREIGN.search(plain):
         return None
     tokens = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(plain)]

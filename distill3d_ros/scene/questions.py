@@ -14,7 +14,8 @@ import numpy as np
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.answer_text import NOT_UNDERSTOOD, answer_value, unseen_label
 from distill3d_ros.scene.balancing import StreamBalance, balanced
-from distill3d_ros.scene.facts import Fact, facts
+from distill3d_ros.scene.fact import Fact
+from distill3d_ros.scene.facts import facts
 from distill3d_ros.scene.kinds import FAMILIES, FORMS, KINDS, Kind, Mention
 from distill3d_ros.scene.labels import LABELS, plural_of
 from distill3d_ros.scene.objects import Scene

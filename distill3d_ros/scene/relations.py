@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.geometry import box_distance, box_gap_parts
@@ -65,6 +66,11 @@ class Relations:
     def volume(self) -> FloatArray:
         return self._size.prod(1)
 
+    @cached_property
+    def smallness(self) -> FloatArray:
+        """Negative logarithm of the volume: the largest thing first."""
+        return -np.log(self.volume)
+
     @property
     def height(self) -> FloatArray:
         return self._size[:, 1]
@@ -113,7 +119,7 @@ class Relations:
         return inside.reshape(n, n, 25).mean(-1).T
 
     @cached_property
-    def _stacked(self) -> FloatArray:
+    def _stacked(self) -> NDArray[np.bool_]:
         """Pairs of which one is over the other: left, right, in front and behind mean little there."""
         return np.maximum(self._covered, self._covered.T) > 0.5
 

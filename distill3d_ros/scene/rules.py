@@ -14,7 +14,7 @@ from typing import Protocol
 from distill3d_ros.scene import answer_text
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.kinds import KINDS
-from distill3d_ros.scene.naming import name_thing
+from distill3d_ros.scene.naming import best_name
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.relations import Relations, pair_score
 from distill3d_ros.scene.thresholds import THRESHOLDS, Thresholds
@@ -140,7 +140,7 @@ def _metric(asked: Asked, relations: Relations, indices: tuple[int, ...], trust:
 
 
 def _open(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
-    named = name_thing(relations, asked.kind, indices[0] if indices else None)
+    named = best_name(relations, asked.kind, indices[0] if indices else None)
     ids = (*named.object_ids, *_ids(relations, indices))
     if named.object_ids:
         thing = relations.objects[relations.index[named.object_ids[0]]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Where each relation holds and where it does not; between the two nothing is asked. Metres unless said otherwise."""
+    """Where each relation holds and where not; nothing is asked between the two. Metres unless said otherwise."""
 
     min_visible_fraction: float = 0.004
     """Share of the image's pixels that an object must have to be asked about."""

@@ -323,17 +323,13 @@ def wordings(kind: str, held_out: bool) -> tuple[str, ...]:
     """Every phrase of a kind, alternatives spelt out."""
     text = _WHICH.replace("{more}", _MORE[kind]) if kind in _MORE else {**_PAIR_WORDINGS, **OPEN_WORDINGS}[kind]
     lines = [line.strip() for line in text.strip().splitlines()]
-    held = [line.removeprefix("HELD ") for line in lines if line.startswith("HELD ")]
-    return tuple(
-        phrase for line in (held if held_out else [x for x in lines if x not in {f"HELD {h}" for h in held}])
-        for phrase in _spelt_out(line)
-    )  # fmt: skip
+    wanted = [line.removeprefix("HELD ") for line in lines if line.startswith("HELD ") == held_out]
+    return tuple(phrase for line in wanted for phrase in _spelt_out(line))
 
 
 def _spelt_out(line: str) -> list[str]:
     match = re.search(r"\(([^()]*)\)", line)
     if match is None:
         return [line]
-    return [
-        whole for option in match[1].split("|") for whole in _spelt_out(line[: match.start()] + option + line[match.end() :])
-    ]  # fmt: skip
+    before, after = line[: match.start()], line[match.end() :]
+    return [whole for option in match[1].split("|") for whole in _spelt_out(before + option + after)]
