@@ -157,3 +157,28 @@ def open_when_ready(folder: Path, split: str, *, wait: bool, report: Callable[[s
             report(f"{problem}; waiting for the first shard")
             told = True
         time.sleep(5)
+
+
+class KeyedReader:
+    """Samples by key from a folder that may grow meanwhile."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._reader = ShardReader(folder, split)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._reader[self._number(key)]
+
+    def scene(self, key: str) -> Any:
+        return self._reader.scene(self._number(key))
+
+    def _number(self, key: str) -> int:
+        try:
+            return self._reader.index_of(key)
+        except KeyError:
+            self._reader.refresh()
+            return self._reader.index_of(key)
+
+
+def spread(n: int, most: int) -> list[int]:
+    """At most so many numbers, evenly spread over 0..n-1."""
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})

@@ -113,10 +113,12 @@ class StageConfig:
     loss_weights: dict[str, float] = field(default_factory=dict)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
-    min_visible_pixels: int = 20
+    min_visible_pixels: int = 40
     """Objects that show fewer pixels of a 224 x 224 image are no targets and are not asked about."""
     epoch_samples: int = 0
     """At most so many samples an epoch (a new epoch sees what a growing data folder has by then); 0 is all."""
+    workers: int = 1
+    """Processes that prepare batches in the stages that ask questions; 0 prepares them in a thread."""
     log_every: int = 20
     validate_every: int = 1000
     validate_samples: int = 200

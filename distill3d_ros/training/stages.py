@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.batches import Build
+from distill3d_ros.training.batches import Build, KeyedReader, spread
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
 from distill3d_ros.training.targets import PerceptionBatch, perception_batch
@@ -36,26 +37,6 @@ class Stage(Protocol):
 
     def validate(self, student: Student) -> dict[str, float]:
         """Figures on samples that are not trained on; higher or lower is better as the name says."""
-
-
-class KeyedReader:
-    """Samples by key from a folder that may grow meanwhile."""
-
-    def __init__(self, folder: Path, split: str) -> None:
-        self._reader = ShardReader(folder, split)
-
-    def __getitem__(self, key: str) -> Any:
-        return self._reader[self._number(key)]
-
-    def scene(self, key: str) -> Any:
-        return self._reader.scene(self._number(key))
-
-    def _number(self, key: str) -> int:
-        try:
-            return self._reader.index_of(key)
-        except KeyError:
-            self._reader.refresh()
-            return self._reader.index_of(key)
 
 
 class PerceptionBuild:
@@ -106,7 +87,7 @@ class PerceptionStage:
         if len(reader) == 0:
             return {}
         scenes, truths, depths = [], [], []
-        picked = _spread(len(reader), self.config.validate_samples)
+        picked = spread(len(reader), self.config.validate_samples)
         for start in range(0, len(picked), self.config.batch_size):
             samples = [reader[i] for i in picked[start : start + self.config.batch_size]]
             device = next(student.parameters()).device
@@ -152,16 +133,14 @@ def decode_scenes(perception: Any, labels: Sequence[str], like: Sequence[Any], *
     return scenes
 
 
-def _spread(n: int, most: int) -> list[int]:
-    """At most so many numbers, evenly spread over 0..n-1."""
-    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})
-
-
 def make_stage(config: StageConfig, data: Path, out: Path, student: Student, *, seed: int) -> Stage:
     """The stage of a configuration."""
     labels = student.config.labels
     if config.kind == "perception":
         return PerceptionStage(config, data, labels)
+    places = student.config.detection.queries
+    if config.kind == "reasoning":
+        return ReasoningStage(config, data, out, labels, places=places, workers=config.workers)
     raise ValueError(f"unknown stage kind {config.kind!r}")
 
 

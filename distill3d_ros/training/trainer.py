@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.checkpoint import load_student, save_student
+from distill3d_ros.student.config import PRESETS, StudentConfig
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.batches import Batches, Sampler, open_when_ready
 from distill3d_ros.training.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
@@ -25,6 +26,7 @@ from distill3d_ros.training.curves import drop_rows_after, plot_losses
 from distill3d_ros.training.ema import WeightAverage
 from distill3d_ros.training.stages import Stage, make_stage, moved
 from distill3d_ros.training.uncertainty import LossWeighting
+from distill3d_ros.training.vocabulary import new_tokenizer
 
 STUDENT = "student"
 """Folder of a stage's finished student, below the stage's own."""
@@ -134,7 +136,7 @@ class Trainer:
         self.weighting.clamp_()
         if self.average is not None:
             self.average.update()
-        return {"total": float(total), "grad_norm": float(norm), **{k: float(v) for k, v in losses.items()}}
+        return {"total": total.item(), "grad_norm": norm.item(), **{k: v.item() for k, v in losses.items()}}
 
     def _diverged(self, losses: dict[str, Tensor], keys: list[str]) -> None:
         bad = [name for name, loss in losses.items() if not torch.isfinite(loss)]
@@ -381,11 +383,10 @@ def starting_student(
 
 def new_student(config: TrainConfig) -> Student:
     """A student with random weights (and pretrained patch embedding), of the configured preset and changes."""
-    from distill3d_ros.student.config import PRESETS, StudentConfig
-
     if config.preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got {config.preset!r}")
     base = PRESETS[config.preset](tuple(LABELS)).to_dict()
     for key, value in config.student.items():
         base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-    return Student.new(StudentConfig.from_dict(base))
+    student = StudentConfig.from_dict(base)
+    return Student(student, new_tokenizer(student.language.vocab_size))

@@ -1,0 +1,191 @@
+"""The stages in which the language model learns: without pixels, and on what the student itself perceives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill3d_ros.scene.answer import Answer
+from distill3d_ros.scene.answer_text import NOT_UNDERSTOOD, answer_value
+from distill3d_ros.scene.facts import Fact, facts
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.scene.questions import Question, is_correct
+from distill3d_ros.student.outputs import ObjectSet, QuestionText
+from distill3d_ros.student.student import Student
+from distill3d_ros.training.asking import Balance, choose, question_text, worded
+from distill3d_ros.training.batches import Build, KeyedReader, spread
+from distill3d_ros.training.config import NoiseConfig, StageConfig
+from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.noise import Detector, NoisyObjects
+from distill3d_ros.training.objectives import LANGUAGE_LOSSES, Losses, language_losses
+from distill3d_ros.training.views import mirrored_scene
+
+BALANCE_SCENES = 1500
+
+
+@dataclass(kw_only=True, slots=True)
+class ReasoningBatch:
+    """Object tokens of B scenes and the questions about each."""
+
+    objects: ObjectSet
+    questions: list[list[QuestionText]]
+
+    def to(self, device: torch.device) -> ReasoningBatch:
+        moved = {
+            f.name: v.to(device) if isinstance(v := getattr(self.objects, f.name), Tensor) else v
+            for f in fields(self.objects)
+        }
+        return ReasoningBatch(objects=ObjectSet(**moved), questions=self.questions)
+
+
+class ReasoningBuild:
+    """Reads scenes without their images and asks about them."""
+
+    def __init__(self, folder: Path, config: StageConfig, labels: Sequence[str], balance: Balance, places: int) -> None:
+        self.folder, self.config, self.labels, self.balance = folder, config, tuple(labels), balance
+        self.label_index = {name: i for i, name in enumerate(labels)}
+        self.detector = Detector(config.noise, labels, places=places, min_visible_pixels=config.min_visible_pixels)
+        self._reader: KeyedReader | None = None
+
+    def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> ReasoningBatch:
+        if self._reader is None:
+            self._reader = KeyedReader(self.folder, "train")
+        reports, questions = [], []
+        for key in keys:
+            scene = self._reader.scene(key)
+            if rng.random() < 0.5:
+                scene = mirrored_scene(scene)
+            report = self.detector.observe(scene, rng)
+            reports.append(report)
+            questions.append(ask(scene, report, self.balance, self.config.questions_per_scene, self.label_index, rng))
+        return ReasoningBatch(objects=object_set(reports), questions=questions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+
+def ask(
+    scene: Scene,
+    report: NoisyObjects,
+    balance: Balance,
+    number: int,
+    label_index: dict[str, int],
+    rng: np.random.Generator,
+) -> list[QuestionText]:
+    """Questions about what was found."""
+    asked = worded(choose(answerable(scene, report), balance, number, rng), scene, rng)
+
+    def members(label: str) -> tuple[int, ...] | None:
+        places: tuple[int, ...] = ()
+        for o in scene.labelled(label):
+            places += report.found(o.id)
+        return places
+
+    return [question_text(q, label_index, report.found, members) for q in asked]
+
+
+def answerable(scene: Scene, report: NoisyObjects) -> list[Fact]:
+    """Facts about things that were found; nobody can answer for what was missed."""
+    there = set(report.origin.tolist())
+    return [f for f in facts(scene) if all(i in there for i in (*f.object_ids, *f.answer.object_ids) if i is not None)]
+
+
+def object_set(reports: Sequence[NoisyObjects]) -> ObjectSet:
+    """Pads the reports of several scenes to one number of places."""
+    n = max(1, max(len(r.score) for r in reports))
+    classes = reports[0].class_probs.shape[1]
+    b = len(reports)
+    out = ObjectSet(
+        center=torch.zeros(b, n, 3),
+        size=torch.ones(b, n, 3),
+        yaw=torch.zeros(b, n),
+        class_probs=torch.zeros(b, n, classes),
+        score=torch.zeros(b, n),
+        mask=torch.zeros(b, n, dtype=torch.bool),
+    )
+    for i, r in enumerate(reports):
+        m = len(r.score)
+        for name in ("center", "size", "yaw", "class_probs", "score"):
+            getattr(out, name)[i, :m] = torch.from_numpy(getattr(r, name))
+        out.mask[i, :m] = True
+    return out
+
+
+class ReasoningStage:
+    """Questions on noisy true boxes, without pixels."""
+
+    loss_names = LANGUAGE_LOSSES
+    modules: tuple[str, ...] = ("language",)
+
+    def __init__(
+        self, config: StageConfig, data: Path, out: Path, labels: Sequence[str], *, places: int, workers: int
+    ) -> None:
+        self.config, self.data, self.labels, self.places, self.workers = config, data, tuple(labels), places, workers
+        self.balance = balance_of(data, out)
+
+    def builder(self) -> Build:
+        return ReasoningBuild(self.data, self.config, self.labels, self.balance, self.places)
+
+    def losses(self, student: Student, batch: ReasoningBatch) -> Losses:
+        prefix = student.prefix_from_objects(batch.objects)
+        asked = student.collate(batch.questions, batch.objects.score.shape[1])
+        return language_losses(student.read(prefix, asked), asked)
+
+    def validate(self, student: Student) -> dict[str, float]:
+        """Accuracy of the answers on validation scenes, with and without noise."""
+        figures = {}
+        for name, noise in (("clean", NoiseConfig(clean=1.0)), ("noisy", self.config.noise)):
+            detector = Detector(noise, self.labels, places=self.places)
+            figures |= self._accuracy(student, detector, name)
+        return figures
+
+    def _accuracy(self, student: Student, detector: Detector, name: str) -> dict[str, float]:
+        rng = np.random.default_rng(7)
+        reader = ShardReader(self.data, "val")
+        hits: dict[str, list[bool]] = {}
+        for i in spread(len(reader), self.config.validate_samples):
+            scene = reader.scene(i)
+            report = detector.observe(scene, rng)
+            there = set(report.origin.tolist())
+            candidates = [
+                f
+                for f in facts(scene)
+                if all(n in there for n in (*f.object_ids, *f.answer.object_ids) if n is not None)
+            ]
+            asked = worded(choose(candidates, self.balance, 16, rng), scene, rng)
+            if not asked or not there:
+                continue
+            cache = student.cache(student.prefix_from_objects(object_set([report])))
+            for question, said in zip(asked, student.answer(cache, [q.text for q in asked]), strict=True):
+                hits.setdefault(question.family, []).append(is_correct(question, spoken(said.text)))
+        every = [h for family in hits.values() for h in family]
+        figures = {f"{name}_{family}": float(np.mean(h)) for family, h in sorted(hits.items())}
+        return {f"{name}_accuracy": float(np.mean(every)) if every else float("nan"), **figures}
+
+
+def spoken(text: str) -> Answer:
+    """A language model's words as an answer that can be marked."""
+    return Answer(text=text, value=answer_value(text), understood=text != NOT_UNDERSTOOD, source="language")
+
+
+def balance_of(data: Path, out: Path) -> Balance:
+    """The balance of the training scenes: counted once, then read from the run's folder."""
+    path = out / "balance.json"
+    if path.exists():
+        return Balance.load(path)
+    reader = ShardReader(data, "train")
+    balance = Balance.of(reader.scene(i) for i in spread(len(reader), BALANCE_SCENES))
+    out.mkdir(parents=True, exist_ok=True)
+    balance.save(path)
+    return balance
+
+
+def correct(question: Question, text: str) -> bool:
+    """Whether a language model's words answer the question."""
+    return is_correct(question, spoken(text))
