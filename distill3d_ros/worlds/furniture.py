@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from distill3d_ros.worlds.layout_support import SupportMap
 
 Split = Literal["train", "test"]
 Mount = Literal["floor", "top", "wall", "ceiling"]
@@ -66,6 +69,8 @@ class FurniturePack:
     """All models, by name and by label."""
 
     models: tuple[FurnitureModel, ...]
+    support_maps: dict[str, SupportMap] = field(default_factory=dict, repr=False)
+    """By model name; filled by layouts as they need them."""
     _index: dict[tuple[str, str], tuple[FurnitureModel, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod

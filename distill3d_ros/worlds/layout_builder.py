@@ -1,0 +1,281 @@
+"""Puts things into a room so that they fit: against walls, on the floor, on each other, leaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from distill3d_ros.worlds.furniture import FurnitureModel, FurniturePack, Split
+from distill3d_ros.worlds.layout_looks import Instance, vary
+from distill3d_ros.worlds.layout_support import CELLS, SupportMap, flat_cells, heights_under, support_map
+from distill3d_ros.worlds.room import PlacedObject
+
+FloatArray = npt.NDArray[np.float64]
+SLACK = 0.0005
+"""Gap left between things that are put against each other, so that they touch and do not cut; metres."""
+WALL_YAWS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
+"""Heading of a thing whose back is at wall 0 (y = 0), 1 (x = width), 2 (y = depth), 3 (x = 0)."""
+
+
+@dataclass(slots=True, eq=False)
+class Footprint:
+    """Ground rectangle and height range of something placed, or kept free."""
+
+    center: FloatArray
+    half: FloatArray
+    axes: FloatArray
+    """(2, 2) rows: own x and y."""
+    low: float
+    high: float
+    owner: int
+    """Object id; 0 for a zone that is to stay free."""
+
+
+def footprint(center: npt.ArrayLike, size: npt.ArrayLike, yaw: float, low: float, high: float, owner: int) -> Footprint:
+    c, s = np.cos(yaw), np.sin(yaw)
+    half = np.asarray(size, float)[:2] / 2
+    return Footprint(np.asarray(center, float)[:2], half, np.array([[c, s], [-s, c]]), low, high, owner)
+
+
+def overlap(a: Footprint, b: Footprint) -> bool:
+    """Whether two upright boxes share more than a millimetre (separating axes)."""
+    if min(a.high, b.high) - max(a.low, b.low) < 0.0005:
+        return False
+    between = b.center - a.center
+    for axes in (a.axes, b.axes):
+        for axis in axes:
+            reach = a.half @ np.abs(a.axes @ axis) + b.half @ np.abs(b.axes @ axis)
+            if abs(between @ axis) > reach - 0.0004:
+                return False
+    return True
+
+
+@dataclass(slots=True, eq=False)
+class Builder:
+    """A room under construction."""
+
+    pack: FurniturePack
+    split: Split
+    size: FloatArray
+    rng: np.random.Generator
+    objects: list[PlacedObject] = field(default_factory=list)
+    footprints: list[Footprint] = field(default_factory=list)
+
+    def pick(self, label: str, kinds: Sequence[str] | None = None, max_size: Sequence[float] | None = None) -> Instance | None:
+        """A varied model of a label, of given kinds and at most of a size; None if the split has none."""
+        models: Iterable[FurnitureModel] = self.pack.by_label(label, self.split)
+        if kinds is not None:
+            models = [m for m in models if m.kind in kinds]
+        if max_size is not None:
+            models = [m for m in models if (m.size <= np.asarray(max_size)).all()]
+        models = list(models)
+        if not models:
+            return None
+        return vary(models[int(self.rng.integers(len(models)))], self.rng)
+
+    def count(self, label: str) -> int:
+        return sum(o.label == label for o in self.objects)
+
+    def fits(self, candidate: Footprint, ignore: Iterable[int] = ()) -> bool:
+        """Inside the room and free of everything placed, but for the ignored ids."""
+        reach = np.abs(candidate.axes.T) @ candidate.half
+        if (candidate.center - reach < -0.001).any() or (candidate.center + reach > self.size[:2] + 0.001).any():
+            return False
+        if candidate.high > self.size[2] + 0.001:
+            return False
+        skip = set(ignore)
+        return not any(f.owner not in skip and overlap(candidate, f) for f in self.footprints)
+
+    def keep_free(self, center: npt.ArrayLike, size: npt.ArrayLike, yaw: float, high: float = 2.0) -> None:
+        self.footprints.append(footprint(center, size, yaw, 0.0, high, 0))
+
+    def put(
+        self,
+        instance: Instance,
+        xy: npt.ArrayLike,
+        yaw: float,
+        z: float = 0.0,
+        *,
+        ignore: Iterable[int] = (),
+        support: int | None = None,
+    ) -> PlacedObject | None:
+        """Place it if it fits; things in ``ignore`` may overlap its box."""
+        yaw = float((yaw + np.pi) % (2 * np.pi) - np.pi)
+        candidate = footprint(xy, instance.size, yaw, z, z + instance.size[2], len(self.objects) + 1)
+        if not self.fits(candidate, ignore):
+            return None
+        c, s = np.cos(yaw), np.sin(yaw)
+        rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        return self._add(instance, np.array([*np.asarray(xy, float)[:2], z]), rotation, yaw, candidate, support)
+
+    def _add(
+        self,
+        instance: Instance,
+        position: FloatArray,
+        rotation: FloatArray,
+        yaw: float,
+        taken: Footprint,
+        support: int | None,
+        leaning: bool = False,
+    ) -> PlacedObject:
+        placed = PlacedObject(
+            id=len(self.objects) + 1,
+            model=instance.model,
+            position=position,
+            rotation=rotation,
+            yaw=yaw,
+            scale=instance.scale,
+            tint=instance.tint,
+            flat_color=instance.flat_color,
+            support=support,
+            leaning=leaning,
+        )
+        self.objects.append(placed)
+        self.footprints.append(taken)
+        return placed
+
+    def wall_length(self, wall: int) -> float:
+        return float(self.size[wall % 2])
+
+    def wall_point(self, wall: int, along: float, out: float) -> FloatArray:
+        """Point ``out`` metres into the room; ``along`` counts in the direction of a wall thing's own -x."""
+        w, d = self.size[:2]
+        return np.array([(w - along, out), (w - out, d - along), (along, d - out), (out, along)][wall])
+
+    def against_wall(
+        self,
+        instance: Instance,
+        wall: int,
+        *,
+        along: float | None = None,
+        z: float = 0.0,
+        gap: float = 0.0,
+        tries: int = 8,
+        turn: float = 0.0,
+    ) -> PlacedObject | None:
+        """Back to the wall, anywhere along it or at a given place."""
+        width, depth = instance.size[:2]
+        c, s = abs(np.cos(turn)), abs(np.sin(turn))
+        width, depth = width * c + depth * s, depth * c + width * s
+        room = self.wall_length(wall)
+        if width > room:
+            return None
+        for _ in range(1 if along is not None else tries):
+            t = along if along is not None else self.rng.uniform(width / 2, room - width / 2)
+            xy = self.wall_point(wall, t, depth / 2 + gap + SLACK)
+            if placed := self.put(instance, xy, WALL_YAWS[wall] + turn, z):
+                return placed
+        return None
+
+    def somewhere(self, instance: Instance, tries: int = 12, yaw: float | None = None, margin: float = 0.0) -> PlacedObject | None:
+        """On the free floor, at any angle."""
+        for _ in range(tries):
+            xy = self.rng.uniform(margin, self.size[:2] - margin)
+            angle = self.rng.uniform(-np.pi, np.pi) if yaw is None else yaw
+            if placed := self.put(instance, xy, angle):
+                return placed
+        return None
+
+    def beside(self, instance: Instance, anchor: PlacedObject, side: int, gap: float = SLACK, flush: str = "back") -> PlacedObject | None:
+        """At the left (-1) or right (+1) of another thing, same heading; backs aligned, or centres."""
+        half = (anchor.model.size * anchor.scale)[:2] / 2
+        own_x = side * (half[0] + instance.size[0] / 2 + gap)
+        own_y = -half[1] + instance.size[1] / 2 if flush == "back" else 0.0
+        xy = anchor.position[:2] + anchor.rotation[:2, :2] @ [own_x, own_y]
+        return self.put(instance, xy, anchor.yaw)
+
+    def in_front(self, instance: Instance, anchor: PlacedObject, gap: float, *, shift: float = 0.0, turn: float = np.pi,
+                 ignore: Iterable[int] = ()) -> PlacedObject | None:
+        """Before another thing (negative gap: pushed under it), turned towards it unless told otherwise."""
+        depth = (anchor.model.size * anchor.scale)[1]
+        own = np.array([shift, depth / 2 + gap + instance.size[1] / 2])
+        xy = anchor.position[:2] + anchor.rotation[:2, :2] @ own
+        return self.put(instance, xy, anchor.yaw + turn, ignore=ignore)
+
+    def support_map(self, model: FurnitureModel) -> SupportMap:
+        """Computed once a model and kept with the pack."""
+        if model.name not in self.pack.support_maps:
+            self.pack.support_maps[model.name] = support_map(model)
+        return self.pack.support_maps[model.name]
+
+    def on_top(
+        self,
+        instance: Instance,
+        support: PlacedObject,
+        *,
+        yaw: float | None = None,
+        near_front: bool = False,
+        back: bool = False,
+        tries: int = 5,
+        near: npt.ArrayLike | None = None,
+    ) -> PlacedObject | None:
+        """Stand it on another thing where that is level, exactly as high as its surface there."""
+        made = self.support_map(support.model)
+        heading = self.rng.uniform(-np.pi, np.pi) if yaw is None else yaw
+        c, s = abs(np.cos(heading - support.yaw)), abs(np.sin(heading - support.yaw))
+        half = np.array([[c, s], [s, c]]) @ instance.size[:2] / 2 * 0.85 / support.scale[:2]
+        cells = flat_cells(made, support.model.size, half)
+        if len(cells) == 0:
+            return None
+        own = (cells + 0.5) / CELLS * support.model.size[:2] - support.model.size[:2] / 2
+        weights = np.ones(len(own))
+        if near_front or back:
+            weights = np.exp((1 if near_front else -1) * own[:, 1] / max(support.model.size[1], 0.1) * 6)
+        if near is not None:
+            weights = np.exp(-np.linalg.norm(own * support.scale[:2] - np.asarray(near, float), axis=1) / 0.06)
+        for k in self.rng.choice(len(own), min(tries, len(own)), p=weights / weights.sum(), replace=False):
+            xy = support.to_world([*own[k], 0.0])[:2]
+            z = self._standing_height(instance, support, made, xy, heading)
+            if z is None:
+                continue
+            if placed := self.put(instance, xy, heading, z, ignore=(support.id,), support=support.id):
+                return placed
+        return None
+
+    def on_spot(self, instance: Instance, support: PlacedObject, xy: FloatArray, yaw: float) -> PlacedObject | None:
+        """Stand it on another thing at a given place, if that is level."""
+        z = self._standing_height(instance, support, self.support_map(support.model), xy, yaw)
+        return None if z is None else self.put(instance, xy, yaw, z, ignore=(support.id,), support=support.id)
+
+    def put_under(self, instance: Instance, table: PlacedObject, xy: FloatArray, yaw: float) -> PlacedObject | None:
+        """On the floor within the box of a table that it is lower than."""
+        return self.put(instance, xy, yaw, ignore=(table.id,))
+
+    def _standing_height(
+        self, instance: Instance, support: PlacedObject, made: SupportMap, xy: FloatArray, yaw: float
+    ) -> float | None:
+        """World height at which its base rests on the support there; None if that is not level or not all under it."""
+        grid = np.linspace(-0.46, 0.46, 5)
+        own = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2) * instance.size[:2]
+        c, s = np.cos(yaw), np.sin(yaw)
+        world = own @ np.array([[c, s], [-s, c]]) + xy
+        local = (world - support.position[:2]) @ support.rotation[:2, :2] / support.scale[:2]
+        heights = heights_under(made, local)
+        if not np.isfinite(heights).all() or np.ptp(heights) * support.scale[2] > 0.0015:
+            return None
+        return float(support.position[2] + heights.max() * support.scale[2]) + SLACK / 5
+
+    def lean(self, instance: Instance, wall: int, tilt: float, tries: int = 6) -> PlacedObject | None:
+        """On the floor, its back tilted against a wall until its top edge meets it."""
+        yaw = WALL_YAWS[wall]
+        c, s, ct, st = np.cos(yaw), np.sin(yaw), np.cos(tilt), np.sin(tilt)
+        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]) @ np.array([[1.0, 0, 0], [0, ct, -st], [0, st, ct]])
+        points = (instance.model.vertices * instance.scale) @ rotation.T
+        inward = np.array([-s, c])
+        low, high = points.min(axis=0), points.max(axis=0)
+        out = points[:, :2] @ inward
+        width = instance.size[0]
+        if width > self.wall_length(wall):
+            return None
+        for _ in range(tries):
+            along = self.rng.uniform(width / 2, self.wall_length(wall) - width / 2)
+            xy = self.wall_point(wall, along, 0.0) + inward * (SLACK - out.min())
+            center = self.wall_point(wall, along, np.ptp(out) / 2 + SLACK)
+            candidate = footprint(center, (width, np.ptp(out)), yaw, 0.0, high[2] - low[2], len(self.objects) + 1)
+            if self.fits(candidate):
+                position = np.array([*xy, -low[2]])
+                return self._add(instance, position, rotation, float(yaw), candidate, None, leaning=True)
+        return None

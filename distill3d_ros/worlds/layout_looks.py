@@ -1,0 +1,44 @@
+"""Variation of looks: the same model in other proportions and colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distill3d_ros.worlds.furniture import FurnitureModel
+from distill3d_ros.worlds.materials import hsv
+
+FloatArray = npt.NDArray[np.float64]
+STRETCH = 0.12
+"""Each axis of an instance is scaled by up to this share, up or down."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Instance:
+    """A model with its own proportions and colours, not placed yet."""
+
+    model: FurnitureModel
+    scale: FloatArray
+    """(3,)"""
+    tint: FloatArray
+    """(3,)"""
+    flat_color: FloatArray | None
+
+    @property
+    def size(self) -> FloatArray:
+        return self.model.size * self.scale
+
+
+def vary(model: FurnitureModel, rng: np.random.Generator, stretch: float = STRETCH) -> Instance:
+    """Draw proportions and colours."""
+    scale = rng.uniform(1 - stretch, 1 + stretch, 3)
+    if model.size[0] < 0.9 * model.size[2] and abs(model.size[0] - model.size[1]) < 0.02 * model.size[0]:
+        scale[1] = scale[0]  # slender and round: keep it round
+    flat_color = hsv(rng.uniform(), rng.beta(1.2, 2.0), rng.uniform(0.12, 0.95)) if rng.uniform() < 0.15 else None
+    tint = np.ones(3)
+    if flat_color is None and rng.uniform() < 0.75:
+        hue = hsv(rng.uniform(), 1.0, 1.0)
+        tint = (1 + rng.uniform(0, 0.45) * (hue - hue.mean())) * rng.uniform(0.65, 1.3)
+    return Instance(model=model, scale=scale, tint=tint, flat_color=flat_color)
