@@ -39,10 +39,10 @@ def ros_environment(
     environment = dict(os.environ if base is None else base)
     # The Python wheels of ROS 2 set none, and interfaces are found through it.
     environment.setdefault("AMENT_PREFIX_PATH", sys.prefix)
-    profile = str(shared_path("config", "fastdds.xml"))
-    # The first name is read by Kilted and newer, the second by Jazzy and Humble.
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-        environment.setdefault(name, profile)
+    # Jazzy and older know only the second name; newer ones warn about it.
+    older = environment.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if older else "FASTDDS_DEFAULT_PROFILES_FILE"
+    environment.setdefault(name, str(shared_path("config", "fastdds.xml")))
     if domain is not None:
         if not 0 <= domain <= 232:
             raise ValueError(f"domain must be 0..232. Got {domain}")

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from distill3d_ros.environment import ros_environment, shared_path
-from distill3d_ros.processes import Processes
+from distill3d_ros.processes import Processes, deaf_to_interrupts
 
 _SUBSTITUTION = re.compile(r"\$\((var|env|find-pkg-share)\s+([^\s()]+)(?:\s+([^()]*))?\)")
 _NODE_KEYS = {"pkg", "exec", "name", "namespace", "args", "param", "remap", "env", "if", "output"}
@@ -192,7 +192,8 @@ def run_launch_file(file: Path, given: Mapping[str, str]) -> int:
         except KeyboardInterrupt:
             print("[launch] interrupted", file=sys.stderr)
             # An end that was asked for is a good one, unless a node made something else of it.
-            return 1 if any(status > 0 for status in processes.stop().values()) else 0
+            with deaf_to_interrupts():
+                return 1 if any(status > 0 for status in processes.stop().values()) else 0
         return 1 if any(processes.ended().values()) else 0
 
 

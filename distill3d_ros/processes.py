@@ -23,7 +23,7 @@ class Processes:
         """``on_line(name, line)`` gets every line of output, from a thread a child; default: print it, prefixed."""
         self._on_line = on_line or _print_line
         self._children: dict[str, subprocess.Popen[str]] = {}
-        self._readers: list[threading.Thread] = []
+        self._readers: dict[str, threading.Thread] = {}
 
     def start(self, name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
         """Start a child. Call it from the main thread: when the thread that started a child ends, so does the child.
@@ -49,7 +49,7 @@ class Processes:
         self._children[name] = child
         reader = threading.Thread(target=self._read, args=(name, child), daemon=True)
         reader.start()
-        self._readers.append(reader)
+        self._readers[name] = reader
 
     def ended(self) -> dict[str, int]:
         """Name -> exit status of the children that have ended; a signal n is -n."""
@@ -59,21 +59,24 @@ class Processes:
     def running(self) -> tuple[str, ...]:
         return tuple(name for name, child in self._children.items() if child.poll() is None)
 
-    def stop(self, *, patience_s: float = 6.0) -> dict[str, int]:
-        """Ask all children to end, insist after ``patience_s``, and return their exit statuses."""
+    def stop(self, *names: str, patience_s: float = 6.0) -> dict[str, int]:
+        """Ask children (all, or those named) to end, insist after ``patience_s``; return the exit statuses.
+
+        A name is free again afterwards.
+        """
+        chosen = {name: self._children[name] for name in names or tuple(self._children)}
         for signum, wait_s in ((signal.SIGINT, patience_s), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
-            for child in self._children.values():
-                if child.poll() is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(child.pid, signum)
+            alive = [child for child in chosen.values() if child.poll() is None]
+            for child in alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signum)
             deadline = time.monotonic() + wait_s
-            while self.running() and time.monotonic() < deadline:
+            while any(child.poll() is None for child in alive) and time.monotonic() < deadline:
                 time.sleep(0.02)
-            if not self.running():
-                break
-        for reader in self._readers:
-            reader.join(1.0)
-        return self.ended()
+        for name in chosen:
+            self._readers.pop(name).join(1.0)
+            del self._children[name]
+        return {name: child.returncode for name, child in chosen.items()}
 
     def __enter__(self) -> Processes:
         return self
@@ -81,7 +84,7 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _deaf_to_interrupts():
+        with deaf_to_interrupts():
             self.stop()
 
     def _read(self, name: str, child: subprocess.Popen[str]) -> None:
@@ -101,7 +104,7 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def deaf_to_interrupts() -> Iterator[None]:
     """A second Ctrl-C must not break the tidying up."""
     if threading.current_thread() is not threading.main_thread():
         yield

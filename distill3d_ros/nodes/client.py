@@ -22,10 +22,9 @@ from distill3d_interfaces.msg import SpatialAnswer, SpatialObjectArray
 from distill3d_interfaces.srv import AskSpatial
 from distill3d_ros.nodes.conversions import set_stamp, stamp_to_ns
 from distill3d_ros.scene.frame import FloatArray
-from distill3d_ros.scene.geometry import rotation_from_quaternion
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
-KEPT_MOMENTS = 64
+KEPT_MOMENTS = 40
 
 
 @dataclass(slots=True)
@@ -47,17 +46,25 @@ class Moment:
 class Reply:
     """What the service said."""
 
-    success: bool
-    text: str
-    confidence: float
-    object_ids: tuple[int, ...]
+    response: AskSpatial.Response
     stamp_ns: int
     """Of the image that the answer is about."""
-    latency_ms: float
-    """In the node."""
     round_trip_ms: float
     """From the request to its reply."""
-    message: str
+
+    @property
+    def text(self) -> str:
+        """The answer, or why there is none."""
+        return str(self.response.answer if self.response.success else self.response.message)
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        return tuple(o.id for o in self.response.objects)
+
+    def to_message(self, question: str) -> SpatialAnswer:
+        """As the node would have put it on ~/answer."""
+        names = ("header", "answer", "confidence", "objects", "latency_ms", "success", "message")
+        return SpatialAnswer(question=question, **{name: getattr(self.response, name) for name in names})
 
 
 class RobotClient:
@@ -92,7 +99,7 @@ class RobotClient:
         self._hear("depth", Image, f"{self._spatial}/depth/image", every)
         self._hear("objects", SpatialObjectArray, f"{self._spatial}/objects", every)
         self._hear("answer", SpatialAnswer, f"{self._spatial}/answer", every)
-        self._service = self._node.create_client(AskSpatial, f"{self._spatial}/ask")
+        self._service: Any = self._node.create_client(AskSpatial, f"{self._spatial}/ask")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="client", daemon=True)
@@ -153,17 +160,8 @@ class RobotClient:
             self._service.remove_pending_request(future)
             raise TimeoutError(f"no reply from {self._spatial}/ask after {timeout_s + 2.0:.0f} s")
         round_trip_ms = 1e3 * (time.monotonic() - started)
-        response = future.result()
-        return Reply(
-            success=response.success,
-            text=response.answer,
-            confidence=response.confidence,
-            object_ids=tuple(o.id for o in response.objects),
-            stamp_ns=stamp_to_ns(response.header.stamp),
-            latency_ms=response.latency_ms,
-            round_trip_ms=round_trip_ms,
-            message=response.message,
-        )
+        response: Any = future.result()
+        return Reply(response=response, stamp_ns=stamp_to_ns(response.header.stamp), round_trip_ms=round_trip_ms)
 
     def _hear(self, part: str, kind: type, topic: str, qos: QoSProfile) -> None:
         def heard(message: Any) -> None:
@@ -219,10 +217,11 @@ def scene_from(message: SpatialObjectArray, truth: Scene, *, depth: FloatArray |
 
 def _object_from(message: Any, level_from_optical: FloatArray) -> SceneObject:
     p, q = message.pose.position, message.pose.orientation
-    axes = level_from_optical @ rotation_from_quaternion((q.x, q.y, q.z, q.w))  # (3, 3), columns: the box's own axes
+    own_z = np.array([2 * (q.x * q.z + q.w * q.y), 2 * (q.y * q.z - q.w * q.x), 1 - 2 * (q.x**2 + q.y**2)])
+    facing = level_from_optical @ own_z  # (3,) the box's own z axis
     box = Box3D(
         center=level_from_optical @ np.array([p.x, p.y, p.z]),
         size=np.array([message.size.x, message.size.y, message.size.z]),
-        yaw=math.atan2(axes[0, 2], axes[2, 2]),
+        yaw=math.atan2(facing[0], facing[2]),
     )
     return SceneObject(id=message.id, label=message.label, box=box, score=message.score)

@@ -1,0 +1,322 @@
+"""The demo: a simulated robot drives through rooms it has never seen, and answers are compared with the truth.
+
+The camera and the spatial node are processes of their own and talk over DDS, as on a robot; this program is a third one
+that asks through the service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from distill3d_ros.environment import ros_environment
+from distill3d_ros.launch_runner import LaunchNode
+from distill3d_ros.processes import Processes
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from distill3d_ros.demo_report import Findings, View
+
+START_LIMIT_S = 240.0
+"""The first scene must be there after so many seconds: loading the student on a busy machine takes some."""
+ASK_LIMIT_S = 20.0
+CAMERA = {"rate": 10.0, "frames": 60, "width": 640, "height": 480, "horizontal_fov": 65.0}
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A room to drive through."""
+
+    title: str
+    room_type: str
+    split: str
+    seed: int
+    share: float
+    """Of the questions."""
+
+
+def places(seed: int) -> tuple[Place, ...]:
+    """Rooms are made from their seed, and no training set is made from one as large as these."""
+    base = 900_000_000 + seed
+    return (
+        Place(title="living room, new furniture", room_type="living room", split="test", seed=base, share=0.4),
+        Place(title="office, new furniture", room_type="office", split="test", seed=base + 1, share=0.3),
+        Place(title="bedroom, known furniture", room_type="bedroom", split="train", seed=base + 2, share=0.3),
+    )
+
+
+def run_demo(*, out: Path, model: Path | None = None, seed: int = 7, questions: int = 32) -> int:
+    """Returns the exit status: 0 when questions were answered, right or wrong."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
+    if questions < 1:
+        raise ValueError(f"questions must be at least 1. Got {questions}")
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = time.monotonic()
+    domain = 1 + os.getpid() % 100
+    # Before rclpy is loaded: it reads them once. The demo's processes hear each other and nobody else.
+    os.environ.update(ros_environment(domain=domain, localhost=True))
+    console.print(f"[bold]distill3d demo[/]: two ROS 2 nodes, ROS_DOMAIN_ID={domain} (Ctrl-C ends everything)")
+    try:
+        with written_at_once(out) as folder:
+            findings = _Demo(console, folder, model, seed, questions).run()
+    except DemoError as error:
+        console.print(f"The demo failed: {error}", style="red", markup=False)
+        return 1
+    seconds = time.monotonic() - started
+    console.print(f"\n{seconds:.0f} s. In [bold]{out}[/]: overview.png (annotated, depth, from above), each of them,")
+    console.print("answers.json, nodes.log, and bag/ (MCAP: camera, truth, depth, objects, answers)")
+    return 0 if findings.exchanges else 1
+
+
+@contextlib.contextmanager
+def written_at_once(out: Path) -> Iterator[Path]:
+    """A folder that takes the place of ``out`` when the block ends well, and disappears when it does not."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out must be a folder. Got '{out}', which is a file")
+    if out.is_dir() and any(out.iterdir()) and not (out / "answers.json").is_file():
+        raise ValueError(f"--out must be new, empty or of an earlier demo. Got '{out}', which holds other files")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Demo:
+    """One run: starts the nodes, asks, and collects what is found."""
+
+    def __init__(self, console: Console, folder: Path, model: Path | None, seed: int, questions: int) -> None:
+        from distill3d_ros.demo_questions import QuestionPlan
+        from distill3d_ros.demo_report import Findings
+
+        self.console, self.folder, self.model, self.questions = console, folder, model, questions
+        self.places = places(seed)
+        self.plan = QuestionPlan(np.random.default_rng(seed))
+        self.findings: Findings = Findings()
+        self.best: View | None = None
+        self.asking = False
+        self.tail: deque[str] = deque(maxlen=12)
+
+    def run(self) -> Findings:
+        from distill3d_ros.demo_report import print_summary, write_findings, write_pictures
+        from distill3d_ros.nodes.client import RobotClient
+        from distill3d_ros.nodes.recorder import BagRecorder
+
+        with (
+            open(self.folder / "nodes.log", "w", encoding="utf-8") as self.log,
+            Processes(on_line=self._on_line) as self.processes,
+            tempfile.TemporaryDirectory(prefix="distill3d_demo_") as parameters,
+            BagRecorder(self.folder / "bag") as self.bag,
+            RobotClient(on_message=self._on_message) as self.client,
+        ):
+            self.parameters = Path(parameters)
+            self._start_spatial_node()
+            self._prepare_furniture()
+            for number, place in enumerate(self.places):
+                self._visit(place, number)
+        if not self.findings.exchanges or self.best is None:
+            raise DemoError("no question was answered" + self._last_words())
+        write_pictures(self.folder, self.best)
+        write_findings(self.folder, self.findings)
+        self.console.print()
+        print_summary(self.console, self.findings)
+        return self.findings
+
+    # ------------------------------------------------------------------------------------------------- the nodes
+
+    def _start(self, name: str, executable: str, parameters: dict[str, Any]) -> None:
+        node = LaunchNode(package="distill3d_ros", executable=executable, name=executable, parameters=parameters)
+        self.processes.start(name, node.command(self.parameters))
+
+    def _start_spatial_node(self) -> None:
+        self.console.print("starting the spatial node")
+        self._start("spatial_node", "spatial_node", {"model": str(self.model)} if self.model else {})
+
+    def _prepare_furniture(self) -> None:
+        from distill3d_ros.worlds.furniture import FurniturePack
+
+        self.console.print("loading the furniture (built once, about a minute)")
+        FurniturePack.load()
+
+    def _on_line(self, name: str, line: str) -> None:
+        """Runs in a thread for each node. Good news matters until questions are asked, trouble always."""
+        self.log.write(f"[{name}] {line}\n")
+        self.tail.append(f"[{name}] {line}")
+        trouble = any(word in line for word in ("[WARN]", "[ERROR]", "[FATAL]", "Error", "error:"))
+        if trouble or not self.asking:
+            self.console.print(f"  {name}: {line}", style="yellow" if trouble else "dim", markup=False)
+
+    def _check_alive(self) -> None:
+        for name, status in self.processes.ended().items():
+            raise DemoError(f"{name} ended with exit status {status}" + self._last_words())
+        if self.client.error is not None:
+            raise DemoError(f"the asking side failed: {self.client.error}")
+
+    def _last_words(self) -> str:
+        return "; the nodes' last lines:\n  " + "\n  ".join(self.tail) if self.tail else ""
+
+    # ------------------------------------------------------------------------------------------------- asking
+
+    def _visit(self, place: Place, number: int) -> None:
+        from distill3d_ros.demo_report import exchange_header
+
+        self.console.print(f"\n[bold]{place.title}[/]: a drive through room {place.seed}")
+        self.asking = False
+        if number:
+            self.processes.stop("camera_node")
+            self.client.forget()
+        self.plan.new_place()
+        options = {"seed": place.seed, "room_type": place.room_type, "split": place.split}
+        self._start("camera_node", "camera_node", {"source": "drive", **CAMERA, **options})
+        self._wait_for_scene()
+        self._measure_rate(place)
+        exchange_header(self.console)
+        self.asking = True
+        due = round(self.questions * sum(p.share for p in self.places[: number + 1]))
+        tries = 0
+        while len(self.findings.exchanges) < due and tries < 6 * self.questions:
+            tries += 1
+            self._check_alive()
+            self._ask_one(place)
+
+    def _wait_for_scene(self) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while not (self.client.service_is_there() and self.client.newest() is not None):
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise DemoError(f"no scene from the spatial node after {START_LIMIT_S:.0f} s" + self._last_words())
+            time.sleep(0.05)
+
+    def _measure_rate(self, place: Place, seconds: float = 4.0) -> None:
+        time.sleep(1.0)
+        begin = time.monotonic()
+        time.sleep(seconds)
+        count = sum(begin <= t <= begin + seconds for t in list(self.client.perceived))
+        self.findings.perception_hz[place.title] = count / seconds
+
+    def _ask_one(self, place: Place) -> None:
+        from distill3d_ros.demo_questions import judge, same_fact
+        from distill3d_ros.demo_report import Exchange, print_exchange
+
+        moment = self.client.newest()
+        if moment is None:
+            time.sleep(0.05)
+            return
+        question = self.plan.choose(truth_of(moment))
+        if question is None:
+            time.sleep(0.2)  # the drive goes on to where there is more to see
+            return
+        try:
+            reply = self.client.ask(question.text, stamp_ns=moment.stamp_ns, timeout_s=ASK_LIMIT_S)
+        except TimeoutError as error:
+            self._unanswered(question.text, str(error))
+            return
+        answered = self.client.moment(reply.stamp_ns, "truth") if reply.stamp_ns else None
+        if answered is None:
+            self._unanswered(question.text, reply.text)
+            return
+        truth = same_fact(question.fact, truth_of(answered))
+        if truth is None:  # meanwhile the view has changed
+            self.findings.skipped += 1
+            self.plan.skip(question)
+            return
+        exchange = Exchange(
+            place=place.title,
+            family=question.family,
+            kind=question.kind,
+            question=question.text,
+            answer=reply.text,
+            truth=truth.answer.text,
+            right=judge(truth, reply.text),
+            confidence=reply.response.confidence,
+            latency_ms=reply.response.latency_ms,
+            round_trip_ms=reply.round_trip_ms,
+            stamp_ns=reply.stamp_ns,
+        )
+        self.plan.count(question, truth)
+        self.findings.exchanges.append(exchange)
+        self.bag.write("/spatial_node/answer", reply.to_message(question.text), reply.stamp_ns)
+        print_exchange(self.console, exchange)
+        self._look_closer(exchange, reply.object_ids)
+
+    def _unanswered(self, question: str, why: str) -> None:
+        self.console.print(f"  no answer to '{question}': {why}", style="yellow", markup=False)
+        self.findings.unanswered.append(question)
+        if len(self.findings.unanswered) >= 3 and not self.findings.exchanges:
+            raise DemoError(f"the first three questions had no answer: {why}" + self._last_words())
+
+    def _look_closer(self, exchange: Any, object_ids: tuple[int, ...]) -> None:
+        """Depth error, bag and pictures of the moment that was asked about."""
+        from distill3d_ros.demo_report import View
+        from distill3d_ros.nodes.client import scene_from
+        from distill3d_ros.nodes.conversions import image_to_depth, image_to_rgb
+        from distill3d_ros.scene.answer import Answer
+        from distill3d_ros.training.metrics import depth_score
+
+        moment = self.client.moment(exchange.stamp_ns, "image", "truth_depth", "depth", "objects")
+        if moment is None or moment.image is None or moment.objects is None:
+            return
+        truth = replace(truth_of(moment), depth=image_to_depth(moment.truth_depth))
+        seen = scene_from(moment.objects, truth, depth=image_to_depth(moment.depth))
+        scores = self.findings.depth.setdefault(exchange.place, [])
+        if seen.depth is not None and truth.depth is not None and seen.depth.shape == truth.depth.shape:
+            scores.append(depth_score(seen.depth, truth.depth))
+        known = {o.id for o in seen.objects}
+        answer = Answer(
+            text=exchange.answer, value=None, object_ids=tuple(i for i in object_ids if i in known), source="language"
+        )
+        view = View(
+            image=np.array(image_to_rgb(moment.image)), seen=seen, truth=truth, exchange=exchange, answer=answer
+        )
+        if self.best is None or _telling(view) > _telling(self.best):
+            self.best = view
+
+    def _on_message(self, part: str, message: Any) -> None:
+        """Runs in the client's thread: what was perceived goes into the bag, complete with its image and truth."""
+        from distill3d_ros.nodes.conversions import stamp_to_ns
+
+        if part == "objects" and len(self.client.perceived) % 2:  # every other one keeps the bag small
+            moment = self.client.moment(stamp_to_ns(message.header.stamp), "objects", timeout_s=0.0)
+            if moment is not None:
+                self.bag.write_moment(moment)
+
+
+def _telling(view: View) -> tuple[bool, bool, int]:
+    """What makes a view a good picture: a right answer that rests on objects, in a view that shows many."""
+    return view.exchange.right, len(view.answer.object_ids) >= 2, len(view.seen.objects)
+
+
+def truth_of(moment: Any) -> Any:
+    """The true scene of a moment."""
+    from distill3d_ros.scene.objects import Scene
+
+    return Scene.from_dict(json.loads(moment.truth.data))
+
+
+def _interrupt(signum: int, _: Any) -> None:
+    raise KeyboardInterrupt
