@@ -21,6 +21,9 @@ CELL = 0.05
 GAZE_STEP = 0.1
 """Seconds between the planned viewing directions."""
 
+DIRECTIONS = 120
+"""Directions that the planned view chooses from; one step of 3 degrees each 0.1 s is 30 degrees a second."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriveConfig:
@@ -40,8 +43,8 @@ class DriveConfig:
     """Pixels."""
     height: int = 480
     """Pixels."""
-    look_inwards: float = 0.8
-    """0: the camera looks along the path; 1: towards the furniture in the middle of the room."""
+    look_ahead: float = 0.2
+    """0: the camera looks where most things are; 1: only along the path. A pan unit turns it."""
     turn_rate: float = 40.0
     """Degrees a second; the camera never turns faster."""
     waypoints: int = 6
@@ -51,8 +54,8 @@ class DriveConfig:
         for name in ("speed", "robot_radius", "camera_height", "horizontal_fov", "width", "height", "turn_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"drive {name} must be positive. Got {getattr(self, name)}")
-        if not 0.0 <= self.look_inwards <= 1.0:
-            raise ValueError(f"drive look_inwards must lie between 0 and 1. Got {self.look_inwards}")
+        if not 0.0 <= self.look_ahead <= 1.0:
+            raise ValueError(f"drive look_ahead must lie between 0 and 1. Got {self.look_ahead}")
         if self.waypoints < 3:
             raise ValueError(f"drive waypoints must be at least 3 for a loop. Got {self.waypoints}")
 
@@ -105,30 +108,51 @@ class Drive:
         return float(np.interp((time / self.duration % 1.0) * steps, np.arange(steps + 1), self._yaw))
 
     def _plan_gaze(self) -> FloatArray:
-        """(T + 1,) yaw over one round: the driving direction, turned towards the middle of the furniture.
-
-        No faster than ``turn_rate``: where the path turns back, the camera follows later.
-        """
+        """(T + 1,) yaw over one round: the turn-limited sequence of directions with the most things in view."""
         steps = max(8, int(self.duration / GAZE_STEP))
         times = np.arange(steps) * self.duration / steps
-        ahead = np.array([[math.cos(h), math.sin(h)] for h in map(self.heading, times)])
-        to_middle = self._middle() - np.array([self.position(t) for t in times])
-        # Near the middle its direction turns fast: let it count less there.
-        inwards = to_middle / np.maximum(np.linalg.norm(to_middle, axis=1, keepdims=True), 0.8)
-        share = self.config.look_inwards
-        wanted = (1.0 - share) * ahead + share * inwards
-        wanted = ndimage.gaussian_filter1d(wanted, 1.0 / GAZE_STEP, axis=0, mode="wrap")
-        target = np.arctan2(wanted[:, 1], wanted[:, 0])
+        worth = np.stack([self._worth_looking(t) for t in times])  # (T, DIRECTIONS)
         limit = math.radians(self.config.turn_rate) * self.duration / steps
-        yaw = [float(target[0])]
-        for t in np.tile(target, 2):  # the second round has forgotten where the first one began
-            error = math.remainder(t - yaw[-1], 2 * math.pi)
-            yaw.append(yaw[-1] + min(max(error, -limit), limit))
-        return np.array(yaw[steps : 2 * steps + 1])
+        # The second of three rounds: it has forgotten how the first one began, and the third one follows.
+        chosen = best_sequence(np.tile(worth, (3, 1)), turn=1)
+        yaw = np.unwrap(chosen * 2 * math.pi / DIRECTIONS)
+        yaw = ndimage.gaussian_filter1d(yaw, 0.7 / GAZE_STEP, mode="nearest")
+        turns = np.clip(np.diff(yaw), -limit, limit)
+        yaw = yaw[0] + np.append(0.0, np.cumsum(turns))
+        return np.asarray(yaw[steps : 2 * steps + 1])
 
-    def _middle(self) -> FloatArray:
+    def _worth_looking(self, time: float) -> FloatArray:
+        """(DIRECTIONS,) how much there is to see in each direction: things from 0.6 to 4.5 m, the nearer the better."""
+        yaw = np.arange(DIRECTIONS) * 2 * math.pi / DIRECTIONS
+        ahead = np.cos(yaw - self.heading(time))
         named = self.room.labelled()
-        return np.mean([o.box.center[:2] for o in named], axis=0) if named else np.asarray(self.room.size[:2]) / 2
+        if not named:
+            return ahead
+        offset = np.array([o.box.center[:2] for o in named]) - self.position(time)  # (N, 2)
+        distance = np.linalg.norm(offset, axis=1)
+        value = np.where((distance > 0.6) & (distance < 4.5), 1.0 / (1.0 + 0.3 * distance), 0.0)
+        beside = np.abs(np.angle(np.exp(1j * (yaw[:, None] - np.arctan2(offset[:, 1], offset[:, 0])))))
+        half = math.radians(self.config.horizontal_fov) / 2
+        inside = np.clip((half - beside) / (0.3 * half), 0.0, 1.0)  # (DIRECTIONS, N); things at the rim count less
+        share = self.config.look_ahead
+        return (1.0 - share) * (inside @ value) + share * ahead
+
+
+def best_sequence(worth: FloatArray, *, turn: int) -> NDArray[np.integer]:
+    """(T,) columns with the largest sum of ``worth`` (T, D); neighbours differ by at most ``turn``, cyclically."""
+    shifts = np.arange(-turn, turn + 1)
+    total = worth[0]
+    came = np.zeros(worth.shape, int)
+    columns = np.arange(worth.shape[1])
+    for i in range(1, len(worth)):
+        before = np.stack([np.roll(total, shift) for shift in shifts])  # row k: coming from column - shift
+        best = before.argmax(axis=0)
+        came[i] = (columns - shifts[best]) % worth.shape[1]
+        total = before[best, columns] + worth[i]
+    sequence = [int(total.argmax())]
+    for i in range(len(worth) - 1, 0, -1):
+        sequence.append(int(came[i, sequence[-1]]))
+    return np.array(sequence[::-1])
 
 
 def clearance(room: Room, *, height: float) -> FloatArray:
