@@ -201,7 +201,10 @@ class _Places:
         yaw = math.atan2(offset[1], offset[0]) + rng.uniform(-0.33, 0.33) * intrinsics.horizontal_fov
         pitch = math.atan2(offset[2], math.hypot(offset[0], offset[1]))
         pitch += rng.uniform(-0.2, 0.25) * intrinsics.vertical_fov
-        pitch = math.radians(float(np.clip(math.degrees(pitch), low, self.ranges.pitch[1])))
+        low, high = math.radians(low), math.radians(self.ranges.pitch[1])
+        if not low <= pitch <= high:  # spread what is cut off, or every tenth camera would look up by the limit
+            pitch = float(np.clip(pitch, low, high)) + math.copysign(rng.uniform(0.0, 0.15), -pitch)
+            pitch = min(max(pitch, low), high)
         roll = math.radians(rng.uniform(-self.ranges.roll, self.ranges.roll))
         camera = pose_along(intrinsics, eye=eye, yaw=yaw, pitch=pitch, roll=roll)
         # Cheaper than a picture: how many of the named things have their centre near the field of view?
