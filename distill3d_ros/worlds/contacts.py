@@ -20,7 +20,7 @@ CONTACT_DISTANCE = 0.008
 """Metres; meshes that come this close touch. Layouts put things in contact within 2 mm, decimation moves surfaces
 by a few more."""
 
-GAP_REACH = 1.5
+GAP_REACH = 3.0
 """Metres; the gap of pairs whose boxes are farther apart than this is not measured. Relations then use the boxes."""
 
 
