@@ -14,6 +14,7 @@ import numpy as np
 
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Pair, pair
+from distill3d_ros.worlds.furniture import FurnitureModel
 from distill3d_ros.worlds.room import PlacedObject, Room
 
 CONTACT_DISTANCE = 0.008
@@ -41,10 +42,10 @@ class _Shapes:
 
     def __init__(self, limit: int = 100) -> None:
         self._limit = limit
-        self._shapes: OrderedDict[tuple[str, tuple[float, ...]], fcl.BVHModel] = OrderedDict()
+        self._shapes: OrderedDict[tuple[int, tuple[float, ...]], tuple[FurnitureModel, fcl.BVHModel]] = OrderedDict()
 
     def __call__(self, placed: PlacedObject) -> fcl.BVHModel:
-        key = (placed.model.name, tuple(np.round(np.asarray(placed.scale, float), 9)))
+        key = (id(placed.model), tuple(np.round(np.asarray(placed.scale, float), 9)))
         if key not in self._shapes:
             vertices = np.asarray(placed.model.vertices, np.float64) * placed.scale
             faces = placed.model.faces
@@ -52,11 +53,11 @@ class _Shapes:
             shape.beginModel(len(vertices), len(faces))
             shape.addSubModel(vertices, faces)
             shape.endModel()
-            self._shapes[key] = shape
+            self._shapes[key] = (placed.model, shape)  # keeping the model keeps its id from being used again
             if len(self._shapes) > self._limit:
                 self._shapes.popitem(last=False)
         self._shapes.move_to_end(key)
-        return self._shapes[key]
+        return self._shapes[key][1]
 
 
 _shapes = _Shapes()

@@ -57,7 +57,7 @@ class RoomBuffers:
         self._context = context
         self._programs = programs
         self._limit = limit
-        self._models: OrderedDict[str, Mesh] = OrderedDict()
+        self._models: OrderedDict[int, tuple[FurnitureModel, Mesh]] = OrderedDict()
         self._walls: list[Mesh] = []
 
     def upload(self, room: Room) -> list[Instance]:
@@ -68,7 +68,7 @@ class RoomBuffers:
         instances = [self._wall(room, name, corners) for name, corners in wall_corners(room.size).items()]
         instances += [self._furniture(placed) for placed in room.objects]
         while len(self._models) > max(self._limit, len(room.objects)):
-            self._models.popitem(last=False)[1].release()
+            self._models.popitem(last=False)[1][1].release()
         return instances
 
     def _wall(self, room: Room, name: str, corners: FloatArray) -> Instance:
@@ -113,16 +113,17 @@ class RoomBuffers:
         )
 
     def _mesh_of(self, model: FurnitureModel) -> Mesh:
-        if model.name in self._models:
-            self._models.move_to_end(model.name)
-            return self._models[model.name]
+        if id(model) in self._models:
+            self._models.move_to_end(id(model))
+            return self._models[id(model)][1]
         textures = None
         if len(model.textures):
             layers, height, width = model.textures.shape[:3]
             images = np.ascontiguousarray(model.textures).tobytes()
             textures = _repeating(self._context.texture_array((width, height, layers), 3, images, alignment=1))
         vertices, indices = model_buffers(model)
-        self._models[model.name] = mesh = self._upload(vertices, indices, textures)
+        mesh = self._upload(vertices, indices, textures)
+        self._models[id(model)] = (model, mesh)  # keeping the model keeps its id from being used again
         return mesh
 
     def _upload(self, vertices: NDArray[Any], indices: NDArray[np.int32] | None, textures: Any) -> Mesh:
