@@ -1,0 +1,118 @@
+"""What can be answered without looking: the baselines that a student must beat."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+
+import numpy as np
+
+from distill3d_ros.scene.answer import Answer
+from distill3d_ros.scene.answer_text import answer_value
+from distill3d_ros.scene.facts import Fact
+from distill3d_ros.scene.kinds import KINDS
+
+Key = tuple[Hashable, ...]
+
+CONFIDENCE_AT = 8.0
+"""So many questions of a group weigh as much as all that is known of the coarser group."""
+
+
+class MajorityBaseline:
+    """The commonest answer to each kind of question; for metres, the median."""
+
+    def __init__(self, training: Iterable[Fact]) -> None:
+        by_kind: dict[str, list[Fact]] = defaultdict(list)
+        for fact in training:
+            by_kind[fact.kind].append(fact)
+        self._answers = {kind: _best(facts) for kind, facts in by_kind.items()}
+
+    def answer(self, fact: Fact) -> Answer:
+        return _spoken(self._answers.get(fact.kind))
+
+
+class QuestionOnlyBaseline:
+    """Knows the kind of a question and its names, and how such questions were answered in training; sees nothing.
+
+    The distribution of answers is estimated for the kind with all its names, and backs off to the kind with each single
+    name and to the kind alone, as far as the finer group was rare (a Dirichlet prior of weight ``CONFIDENCE_AT``).
+    """
+
+    def __init__(self, training: Iterable[Fact]) -> None:
+        self._counts: dict[Key, Counter[str]] = defaultdict(Counter)
+        self._metres: dict[Key, list[float]] = defaultdict(list)
+        for fact in training:
+            for key in _keys(fact):
+                self._counts[key][_text(fact)] += 1
+                if KINDS[fact.kind].form == "metric" and isinstance(fact.answer.value, (int, float)):
+                    self._metres[key].append(float(np.log(max(fact.answer.value, 0.02))))
+
+    def answer(self, fact: Fact) -> Answer:
+        if KINDS[fact.kind].form == "metric":
+            return _spoken(self._median(fact))
+        scores: Counter[str] = Counter()
+        *fine, coarse = _keys(fact)
+        prior = _shares(self._counts.get(coarse, Counter()))
+        for text, share in prior.items():
+            scores[text] = share
+        for key in reversed(fine):  # single names first, then all of them together
+            counts = self._counts.get(key, Counter())
+            n = sum(counts.values())
+            scores = Counter(
+                {
+                    text: (counts[text] + CONFIDENCE_AT * scores[text]) / (n + CONFIDENCE_AT)
+                    for text in set(scores) | set(counts)
+                }
+            )
+        allowed = {t: s for t, s in scores.items() if _possible(t, fact)}
+        return _spoken(max(sorted(allowed), key=lambda t: allowed[t]) if allowed else None)
+
+    def _median(self, fact: Fact) -> str | None:
+        for key in _keys(fact):
+            values = self._metres.get(key, [])
+            if len(values) >= 3:
+                return f"{np.exp(np.median(values)):.2f} metres"
+        return None
+
+
+def _keys(fact: Fact) -> Iterator[Key]:
+    """From fine to coarse; the slot of a name matters, for a choice its alternatives are in order of the question."""
+    yield (fact.kind, *fact.labels)
+    for slot, label in enumerate(fact.labels):
+        yield (fact.kind, slot, label)
+    yield (fact.kind,)
+
+
+def _text(fact: Fact) -> str:
+    """The answer; of a choice its place among the names, so that "the first" can be learned."""
+    value = fact.answer.value
+    if KINDS[fact.kind].form == "choice" and value in fact.labels[-2:]:
+        return f"#{fact.labels[-2:].index(str(value))}:{value}"
+    return fact.answer.text
+
+
+def _possible(text: str, fact: Fact) -> bool:
+    if text.startswith("#"):
+        place, _, label = text[1:].partition(":")
+        return fact.labels[-2:][int(place)] == label
+    return KINDS[fact.kind].form != "choice"
+
+
+def _best(facts: list[Fact]) -> str | None:
+    if KINDS[facts[0].kind].form == "metric":
+        values = [float(f.answer.value) for f in facts if isinstance(f.answer.value, (int, float))]
+        return f"{np.median(values):.2f} metres" if values else None
+    counts = Counter(f.answer.text for f in facts)
+    return max(sorted(counts), key=lambda t: counts[t])
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    n = max(1, sum(counts.values()))
+    return {text: count / n for text, count in counts.items()}
+
+
+def _spoken(text: str | None) -> Answer:
+    if text is None:
+        return Answer(text="", value=None, understood=False, source="baseline")
+    text = text.partition(":")[2] if text.startswith("#") else text
+    return Answer(text=text, value=answer_value(text), source="baseline")

@@ -1,0 +1,298 @@
+"""How good a student is in rooms that it never saw: answers against geometry, beside what others would answer."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distill3d_ros.engine import Engine
+from distill3d_ros.scene.answer import Answer
+from distill3d_ros.scene.balancing import balanced
+from distill3d_ros.scene.facts import Fact, facts
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.scene.questions import Question, is_correct, phrase
+from distill3d_ros.scene.rules import answer_by_rules
+from distill3d_ros.training.baselines import MajorityBaseline, QuestionOnlyBaseline
+from distill3d_ros.training.batches import spread
+from distill3d_ros.training.data.manifest import manifest_sha256
+from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.metrics import (
+    BoxScore,
+    DepthScore,
+    box_score,
+    depth_score,
+    mean_depth_score,
+)
+from distill3d_ros.training.report import accuracy_table, write_report
+
+SPLITS = ("test_known", "test_unseen")
+FAINTEST = 0.02
+"""Score down to which boxes count for average precision, which ranks them all."""
+HELD_OUT_SHARE = 0.25
+"""So many questions are asked again in wordings that training never used."""
+TRAINING_SCENES = 3000
+"""Training scenes from which the baselines learn how questions are answered."""
+ROWS = ("language", "rules", "majority", "question_only", "wrong_image", "rules_on_true_boxes")
+"""Who answers: the student; the geometric rules on its boxes; the commonest answer of the kind; who knows the question
+alone; the student looking at another picture; the rules on the true boxes (what boxes can tell at best)."""
+
+
+@dataclass(slots=True)
+class Marks:
+    """Every question of a split and whether each row of the table answered it right."""
+
+    questions: list[Question] = field(default_factory=list)
+    right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    held_out: list[bool] = field(default_factory=list)
+    same_facts: list[bool] = field(default_factory=list)
+    """The student on the facts of ``held_out``, in wordings that training used."""
+    confidence: list[float] = field(default_factory=list)
+    by_language: int = 0
+
+    def extend(self, other: Marks) -> None:
+        self.questions += other.questions
+        for row, values in other.right.items():
+            self.right[row] += values
+        self.held_out += other.held_out
+        self.same_facts += other.same_facts
+        self.confidence += other.confidence
+        self.by_language += other.by_language
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the student perceived of a split."""
+
+    depth: list[DepthScore | None] = field(default_factory=list)
+    scaled: list[DepthScore | None] = field(default_factory=list)
+    found: list[Scene] = field(default_factory=list)
+    true: list[Scene] = field(default_factory=list)
+    perceive_ms: list[float] = field(default_factory=list)
+    ask_ms: list[float] = field(default_factory=list)
+
+    def extend(self, other: Seen) -> None:
+        for name in ("depth", "scaled", "found", "true", "perceive_ms", "ask_ms"):
+            getattr(self, name).extend(getattr(other, name))
+
+    def figures(self) -> dict[str, Any]:
+        boxes: BoxScore = box_score(self.found, self.true)
+        raw, scaled = mean_depth_score(self.depth), mean_depth_score(self.scaled)
+        depth = {} if raw is None or scaled is None else raw.to_dict() | {"median_scaled": scaled.to_dict()}
+        return {
+            "frames": len(self.true),
+            "depth": depth,
+            "boxes": {
+                "map25": boxes.mean(0.25),
+                "map50": boxes.mean(0.5),
+                "objects": sum(boxes.n_true.values()),
+                "ap25": dict(boxes.average_precision[0.25]),
+            },
+        }
+
+
+def evaluate(
+    model: str | Path | None,
+    data: str | Path,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    splits: Sequence[str] = SPLITS,
+    questions: int = 2000,
+    frames: int = 600,
+    device: str = "auto",
+    threads: int | None = None,
+    report: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Measures a student and writes ``report.md`` and ``report.json`` into ``out``; returns the latter's content.
+
+    Args:
+        model: folder of the student; None is the one that comes with the package.
+        questions: how many are asked in each split, balanced so that their names do not give the answers away.
+        frames: at most so many frames of each split are looked at, evenly spread.
+
+    Raises:
+        ValueError: the data folder lacks a split or cannot be read.
+    """
+    began = time.monotonic()
+    engine = Engine.from_pretrained(model, device=device, threads=threads)
+    report(engine.describe())
+    engine.warm_up()
+    data, out = Path(data), Path(out)
+    training = training_facts(data, seed)
+    report(f"baselines learned from {len(training)} questions of the training rooms")
+    majority, question_only = MajorityBaseline(training), QuestionOnlyBaseline(training)
+    every, seen_in_all = Marks(), Seen()
+    result: dict[str, Any] = {"splits": {}}
+    for split in splits:
+        reader = ShardReader(data, split)
+        if len(reader) == 0:
+            raise ValueError(f"{data} has no samples of split {split!r}; it cannot be evaluated on it")
+        marks, seen = _split(
+            engine, reader, majority, question_only, seed=seed, questions=questions, frames=frames, report=report
+        )
+        result["splits"][split] = figures(marks, seen)
+        every.extend(marks)
+        seen_in_all.extend(seen)
+    result = {**figures(every, seen_in_all), **result}
+    result |= {
+        "latency_ms": latency(seen_in_all),
+        "device": engine.device_name,
+        "model_sha256": engine.model_sha256,
+        "manifest_sha256": manifest_sha256(data),
+        "recipe": dict(reader.manifest.recipe),
+        "seed": seed,
+        "command": shlex.join(["distill3d", *sys.argv[1:]]),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    write_report(result, out)
+    report(f"report written to {out / 'report.md'}")
+    return result
+
+
+def training_facts(data: Path, seed: int) -> list[Fact]:
+    """Facts of training scenes, drawn and balanced as those of the test: what guessing can be learned from."""
+    reader = ShardReader(data, "train")
+    indexed = [(reader.keys[i], f) for i in spread(len(reader), TRAINING_SCENES) for f in facts(reader.scene(i))]
+    return [fact for _, fact in balanced(indexed, np.random.default_rng([seed, 1]), 40_000)]
+
+
+def question_set(reader: ShardReader, picked: Sequence[int], number: int, seed: int) -> dict[int, list[Question]]:
+    """Number of the frame -> its questions; balanced over all frames."""
+    rng = np.random.default_rng([seed, 2])
+    indexed: list[tuple[str, Fact]] = []
+    for i in picked:
+        indexed += [(reader.keys[i], fact) for fact in facts(reader.scene(i))]
+    asked: dict[int, list[Question]] = defaultdict(list)
+    for key, fact in balanced(indexed, rng, number):
+        asked[reader.index_of(key)].append(phrase(fact, None, rng))
+    return asked
+
+
+def _split(
+    engine: Engine,
+    reader: ShardReader,
+    majority: MajorityBaseline,
+    question_only: QuestionOnlyBaseline,
+    *,
+    seed: int,
+    questions: int,
+    frames: int,
+    report: Callable[[str], None],
+) -> tuple[Marks, Seen]:
+    picked = spread(len(reader), frames)
+    asked = question_set(reader, picked, questions, seed)
+    number = sum(map(len, asked.values()))
+    report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
+    rng = np.random.default_rng([seed, 3])
+    marks, seen = Marks(), Seen()
+    before: Scene | None = None
+    for count, i in enumerate(picked, start=1):
+        sample = reader[i]
+        t0 = time.perf_counter()
+        scene = engine.perceive(sample.frame)
+        seen.perceive_ms.append(1e3 * (time.perf_counter() - t0))
+        _look(engine, sample, scene, seen)
+        if asked.get(i):
+            true = replace(sample.scene, contacts=None, gaps=None, supports=None)
+            rows = {
+                "rules": lambda q, s=scene: answer_by_rules(q, s),
+                "majority": lambda q: majority.answer(q.fact),
+                "question_only": lambda q: question_only.answer(q.fact),
+                "rules_on_true_boxes": lambda q, s=true: answer_by_rules(q, s),
+            }
+            _mark(engine, asked[i], scene, before, rows, marks, rng)
+            t0 = time.perf_counter()
+            engine.ask(scene, asked[i][0].text)
+            seen.ask_ms.append(1e3 * (time.perf_counter() - t0))
+        before = scene
+        if count % 100 == 0 or count == len(picked):
+            done = marks.right["language"]
+            report(f"{reader.split}: {count}/{len(picked)} frames, right so far {np.mean(done) if done else 0:.3f}")
+    return marks, seen
+
+
+def _look(engine: Engine, sample: Any, scene: Scene, seen: Seen) -> None:
+    """Depth and boxes of one frame."""
+    true = np.asarray(sample.scene.depth)
+    seen.depth.append(depth_score(np.asarray(scene.depth), true))
+    seen.scaled.append(depth_score(np.asarray(scene.depth), true, median_scaled=True))
+    all_boxes = engine.perceive(sample.frame, min_score=FAINTEST)
+    seen.found.append(replace(all_boxes, depth=None, depth_confidence=None, features=None))
+    seen.true.append(replace(sample.scene, depth=None))
+
+
+def _mark(
+    engine: Engine,
+    asked: Sequence[Question],
+    scene: Scene,
+    other: Scene | None,
+    rows: dict[str, Callable[[Question], Answer]],
+    marks: Marks,
+    rng: np.random.Generator,
+) -> None:
+    said = engine.ask_many(scene, [q.text for q in asked])
+    elsewhere = said if other is None else engine.ask_many(other, [q.text for q in asked])
+    again = [
+        (n, phrase(q.fact, None, rng, held_out=True)) for n, q in enumerate(asked) if rng.random() < HELD_OUT_SHARE
+    ]
+    said_again = engine.ask_many(scene, [q.text for _, q in again])
+    for n, question in enumerate(asked):
+        marks.questions.append(question)
+        marks.right["language"].append(is_correct(question, said[n]))
+        marks.right["wrong_image"].append(is_correct(question, elsewhere[n]))
+        marks.confidence.append(said[n].confidence)
+        marks.by_language += said[n].source == "language"
+        for row, answer in rows.items():
+            marks.right[row].append(is_correct(question, answer(question)))
+    for (n, question), answer in zip(again, said_again, strict=True):
+        marks.held_out.append(is_correct(question, answer))
+        marks.same_facts.append(is_correct(asked[n], said[n]))
+
+
+def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
+    """The numbers of a split, or of all of them together."""
+    table = accuracy_table(marks.questions, marks.right, ROWS)
+    n = len(marks.questions)
+    return {
+        "questions": n,
+        **table,
+        "held_out_wordings": {
+            "n": len(marks.held_out),
+            "accuracy": _mean(marks.held_out),
+            "same_facts_in_known_wordings": _mean(marks.same_facts),
+        },
+        "calibration": calibration(marks.confidence, marks.right["language"]),
+        "answered_by_language_model": marks.by_language / max(1, n),
+        **seen.figures(),
+    }
+
+
+def calibration(confidence: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> dict[str, float]:
+    """Expected calibration error (Guo et al., 2017), and the accuracy of the surer half of the answers."""
+    if not confidence:
+        return {}
+    c, r = np.asarray(confidence), np.asarray(right, float)
+    which = np.minimum((c * bins).astype(int), bins - 1)
+    gaps = [abs(c[which == b].mean() - r[which == b].mean()) * (which == b).mean() for b in np.unique(which)]
+    surer = np.argsort(-c, kind="stable")[: max(1, len(c) // 2)]
+    return {"ece": float(np.sum(gaps)), "accuracy_of_surer_half": float(r[surer].mean())}
+
+
+def latency(seen: Seen) -> dict[str, float]:
+    """Medians over the frames, milliseconds."""
+    return {
+        "perceive": float(np.median(seen.perceive_ms)) if seen.perceive_ms else float("nan"),
+        "ask": float(np.median(seen.ask_ms)) if seen.ask_ms else float("nan"),
+    }
+
+
+def _mean(values: Sequence[bool]) -> float:
+    return float(np.mean(values)) if values else float("nan")

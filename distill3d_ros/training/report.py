@@ -1,0 +1,199 @@
+"""The tables of an evaluation, as JSON for programs and Markdown for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distill3d_ros.scene.kinds import FAMILIES
+from distill3d_ros.scene.questions import Question
+from distill3d_ros.training.metrics import wilson_interval
+
+NAMES = {
+    "language": "student",
+    "rules": "rules on its boxes",
+    "majority": "majority",
+    "question_only": "question only",
+    "wrong_image": "wrong image",
+    "rules_on_true_boxes": "rules on true boxes",
+}
+SPLIT_NAMES = {
+    "test_known": "unseen rooms, known furniture",
+    "test_unseen": "unseen rooms, unseen furniture",
+    "val": "validation rooms",
+}
+
+
+def accuracy_table(
+    questions: Sequence[Question], right: Mapping[str, Sequence[bool]], rows: Sequence[str]
+) -> dict[str, Any]:
+    """Accuracy of the student with its 95 % interval, and of the other rows; overall, by family and by form."""
+    result: dict[str, Any] = _entry(right, range(len(questions)), rows)
+    for name, values in (("families", FAMILIES), ("forms", ("yes_no", "choice", "open", "metric", "count"))):
+        of = [q.family if name == "families" else q.form for q in questions]
+        groups = {value: [i for i, v in enumerate(of) if v == value] for value in values}
+        result[name] = {value: _entry(right, members, rows) for value, members in groups.items() if members}
+    kinds = sorted({q.kind for q in questions})
+    result["kinds"] = {
+        kind: _entry(right, [i for i, q in enumerate(questions) if q.kind == kind], ("language", "rules"))
+        for kind in kinds
+    }
+    return result
+
+
+def _entry(right: Mapping[str, Sequence[bool]], members: Sequence[int], rows: Sequence[str]) -> dict[str, Any]:
+    hits = sum(right["language"][i] for i in members)
+    n = len(members)
+    entry: dict[str, Any] = {
+        "n": n,
+        "accuracy": hits / n if n else math.nan,
+        "interval": list(wilson_interval(hits, n)),
+    }
+    for row in rows:
+        if row != "language":
+            entry[row] = sum(right[row][i] for i in members) / n if n else math.nan
+    return entry
+
+
+def write_report(result: Mapping[str, Any], out: Path) -> None:
+    """Writes ``report.json`` and ``report.md``; each appears whole or not at all."""
+    out.mkdir(parents=True, exist_ok=True)
+    clean = json.dumps(_finite(result), indent=1, sort_keys=False) + "\n"
+    for name, text in (("report.json", clean), ("report.md", markdown(result))):
+        partial = out / f".{name}.tmp"
+        partial.write_text(text)
+        os.replace(partial, out / name)
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """The report for people."""
+    lines = [
+        "# Evaluation",
+        "",
+        f"{result['questions']} questions about {result['frames']} frames of rooms that training never saw, answers marked "
+        "against geometry. Yes and no, or the two choices, come equally often for each pair of names, so the names alone "
+        "tell nothing. In brackets: 95 % Wilson interval.",
+        "",
+        *_overview(result),
+    ]
+    for split, part in result["splits"].items():
+        lines += ["", f"## {SPLIT_NAMES.get(split, split)} (`{split}`)", "", *_families(part), "", *_perception(part)]
+    lines += [
+        "",
+        "## All together",
+        "",
+        *_families(result),
+        "",
+        *_perception(result),
+        "",
+        *_kinds(result),
+        "",
+        "## How it was measured",
+        "",
+        *_rows_explained(),
+        "",
+        f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms, a question "
+        f"{result['latency_ms']['ask']:.0f} ms (medians).",
+        f"- Model sha256 `{result['model_sha256']}`",
+        f"- Data manifest sha256 `{result['manifest_sha256']}`",
+        f"- Seed {result['seed']}; command `{result['command']}`",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _overview(result: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| | questions | student | rules on its boxes | majority | question only | depth delta1 | AbsRel | mAP@0.25 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, part in [(SPLIT_NAMES.get(s, s), p) for s, p in result["splits"].items()] + [("all", result)]:
+        depth = part["depth"] or {"delta1": math.nan, "absrel": math.nan}
+        lines.append(
+            f"| {name} | {part['questions']} | {_with_interval(part)} | {_share(part['rules'])} | "
+            f"{_share(part['majority'])} | {_share(part['question_only'])} | {_share(depth['delta1'])} | "
+            f"{_share(depth['absrel'])} | {_share(part['boxes']['map25'])} |"
+        )
+    return lines
+
+
+def _families(part: Mapping[str, Any]) -> list[str]:
+    others = [row for row in NAMES if row != "language" and row in part]
+    lines = [
+        "| family | n | student | " + " | ".join(NAMES[row] for row in others) + " |",
+        "|---|---|---|" + "---|" * len(others),
+    ]
+    for family, entry in part["families"].items():
+        cells = " | ".join(_share(entry[row]) for row in others)
+        lines.append(f"| {family} | {entry['n']} | {_with_interval(entry)} | {cells} |")
+    cells = " | ".join(_share(part[row]) for row in others)
+    lines.append(f"| **all** | {part['questions']} | {_with_interval(part)} | {cells} |")
+    held = part["held_out_wordings"]
+    lines += [
+        "",
+        f"In wordings that training never used: {_share(held['accuracy'])} of {held['n']}; the same facts in known wordings: "
+        f"{_share(held['same_facts_in_known_wordings'])}. ",
+    ]
+    if part.get("calibration"):
+        lines.append(
+            f"Confidence: expected calibration error {_share(part['calibration']['ece'])}; the surer half of the answers is "
+            f"right in {_share(part['calibration']['accuracy_of_surer_half'])}."
+        )
+    return lines
+
+
+def _perception(part: Mapping[str, Any]) -> list[str]:
+    lines = ["| depth | AbsRel | delta1 | RMSE (m) |", "|---|---|---|---|"]
+    if part["depth"]:
+        for name, row in (("metric", part["depth"]), ("median-scaled", part["depth"]["median_scaled"])):
+            lines.append(f"| {name} | {row['absrel']:.3f} | {row['delta1']:.3f} | {row['rmse']:.2f} |")
+    boxes = part["boxes"]
+    lines += [
+        "",
+        f"3D boxes: mAP@0.25 {_share(boxes['map25'])}, mAP@0.5 {_share(boxes['map50'])} over {boxes['objects']} objects of "
+        f"{len(boxes['ap25'])} categories.",
+    ]
+    return lines
+
+
+def _kinds(result: Mapping[str, Any]) -> list[str]:
+    lines = ["| kind of question | n | student | rules on its boxes |", "|---|---|---|---|"]
+    for kind, entry in result["kinds"].items():
+        lines.append(f"| {kind} | {entry['n']} | {_share(entry['accuracy'])} | {_share(entry['rules'])} |")
+    return lines
+
+
+def _rows_explained() -> list[str]:
+    return [
+        "- *student*: what `distill3d ask` answers, with boxes, depth and words all its own.",
+        "- *rules on its boxes*: the geometric rules on the boxes that the student found, told which kind of question it is.",
+        "- *majority*: the commonest answer to that kind of question in training. *question only*: the best guess of who "
+        "knows the kind and the names and how such questions were answered in training.",
+        "- *wrong image*: the student, looking at another frame. *rules on true boxes*: what boxes can tell at best; truth "
+        "about contact and gaps comes from the meshes.",
+        "- Metres are right within 25 %. Depth is scored where the truth lies in 0.1 to 10 m, each image counts the same. "
+        "Boxes are oriented 3D boxes; true objects that show fewer than 40 pixels are neither hits nor misses.",
+    ]
+
+
+def _with_interval(entry: Mapping[str, Any]) -> str:
+    low, high = entry["interval"]
+    return f"{_share(entry['accuracy'])} [{_share(low)}, {_share(high)}]"
+
+
+def _share(value: float) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: what could not be measured is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return value
