@@ -26,5 +26,5 @@ setup:
 
 # What the commands above made; the environment in .venv stays.
 clean:
-	rm -rf demo_out build install log .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf demo_out .demo_out-* build install log .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find distill3d_ros test scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,23 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distill3d_ros.environment import ros_environment
-from distill3d_ros.launch_runner import LaunchNode
-from distill3d_ros.processes import Processes
+from distill3d_ros.simulated_robot import RobotError, SimulatedRobot, own_domain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from distill3d_ros.demo_report import Findings, View
 
-START_LIMIT_S = 240.0
-"""The first scene must be there after so many seconds: loading the student on a busy machine takes some."""
 ASK_LIMIT_S = 20.0
-CAMERA = {"rate": 10.0, "frames": 60, "width": 640, "height": 480, "horizontal_fov": 65.0}
-
-
-class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why."""
+RECORD_EVERY_S = 1.0
+"""An uncompressed depth image takes a megabyte of the bag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +63,11 @@ def run_demo(*, out: Path, model: Path | None = None, seed: int = 7, questions: 
         raise ValueError(f"questions must be at least 1. Got {questions}")
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
-    domain = 1 + os.getpid() % 100
-    # Before rclpy is loaded: it reads them once. The demo's processes hear each other and nobody else.
-    os.environ.update(ros_environment(domain=domain, localhost=True))
-    console.print(f"[bold]distill3d demo[/]: two ROS 2 nodes, ROS_DOMAIN_ID={domain} (Ctrl-C ends everything)")
+    console.print(f"[bold]distill3d demo[/]: two ROS 2 nodes, ROS_DOMAIN_ID={own_domain()} (Ctrl-C ends everything)")
     try:
         with written_at_once(out) as folder:
             findings = _Demo(console, folder, model, seed, questions).run()
-    except DemoError as error:
+    except RobotError as error:
         console.print(f"The demo failed: {error}", style="red", markup=False)
         return 1
     seconds = time.monotonic() - started
@@ -108,7 +96,7 @@ def written_at_once(out: Path) -> Iterator[Path]:
 
 
 class _Demo:
-    """One run: starts the nodes, asks, and collects what is found."""
+    """One run: drives through the rooms, asks, and collects what is found."""
 
     def __init__(self, console: Console, folder: Path, model: Path | None, seed: int, questions: int) -> None:
         from distill3d_ros.demo_questions import QuestionPlan
@@ -120,110 +108,68 @@ class _Demo:
         self.findings: Findings = Findings()
         self.best: View | None = None
         self.asking = False
-        self.tail: deque[str] = deque(maxlen=12)
+        self.recorded_at = 0.0
 
     def run(self) -> Findings:
         from distill3d_ros.demo_report import print_summary, write_findings, write_pictures
-        from distill3d_ros.nodes.client import RobotClient
         from distill3d_ros.nodes.recorder import BagRecorder
 
+        self.console.print("starting the spatial node")
         with (
             open(self.folder / "nodes.log", "w", encoding="utf-8") as self.log,
-            Processes(on_line=self._on_line) as self.processes,
-            tempfile.TemporaryDirectory(prefix="distill3d_demo_") as parameters,
             BagRecorder(self.folder / "bag") as self.bag,
-            RobotClient(on_message=self._on_message) as self.client,
+            SimulatedRobot(model=self.model, on_line=self._on_line, on_message=self._on_message) as self.robot,
         ):
-            self.parameters = Path(parameters)
-            self._start_spatial_node()
             self._prepare_furniture()
-            for number, place in enumerate(self.places):
-                self._visit(place, number)
+            for number in range(len(self.places)):
+                self._visit(number)
+            last_words = self.robot.last_words()
         if not self.findings.exchanges or self.best is None:
-            raise DemoError("no question was answered" + self._last_words())
+            raise RobotError("no question was answered" + last_words)
         write_pictures(self.folder, self.best)
         write_findings(self.folder, self.findings)
         self.console.print()
         print_summary(self.console, self.findings)
         return self.findings
 
-    # ------------------------------------------------------------------------------------------------- the nodes
-
-    def _start(self, name: str, executable: str, parameters: dict[str, Any]) -> None:
-        node = LaunchNode(package="distill3d_ros", executable=executable, name=executable, parameters=parameters)
-        self.processes.start(name, node.command(self.parameters))
-
-    def _start_spatial_node(self) -> None:
-        self.console.print("starting the spatial node")
-        self._start("spatial_node", "spatial_node", {"model": str(self.model)} if self.model else {})
-
     def _prepare_furniture(self) -> None:
         from distill3d_ros.worlds.furniture import FurniturePack
 
-        self.console.print("loading the furniture (built once, about a minute)")
+        self.console.print("loading the furniture (made once, about a minute)")
         FurniturePack.load()
 
-    def _on_line(self, name: str, line: str) -> None:
+    def _on_line(self, name: str, line: str, trouble: bool) -> None:
         """Runs in a thread for each node. Good news matters until questions are asked, trouble always."""
-        self.log.write(f"[{name}] {line}\n")
-        self.tail.append(f"[{name}] {line}")
-        trouble = any(word in line for word in ("[WARN]", "[ERROR]", "[FATAL]", "Error", "error:"))
+        self.log.write(f"{name}: {line}\n")
         if trouble or not self.asking:
             self.console.print(f"  {name}: {line}", style="yellow" if trouble else "dim", markup=False)
 
-    def _check_alive(self) -> None:
-        for name, status in self.processes.ended().items():
-            raise DemoError(f"{name} ended with exit status {status}" + self._last_words())
-        if self.client.error is not None:
-            raise DemoError(f"the asking side failed: {self.client.error}")
-
-    def _last_words(self) -> str:
-        return "; the nodes' last lines:\n  " + "\n  ".join(self.tail) if self.tail else ""
-
     # ------------------------------------------------------------------------------------------------- asking
 
-    def _visit(self, place: Place, number: int) -> None:
+    def _visit(self, number: int) -> None:
         from distill3d_ros.demo_report import exchange_header
 
+        place = self.places[number]
         self.console.print(f"\n[bold]{place.title}[/]: a drive through room {place.seed}")
         self.asking = False
-        if number:
-            self.processes.stop("camera_node")
-            self.client.forget()
         self.plan.new_place()
-        options = {"seed": place.seed, "room_type": place.room_type, "split": place.split}
-        self._start("camera_node", "camera_node", {"source": "drive", **CAMERA, **options})
-        self._wait_for_scene()
-        self._measure_rate(place)
+        self.robot.drive(seed=place.seed, room_type=place.room_type, split=place.split)
+        time.sleep(1.0)
+        self.findings.perception_hz[place.title] = self.robot.perception_rate(4.0)
         exchange_header(self.console)
         self.asking = True
         due = round(self.questions * sum(p.share for p in self.places[: number + 1]))
         tries = 0
         while len(self.findings.exchanges) < due and tries < 6 * self.questions:
             tries += 1
-            self._check_alive()
+            self.robot.check()
             self._ask_one(place)
-
-    def _wait_for_scene(self) -> None:
-        deadline = time.monotonic() + START_LIMIT_S
-        while not (self.client.service_is_there() and self.client.newest() is not None):
-            self._check_alive()
-            if time.monotonic() > deadline:
-                raise DemoError(f"no scene from the spatial node after {START_LIMIT_S:.0f} s" + self._last_words())
-            time.sleep(0.05)
-
-    def _measure_rate(self, place: Place, seconds: float = 4.0) -> None:
-        time.sleep(1.0)
-        begin = time.monotonic()
-        time.sleep(seconds)
-        count = sum(begin <= t <= begin + seconds for t in list(self.client.perceived))
-        self.findings.perception_hz[place.title] = count / seconds
 
     def _ask_one(self, place: Place) -> None:
         from distill3d_ros.demo_questions import judge, same_fact
         from distill3d_ros.demo_report import Exchange, print_exchange
 
-        moment = self.client.newest()
+        moment = self.robot.client.newest()
         if moment is None:
             time.sleep(0.05)
             return
@@ -232,11 +178,11 @@ class _Demo:
             time.sleep(0.2)  # the drive goes on to where there is more to see
             return
         try:
-            reply = self.client.ask(question.text, stamp_ns=moment.stamp_ns, timeout_s=ASK_LIMIT_S)
+            reply = self.robot.client.ask(question.text, stamp_ns=moment.stamp_ns, timeout_s=ASK_LIMIT_S)
         except TimeoutError as error:
             self._unanswered(question.text, str(error))
             return
-        answered = self.client.moment(reply.stamp_ns, "truth") if reply.stamp_ns else None
+        answered = self.robot.client.moment(reply.stamp_ns, "truth") if reply.stamp_ns else None
         if answered is None:
             self._unanswered(question.text, reply.text)
             return
@@ -268,7 +214,7 @@ class _Demo:
         self.console.print(f"  no answer to '{question}': {why}", style="yellow", markup=False)
         self.findings.unanswered.append(question)
         if len(self.findings.unanswered) >= 3 and not self.findings.exchanges:
-            raise DemoError(f"the first three questions had no answer: {why}" + self._last_words())
+            raise RobotError(f"the first three questions had no answer: {why}" + self.robot.last_words())
 
     def _look_closer(self, exchange: Any, object_ids: tuple[int, ...]) -> None:
         """Depth error, bag and pictures of the moment that was asked about."""
@@ -278,7 +224,7 @@ class _Demo:
         from distill3d_ros.scene.answer import Answer
         from distill3d_ros.training.metrics import depth_score
 
-        moment = self.client.moment(exchange.stamp_ns, "image", "truth_depth", "depth", "objects")
+        moment = self.robot.client.moment(exchange.stamp_ns, "image", "truth_depth", "depth", "objects")
         if moment is None or moment.image is None or moment.objects is None:
             return
         truth = replace(truth_of(moment), depth=image_to_depth(moment.truth_depth))
@@ -300,10 +246,11 @@ class _Demo:
         """Runs in the client's thread: what was perceived goes into the bag, complete with its image and truth."""
         from distill3d_ros.nodes.conversions import stamp_to_ns
 
-        if part == "objects" and len(self.client.perceived) % 2:  # every other one keeps the bag small
-            moment = self.client.moment(stamp_to_ns(message.header.stamp), "objects", timeout_s=0.0)
+        if part == "objects" and time.monotonic() - self.recorded_at >= RECORD_EVERY_S:
+            moment = self.robot.client.moment(stamp_to_ns(message.header.stamp), "objects", timeout_s=0.0)
             if moment is not None:
                 self.bag.write_moment(moment)
+                self.recorded_at = time.monotonic()
 
 
 def _telling(view: View) -> tuple[bool, bool, int]:

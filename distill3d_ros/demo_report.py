@@ -160,12 +160,9 @@ def write_pictures(folder: Path, view: View) -> None:
         near, far = depth_range(view.truth.depth if view.truth.depth is not None else view.seen.depth)
         pictures["depth"] = depth_picture(view.seen.depth, near=near, far=far)
     order = [name for name in ("annotated", "depth", "top_down") if name in pictures]
-    captions = {
-        "annotated": "boxes and answer",
-        "depth": "depth from the one image",
-        "top_down": "from above; grey: the truth",
-    }
-    pictures["overview"] = tiled([with_caption(pictures[name], [captions[name]]) for name in order], columns=3)
+    captions = {"depth": ["depth from this one image"], "top_down": ["from above; outlines: the truth"]}
+    panels = [with_caption(pictures[n], captions[n]) if n in captions else pictures[n] for n in order]
+    pictures["overview"] = tiled(panels, columns=3)
     for name, picture in pictures.items():
         (folder / f"{name}.png").write_bytes(encode_png(picture))
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 _PR_SET_PDEATHSIG = 1
+# Loaded here, since between fork and exec a child must do as little as possible.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Processes:
@@ -44,7 +46,7 @@ class Processes:
             errors="replace",
             # A terminal sends Ctrl-C to its whole group; in a group of its own a child gets it once, from us.
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_end_with_parent,
         )
         self._children[name] = child
         reader = threading.Thread(target=self._read, args=(name, child), daemon=True)
@@ -100,7 +102,8 @@ def _print_line(name: str, line: str) -> None:
 
 def _end_with_parent() -> None:
     """Runs in the child: have the kernel end it when its parent dies, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
