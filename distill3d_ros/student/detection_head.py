@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from distill3d_ros.student.attention import attend
 from distill3d_ros.student.config import DetectionConfig
 from distill3d_ros.student.outputs import Boxes
 from distill3d_ros.student.rays import fourier, lens_features, patch_centers, rays_at
@@ -141,7 +142,7 @@ class _Layer(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return attend(q, k, v).transpose(1, 2).flatten(2)
 
 
 class DetectionHead(nn.Module):

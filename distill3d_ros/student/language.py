@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache, LlamaConfig, LlamaModel
 
+from distill3d_ros.student.attention import IMPLEMENTATION, attention_bias
 from distill3d_ros.student.config import LanguageConfig, StudentConfig
 from distill3d_ros.student.grounding import Grounding, GroundingOutput
 from distill3d_ros.student.hidden_cot import HiddenCot
@@ -63,7 +64,7 @@ def build_causal_lm(config: LanguageConfig, vocabulary: int) -> LlamaModel:
             eos_token_id=1,
         )
     )
-    model.set_attn_implementation("sdpa")
+    model.set_attn_implementation(IMPLEMENTATION)
     return model
 
 
@@ -205,9 +206,9 @@ class LanguageModel(nn.Module):
     def _run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: DynamicCache) -> Tensor:
         """(R, T, E); ``mask`` broadcasts to (R, 1, T, seen)."""
         rows, tokens = embeddings.shape[:2]
-        mask = mask.expand(rows, 1, tokens, -1)
+        bias = attention_bias(mask).expand(rows, 1, tokens, -1)
         output = self.model(
-            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
+            inputs_embeds=embeddings, attention_mask=bias, position_ids=positions, past_key_values=past, use_cache=True
         )
         return output.last_hidden_state
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from distill3d_ros.student.config import EncoderConfig
-from distill3d_ros.student.depthwise import depthwise_conv
+from distill3d_ros.student.fast_conv import conv_relu6, depthwise_conv
 
 _BATCH_NORM_EPS = 1e-3
 
@@ -68,6 +68,9 @@ class _Conv(nn.Module):
                 memory_format=torch.channels_last
             )
             padding = 0
+        if not torch.is_grad_enabled():
+            groups = x.shape[1] if self.depthwise else 1
+            return conv_relu6(x, self.weight, self.bias, self.stride, padding, groups, linear=self.linear)
         if self.depthwise:
             x = depthwise_conv(x, self.weight, self.bias, stride=self.stride, padding=padding)
         else:
@@ -132,6 +135,8 @@ class EfficientNetLite0(nn.Module):
         """Stride -> features."""
         maps = {}
         x = (images * 255.0 - 127.0) / 128.0  # what the pretrained weights expect
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         x = x.contiguous(memory_format=torch.channels_last)
         grad = torch.is_grad_enabled()
         with torch.set_grad_enabled(grad and not self.frozen_blocks):

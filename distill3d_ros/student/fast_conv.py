@@ -1,4 +1,4 @@
-"""Depthwise convolution whose backward pass is fast on a CPU.
+"""Convolutions that are fast on a CPU: depthwise ones backwards, and all of them forwards without gradients.
 
 The gradients of a 5x5 kernel's weights, and in bfloat16 those of a strided convolution's input, fall back to slow
 reference code in torch's CPU library (measured with 2 threads, batch 16, 480 channels, 14x14, 5x5, bfloat16: forward
@@ -73,3 +73,22 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor, *, stride: int, padd
     if torch.is_grad_enabled() and x.device.type == "cpu":
         return _Depthwise.apply(x, weight, bias, stride, padding)
     return functional.conv2d(x, weight, bias, stride, padding, 1, x.shape[1])
+
+
+def conv_relu6(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int, groups: int, *, linear: bool
+) -> Tensor:
+    """Convolution and ReLU6 (unless ``linear``) without gradients, in one kernel where oneDNN is there.
+
+    Memory traffic is what a small network waits for: fused, the widest layer takes a quarter of the time.
+    """
+    weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+    if linear or x.device.type != "cpu" or not _FUSED:
+        y = functional.conv2d(x, weight, bias, stride, padding, 1, groups)
+        return y if linear else functional.relu6(y, inplace=True)
+    return torch.ops.mkldnn._convolution_pointwise(
+        x, weight, bias, [padding, padding], [stride, stride], [1, 1], groups, "hardtanh", [0.0, 6.0], ""
+    )
+
+
+_FUSED = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")

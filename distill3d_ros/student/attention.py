@@ -1,0 +1,45 @@
+"""Scaled dot-product attention that also trains fast on a CPU.
+
+torch's fused kernel is the fastest forward; its backward pass on a CPU in bfloat16 is slow (measured on one core:
+384 rows of 28 tokens, 4 heads: 140 ms against 32 ms for plain matrix products). Both give the same to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AttentionInterface
+
+IMPLEMENTATION = "distill3d"
+"""Name under which transformers' models find ``attend``."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``q`` (B, heads, t, d), ``k`` and ``v`` (B, heads, s, d); ``bias``, added, broadcasts to (B, heads, t, s)."""
+    if torch.is_autocast_enabled(q.device.type):
+        dtype = torch.get_autocast_dtype(q.device.type)
+        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
+    bias = None if bias is None else bias.to(q.dtype)
+    if q.device.type != "cpu" or not torch.is_grad_enabled():
+        return functional.scaled_dot_product_attention(q, k, v, bias)
+    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+    return torch.matmul((scores if bias is None else scores + bias).softmax(-1).to(v.dtype), v)
+
+
+def attention_bias(mask: Tensor) -> Tensor:
+    """A bool mask (True: may look) as a bias. Large and finite: a row that may look nowhere must not give NaN."""
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -1e4)
+
+
+def _for_transformers(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **_: Any
+) -> tuple[Tensor, None]:
+    if key.shape[1] != query.shape[1]:  # grouped queries
+        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    return attend(query, key, value, attention_mask).transpose(1, 2), None
+
+
+AttentionInterface.register(IMPLEMENTATION, _for_transformers)
