@@ -145,9 +145,9 @@ def test_fixed_weights(kind: str, expected: float) -> None:
 
 
 def test_wrong_weighting_is_named() -> None:
-    with pytest.raises(ValueError, match="weighting must be one of.*'magic'"):
+    with pytest.raises(ValueError, match=r"weighting must be one of.*'magic'"):
         LossWeighting(("text",), kind="magic")
-    with pytest.raises(ValueError, match="names no loss of this stage.*'txet'"):
+    with pytest.raises(ValueError, match=r"names no loss of this stage.*'txet'"):
         LossWeighting(("text",), weights={"txet": 1.0})
     with pytest.raises(ValueError, match="no loss to minimise"):
         LossWeighting(("text",), weights={"text": 0.0})({"text": torch.tensor(1.0)})

@@ -74,9 +74,9 @@ def markdown(result: Mapping[str, Any]) -> str:
     lines = [
         "# Evaluation",
         "",
-        f"{result['questions']} questions about {result['frames']} frames of rooms that training never saw, answers marked "
-        "against geometry. Yes and no, or the two choices, come equally often for each pair of names, so the names alone "
-        "tell nothing. In brackets: 95 % Wilson interval.",
+        f"{result['questions']} questions about {result['frames']} frames of rooms that training never saw, answers "
+        "marked against geometry. Yes and no, or the two choices, come equally often for each pair of names, so the "
+        "names alone tell nothing. In brackets: 95 % Wilson interval.",
         "",
         *_overview(result),
     ]
@@ -134,13 +134,13 @@ def _families(part: Mapping[str, Any]) -> list[str]:
     held = part["held_out_wordings"]
     lines += [
         "",
-        f"In wordings that training never used: {_share(held['accuracy'])} of {held['n']}; the same facts in known wordings: "
-        f"{_share(held['same_facts_in_known_wordings'])}. ",
+        f"In wordings that training never used: {_share(held['accuracy'])} of {held['n']}; the same facts in known "
+        f"wordings: {_share(held['same_facts_in_known_wordings'])}.",
     ]
     if part.get("calibration"):
         lines.append(
-            f"Confidence: expected calibration error {_share(part['calibration']['ece'])}; the surer half of the answers is "
-            f"right in {_share(part['calibration']['accuracy_of_surer_half'])}."
+            f"Confidence: expected calibration error {_share(part['calibration']['ece'])}; the surer half of the "
+            f"answers is right in {_share(part['calibration']['accuracy_of_surer_half'])}."
         )
     return lines
 
@@ -153,8 +153,8 @@ def _perception(part: Mapping[str, Any]) -> list[str]:
     boxes = part["boxes"]
     lines += [
         "",
-        f"3D boxes: mAP@0.25 {_share(boxes['map25'])}, mAP@0.5 {_share(boxes['map50'])} over {boxes['objects']} objects of "
-        f"{len(boxes['ap25'])} categories.",
+        f"3D boxes: mAP@0.25 {_share(boxes['map25'])}, mAP@0.5 {_share(boxes['map50'])} over {boxes['objects']} "
+        f"objects of {len(boxes['ap25'])} categories.",
     ]
     return lines
 
@@ -169,13 +169,13 @@ def _kinds(result: Mapping[str, Any]) -> list[str]:
 def _rows_explained() -> list[str]:
     return [
         "- *student*: what `distill3d ask` answers, with boxes, depth and words all its own.",
-        "- *rules on its boxes*: the geometric rules on the boxes that the student found, told which kind of question it is.",
-        "- *majority*: the commonest answer to that kind of question in training. *question only*: the best guess of who "
-        "knows the kind and the names and how such questions were answered in training.",
-        "- *wrong image*: the student, looking at another frame. *rules on true boxes*: what boxes can tell at best; truth "
-        "about contact and gaps comes from the meshes.",
-        "- Metres are right within 25 %. Depth is scored where the truth lies in 0.1 to 10 m, each image counts the same. "
-        "Boxes are oriented 3D boxes; true objects that show fewer than 40 pixels are neither hits nor misses.",
+        "- *rules on its boxes*: the geometric rules on the boxes that the student found, told the kind of question.",
+        "- *majority*: the commonest answer to that kind of question in training. *question only*: the best guess of "
+        "who knows the kind and the names, and how such questions were answered in training.",
+        "- *wrong image*: the student, looking at another frame. *rules on true boxes*: what boxes can tell at best; "
+        "the truth about contact and gaps comes from the meshes.",
+        "- Metres are right within 25 %. Depth is scored where the truth lies in 0.1 to 10 m, each image counts the "
+        "same. Boxes are oriented 3D boxes; true objects that show fewer than 40 pixels are neither hits nor misses.",
     ]
 
 
