@@ -71,7 +71,7 @@ class Gravity:
         except NoTransformError as error:
             if not self._said:
                 self._said = True
-                self._node.get_logger().warning(
+                self._node.get_logger().info(
                     f"no transform from '{camera_frame}' to gravity_frame '{self._frame}': {error}; until there is one "
                     "the camera's tilt is the parameter `up` or the student's estimate"
                 )

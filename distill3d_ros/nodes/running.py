@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from distill3d_ros.environment import ros_environment
 
 
 def run_main(main: Callable[[Sequence[str] | None], int], args: Sequence[str] | None) -> int:
@@ -27,6 +30,8 @@ def run_main(main: Callable[[Sequence[str] | None], int], args: Sequence[str] | 
 @contextlib.contextmanager
 def living(make_node: Callable[[], Any], args: Sequence[str] | None) -> Iterator[Any]:
     """Starts ROS, makes the node, and takes both down again whatever happens; the node needs a ``close()``."""
+    # Fast DDS's own shared memory is too small for images; a profile that is set already stays.
+    os.environ.update(ros_environment())
     import rclpy
 
     node = None
