@@ -74,8 +74,7 @@ def no_scale() -> Answer:
 
 def answer_value(text: str) -> bool | int | float | str | None:
     """The value that an answer's text stands for; None for "I do not see ..." and for what is no answer."""
-    words = " ".join(text.lower().replace(".", " .").split()) if "metre" not in text.lower() else text.lower()
-    words = words.strip().rstrip(". ").strip()
+    words = " ".join(text.lower().split()).rstrip(". ")
     if words in ("yes", "no"):
         return words == "yes"
     if words == NOTHING:

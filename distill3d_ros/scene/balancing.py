@@ -6,7 +6,7 @@ answers the commonest is cut to the second. Questions about absent things are he
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -105,14 +105,15 @@ def _spread(
         for family, kinds in families.items():
             quota.update(_water_fill(kinds, per_family[family]))
     chosen: list[Indexed[Key]] = []
+    spare = 0.0  # what a kind leaves for lack of a unit that fits goes to the next
     for kind in available:
-        taken = 0
+        spare += quota[kind]
         for i in rng.permutation(len(units[kind])):
             unit = units[kind][i]
-            if taken + len(unit) > quota[kind] + 0.5:
-                continue
+            if len(unit) > spare + 1e-6:
+                break
             chosen += unit
-            taken += len(unit)
+            spare -= len(unit)
     return chosen
 
 
@@ -124,57 +125,3 @@ def _water_fill(available: dict[str, int], total: float) -> dict[str, float]:
         shares[name] = min(float(number), left / (len(available) - n))
         left -= shares[name]
     return shares
-
-
-class StreamBalance:
-    """Balances on the way, scene by scene, in bounded memory: for endless sampled scenes and for large data sets.
-
-    A fact is taken only while its answer is not ahead of the others in its group.
-    """
-
-    def __init__(self) -> None:
-        self._taken: dict[str, Counter[Hashable]] = defaultdict(Counter)
-        self._present = 0
-        self._absent = 0
-        self._by_kind: Counter[str] = Counter()
-
-    def pick(self, candidates: Sequence[Fact], rng: np.random.Generator, number: int) -> list[Fact]:
-        """Up to ``number`` facts of one scene; kinds that were rare so far come first."""
-        order = rng.permutation(len(candidates))
-        seen: Counter[str] = Counter()
-        ranked = []
-        for i in order:
-            kind = candidates[i].kind
-            ranked.append((self._by_kind[kind] + seen[kind], int(i)))
-            seen[kind] += 1
-        ranked.sort(key=lambda item: item[0])
-        picked: list[Fact] = []
-        for _, i in ranked:
-            if len(picked) >= number:
-                break
-            fact = candidates[i]
-            if self._admit(fact):
-                picked.append(self._shuffled(fact, rng))
-        return picked
-
-    def _admit(self, fact: Fact) -> bool:
-        if is_absent(fact):
-            if self._absent + 1 > ABSENT_SHARE * (self._present + self._absent + 1):
-                return False
-            self._absent += 1
-            return True
-        taken = self._taken[fact.group]
-        answer = answer_class(fact)
-        others = max((n for a, n in taken.items() if a != answer), default=0)
-        if taken[answer] > others:
-            return False
-        taken[answer] += 1
-        self._present += 1
-        self._by_kind[fact.kind] += 1
-        return True
-
-    @staticmethod
-    def _shuffled(fact: Fact, rng: np.random.Generator) -> Fact:
-        if KINDS[fact.kind].form != "choice":
-            return fact
-        return _in_order((None, fact), swap=bool(rng.integers(2)))[1]

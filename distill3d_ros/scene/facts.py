@@ -181,6 +181,6 @@ class _Facts:
 
 def _may_be_empty(kind: str, reference: SceneObject | None) -> bool:
     """Whether "nothing" is a sensible answer: nobody asks what is on a lamp."""
-    if kind == "standing_on":  # it stands on the floor, or hangs on a wall
+    if reference is None or kind == "standing_on":  # what stands on nothing stands on the floor, or hangs on a wall
         return False
-    return kind not in ("what_is_on", "what_is_under") or (reference is not None and reference.label in SURFACES)
+    return kind not in ("what_is_on", "what_is_under") or reference.label in SURFACES

@@ -31,6 +31,10 @@ _PLACE = re.compile(
     r"\b(?:in|inside|on|within) (?:the |this |your |that )?(?:room|picture|image|scene|photo|frame|view|sight)\b|"
     r"\bvisible\b|\banywhere\b|\baround me\b"
 )
+_ORDERS = re.compile(
+    r"^(?:(?:can|could|would|do) )?(?:me )?(?:put|set|show|carry|hold|lean|touch|support|take|make|come|reach|stand|"
+    r"sit|lie|rest|hang|fit|position|separate) "
+)
 
 _WORDS = """
     @ is are was be been being does do did has have am it there that they the a an of to from than and or by as
@@ -95,6 +99,8 @@ def _plain(sentence: str) -> str | None:
     s = " ".join(s.replace(",", " ").split())
     words = s.split()
     if not words or any(word not in VOCABULARY for word in words):
+        return None
+    if _ORDERS.search(s):  # a robot that is told to put something somewhere is not asked anything
         return None
     # "not" turns a question round; only "not as tall as" is known.
     return None if "not" in words and not re.search(r"\bnot as (?:tall|high|wide|broad|large|big) as\b", s) else s

@@ -10,7 +10,7 @@ import numpy as np
 
 from distill3d_ros.scene.answer_text import NOTHING
 from distill3d_ros.scene.frame import FloatArray
-from distill3d_ros.scene.relations import Relations
+from distill3d_ros.scene.relations import CLEAR, Relations
 
 SURFACES = frozenset(
     {
@@ -105,15 +105,22 @@ def _fits(relations: Relations, kind: str, reference: int | None) -> FloatArray:
         return relations.under[:, reference]
     if kind == "standing_on":
         return relations.on[reference]
-    if kind == "what_is_left_of":
-        return relations.left_of[:, reference]
-    if kind == "what_is_right_of":
-        return relations.left_of[reference]
-    if kind == "what_is_in_front_of":
-        return relations.in_front_of[:, reference]
-    if kind == "what_is_behind":
-        return relations.in_front_of[reference]
-    return np.full(len(relations.objects), 2.0)
+    if kind not in _SIDES:
+        return np.full(len(relations.objects), CLEAR)
+    name, from_reference = _SIDES[kind]
+    matrix = getattr(relations, name)
+    side = matrix[reference] if from_reference else matrix[:, reference]
+    # What stands on the sofa is not left of the sofa, wherever it stands.
+    return np.where(relations.stacked[reference], -CLEAR, side)
+
+
+_SIDES = {
+    "what_is_left_of": ("left_of", False),
+    "what_is_right_of": ("left_of", True),
+    "what_is_in_front_of": ("in_front_of", False),
+    "what_is_behind": ("in_front_of", True),
+}
+"""Kind -> score of the thing in relation to the reference, or of the reference in relation to the thing."""
 
 
 def _preference(

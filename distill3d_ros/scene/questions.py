@@ -13,7 +13,7 @@ import numpy as np
 
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.answer_text import NOT_UNDERSTOOD, answer_value, unseen_label
-from distill3d_ros.scene.balancing import StreamBalance, balanced
+from distill3d_ros.scene.balancing import balanced
 from distill3d_ros.scene.fact import Fact
 from distill3d_ros.scene.facts import facts
 from distill3d_ros.scene.kinds import FAMILIES, FORMS, KINDS, Kind, Mention
@@ -31,7 +31,6 @@ __all__ = [
     "Kind",
     "Mention",
     "Question",
-    "StreamBalance",
     "answer_value",
     "balanced",
     "facts",

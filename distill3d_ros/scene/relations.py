@@ -119,7 +119,7 @@ class Relations:
         return inside.reshape(n, n, 25).mean(-1).T
 
     @cached_property
-    def _stacked(self) -> NDArray[np.bool_]:
+    def stacked(self) -> NDArray[np.bool_]:
         """Pairs of which one is over the other: left, right, in front and behind mean little there."""
         return np.maximum(self._covered, self._covered.T) > 0.5
 
@@ -230,7 +230,7 @@ class Relations:
         """The weaker of two scores of one sign; where signs differ, or one is over the other, the band."""
         weaker = np.sign(second) * np.minimum(np.abs(first), np.abs(second))
         in_band = np.clip(second, -0.9, 0.9) / 2
-        return np.where((first * second > 0) & ~self._stacked, weaker, in_band)
+        return np.where((first * second > 0) & ~self.stacked, weaker, in_band)
 
     @cached_property
     def larger(self) -> FloatArray:
