@@ -1,0 +1,211 @@
+"""Encoder and heads: shapes, sizes, geometry, gradients, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from student_fixtures import LABELS, small_student, views
+from torch.nn import functional
+
+from distill3d_ros.scene.geometry import level_rotation
+from distill3d_ros.student.attention import attend, attention_bias
+from distill3d_ros.student.camera_head import CameraHead
+from distill3d_ros.student.config import EncoderConfig
+from distill3d_ros.student.outputs import map_tensors
+from distill3d_ros.student.rays import level_from_optical, level_points, patch_centers, rays_at
+from distill3d_ros.student.vggt import Attention, apply_rope, rope_2d
+
+
+def unit(*values: float) -> torch.Tensor:
+    return functional.normalize(torch.tensor(values, dtype=torch.float32), dim=-1)
+
+
+@pytest.mark.parametrize(("height", "width", "frames"), [(64, 96, 1), (32, 160, 1), (96, 64, 2)])
+def test_shapes_for_any_multiple_of_32_and_several_frames(height: int, width: int, frames: int) -> None:
+    student = small_student()
+    with torch.no_grad():
+        seen = student.perceive(*views(2, frames, height=height, width=width))
+    patches = height * width // 256
+    assert seen.depth.shape == seen.depth_confidence.shape == (2, frames, height, width)
+    assert seen.grid == (height // 16, width // 16)
+    assert seen.patch_tokens.shape == (2, frames, patches, 32)
+    assert seen.proposals.class_logits.shape == (2, patches, len(LABELS))
+    assert seen.detections.center.shape == seen.detections.size.shape == (2, 6, 3)
+    assert len(seen.decoder_layers) == 1
+    assert seen.query_patch.shape == (2, 6)
+    assert ((seen.depth_confidence > 0) & (seen.depth_confidence < 1)).all()
+    torch.testing.assert_close(seen.up.norm(dim=-1), torch.ones(2, frames))
+    assert ((seen.fov > 0) & (seen.fov < math.pi)).all()
+    assert all(len(set(row)) == len(row) for row in seen.query_patch.tolist())
+
+
+def test_depth_scales_exactly_with_the_focal_length() -> None:
+    """The same image through a lens twice as long: everything is twice as far away."""
+    student = small_student()
+    with torch.no_grad():
+        images, k = views(focal=80.0)
+        near = student.perceive(images, k).depth
+        far = student.perceive(images, k * torch.tensor([2.0, 2.0, 1.0, 1.0])).depth
+        stretched = student.perceive(images, k * torch.tensor([4.0, 1.0, 1.0, 1.0])).depth
+    assert near.std() > 0
+    torch.testing.assert_close(far, 2 * near, rtol=1e-5, atol=0)
+    torch.testing.assert_close(stretched, 2 * near, rtol=1e-5, atol=0)  # geometric mean of fx and fy
+
+
+def test_frames_of_other_scenes_do_not_matter_but_frames_of_the_same_do() -> None:
+    student = small_student()
+    images, k = views(2, 2)
+    with torch.no_grad():
+        both = student.perceive(images, k)
+        alone = student.perceive(images[:1], k[:1])
+        changed = images.clone()
+        changed[0, 1] = 0.0
+        other = student.perceive(changed, k)
+    torch.testing.assert_close(both.depth[:1], alone.depth, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(both.depth[0, 0], other.depth[0, 0], rtol=1e-6)
+    torch.testing.assert_close(both.depth[1], other.depth[1], rtol=1e-4, atol=1e-5)
+
+
+def test_box_centres_agree_with_their_pixels_depths_and_level_frame() -> None:
+    student = small_student()
+    images, k = views()
+    up = unit(0.1, -0.9, 0.3).expand(1, 1, 3)
+    with torch.no_grad():
+        seen = student.perceive(images, k, up)
+    box = seen.detections
+    u = k[0, 0, 0] * box.center[..., 0] / box.center[..., 2] + k[0, 0, 2]
+    v = k[0, 0, 1] * box.center[..., 1] / box.center[..., 2] + k[0, 0, 3]
+    torch.testing.assert_close(torch.stack([u, v], -1), box.center_uv, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(box.center[..., 2], box.depth)
+    rotation = torch.tensor(level_rotation(up[0, 0].numpy()), dtype=torch.float32)
+    torch.testing.assert_close(box.center_level[0], box.center[0] @ rotation.T, rtol=1e-4, atol=1e-5)
+    azimuth = torch.atan2(box.center_level[..., 0], box.center_level[..., 2])
+    expected = torch.atan2(box.angle[..., 0], box.angle[..., 1]) + azimuth
+    torch.testing.assert_close(torch.cos(box.yaw - expected), torch.ones_like(azimuth), atol=1e-5, rtol=0)
+
+
+def test_level_frame_is_the_scenes_own_and_survives_looking_straight_down() -> None:
+    for up in (unit(0, -1, 0), unit(0.2, -0.8, -0.5), unit(-0.6, -0.5, 0.1)):
+        expected = level_rotation(up.numpy())
+        np.testing.assert_allclose(level_from_optical(up[None])[0].numpy(), expected, atol=1e-5)
+    down = level_from_optical(torch.tensor([[0.0, 0.0, -1.0]]))[0]
+    torch.testing.assert_close(down @ down.T, torch.eye(3))
+    torch.testing.assert_close(torch.linalg.det(down), torch.tensor(1.0))
+
+
+def test_patch_points_lie_on_the_rays_of_their_centres() -> None:
+    k = torch.tensor([[[50.0, 60.0, 20.0, 10.0]]])
+    uv = patch_centers((2, 3), 16, k)
+    assert uv[:4].tolist() == [[7.5, 7.5], [23.5, 7.5], [39.5, 7.5], [7.5, 23.5]]
+    depth = torch.full((1, 1, 6), 2.0)
+    points = level_points(depth, k, (2, 3), torch.eye(3)[None])
+    torch.testing.assert_close(points[..., :2], 2 * rays_at(uv, k))
+
+
+def test_up_depends_on_the_lens_and_field_of_view_does_not() -> None:
+    torch.manual_seed(0)
+    head, token = CameraHead(32), torch.randn(1, 1, 32)
+    wide, long = torch.tensor([[[60.0, 60, 47, 31]]]), torch.tensor([[[200.0, 200, 47, 31]]])
+    up_wide, fov_wide = head(token, wide, (64, 96))
+    up_long, fov_long = head(token, long, (64, 96))
+    assert torch.equal(fov_wide, fov_long)
+    assert not torch.allclose(up_wide, up_long, atol=1e-4)
+
+
+def test_rope_depends_on_differences_only_and_leaves_special_tokens() -> None:
+    cos, sin = rope_2d((4, 5), 3, 16, 100.0, torch.device("cpu"))
+    torch.manual_seed(0)
+    q, k = torch.randn(16), torch.randn(16)
+    turned_q, turned_k = apply_rope(q.expand(23, 16), cos, sin), apply_rope(k.expand(23, 16), cos, sin)
+    torch.testing.assert_close(turned_q[:3], q.expand(3, 16))
+    torch.testing.assert_close(turned_q.norm(dim=-1), q.norm().expand(23))
+    scores = turned_q[3:].unflatten(0, (4, 5)).flatten(0, 1) @ turned_k[3:].T  # (20, 20)
+    at = scores.unflatten(0, (4, 5)).unflatten(2, (4, 5))  # [y, x, y', x']
+    torch.testing.assert_close(at[0, 0, 1, 2], at[2, 1, 3, 3])
+    torch.testing.assert_close(at[3, 4, 0, 1], at[3, 3, 0, 0])
+    assert abs(at[0, 0, 1, 2] - at[0, 0, 2, 1]) > 1e-4
+
+
+def test_rope_pairs_channels_within_their_half() -> None:
+    """First half by row, second by column; channel i with i + quarter (GPT-NeoX order), base 100 as in VGGT."""
+    cos, sin = rope_2d((2, 2), 0, 8, 100.0, torch.device("cpu"))
+    turned = apply_rope(torch.eye(8), cos[1].expand(8, 8), sin[1].expand(8, 8))  # token (row 1, column 2)
+    assert turned[0, 0] == pytest.approx(math.cos(1.0))
+    assert turned[0, 2] == pytest.approx(math.sin(1.0))
+    assert turned[4, 4] == pytest.approx(math.cos(2.0))
+    assert turned[5, 7] == pytest.approx(math.sin(2.0 * 100**-0.5))
+
+
+def test_qk_norm_makes_attention_blind_to_the_scale_of_queries_and_keys() -> None:
+    torch.manual_seed(0)
+    attention, x = Attention(32, 2), torch.randn(1, 7, 32)
+    cos, sin = rope_2d((1, 7), 0, 16, 100.0, torch.device("cpu"))
+    with torch.no_grad():
+        before = attention(x, cos, sin)
+        for parameter in (attention.qkv.weight, attention.qkv.bias):
+            parameter[:64] *= 50.0  # queries and keys; the 32 rows of the values stay
+        after = attention(x, cos, sin)
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
+
+
+def test_attention_with_and_without_gradients_agree() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 3, 5, 8), torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 8)
+    bias = attention_bias(torch.rand(2, 1, 5, 7) > 0.3)
+    trained = attend(q.requires_grad_(), k, v, bias)
+    with torch.no_grad():
+        fused = attend(q, k, v, bias)
+    torch.testing.assert_close(trained, fused, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_reach_every_trainable_parameter_of_the_perception() -> None:
+    student = small_student().train()
+    seen = student.perceive(*views(2))
+    outputs: list[torch.Tensor] = []
+    map_tensors(seen, lambda x: outputs.append(x) or x)
+    torch.manual_seed(0)
+    loss = sum((x.float() * torch.randn_like(x.float())).mean() for x in outputs if x.requires_grad)
+    loss.backward()
+    parameters = [(n, p) for n, p in student.named_parameters() if not n.startswith("language.")]
+    assert [n for n, p in parameters if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)] == []
+    frozen = [n for n, p in parameters if not p.requires_grad]
+    assert frozen
+    assert all(n.startswith(("encoder.patch_embed.stem", "encoder.patch_embed.blocks.")) for n in frozen)
+
+
+def test_a_box_error_does_not_bend_the_depth() -> None:
+    student = small_student()
+    student.perceive(*views()).detections.center.sum().backward()
+    assert all(p.grad is None for p in student.depth_head.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda i, k: (i[..., :60], k), r"multiples of 32.*Got 60x64"),
+        (lambda i, k: (i[0], k), r"images must be \(B, S, 3, H, W\)"),
+        (lambda i, k: ((i * 255).to(torch.uint8), k), r"floats in 0..1.*uint8"),
+        (lambda i, k: (i * torch.nan, k), r"images must be finite"),
+        (lambda i, k: (i, k[:, :, :3]), r"intrinsics must be \(1, 1, 4\).*Got \(1, 1, 3\)"),
+        (lambda i, k: (i, k * torch.tensor([torch.nan, 1, 1, 1])), r"intrinsics must be finite.*nan"),
+        (lambda i, k: (i, k * torch.tensor([0.0, 1, 1, 1])), r"positive focal lengths.*0\.0"),
+        (lambda i, k: (i, k, torch.tensor([[[0.0, -2.0, 0.0]]])), r"up must hold unit vectors.*2\.0"),
+        (lambda i, k: (i, k, torch.full((1, 1, 3), torch.nan)), r"up must hold unit vectors.*nan"),
+        (lambda i, k: (i, k, torch.zeros(1, 2, 3)), r"up must be \(1, 1, 3\)"),
+    ],
+)
+def test_bad_views_are_named(change, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small_student().perceive(*change(*views()))
+
+
+def test_bad_configurations_are_named() -> None:
+    with pytest.raises(ValueError, match=r"encoder.heads.*Got 5"):
+        EncoderConfig(heads=5)
+    with pytest.raises(ValueError, match=r"encoder.patch_embed must be one of.*'resnet'"):
+        EncoderConfig(patch_embed="resnet")
+    with pytest.raises(ValueError, match=r"frozen_blocks must be at most 16. Got 17"):
+        small_student(encoder=EncoderConfig(dim=32, heads=2, frozen_blocks=17))
