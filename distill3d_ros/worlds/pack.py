@@ -22,7 +22,9 @@ from distill3d_ros.worlds.objfile import read_obj
 from distill3d_ros.worlds.simplify import shrink
 from distill3d_ros.worlds.splits import assign_splits, family_of
 
-VERSION = 1
+MIN_KEPT = 0.8
+"""Models of which less of the surface survives decimation are left out."""
+VERSION = 2
 """Raise it when what is built changes in a way that the tables below do not show."""
 
 _META = ("name", "label", "has_front", "drop_top", "mount", "elevation", "split", "family", "kind", "creator", "license")
@@ -68,17 +70,21 @@ def build(files: Iterable[Path], *, workers: int = 2, progress: bool = True) -> 
     entries.sort(key=lambda e: e.id)
     with ProcessPoolExecutor(max_workers=workers) as pool:
         results = pool.map(_build_one, entries, chunksize=4)
-        models = list(track(results, "furniture pack", total=len(entries), disable=not progress))
+        made = list(track(results, "furniture pack", total=len(entries), disable=not progress))
+    models = [model for model in made if model is not None]
     splits = assign_splits(models)
     return tuple(replace(model, split=splits[model.family, model.label]) for model in models)
 
 
-def _build_one(entry: Entry) -> FurnitureModel:
+def _build_one(entry: Entry) -> FurnitureModel | None:
+    """None for a model of which decimation leaves too little."""
     category = categories.category_of(entry.id, entry.title)
     assert category is not None
     turn = facing.TURNS.get(entry.id, 0)
     with zipfile.ZipFile(entry.library) as archive:
         small = shrink(read_obj(archive, entry.path), entry.rotation, entry.size, turn, TEXTURE_SIZE)
+    if small.kept < MIN_KEPT:
+        return None
     size = np.ptp(small.vertices.astype(float), axis=0)
     return FurnitureModel(
         name=entry.id,
@@ -115,6 +121,7 @@ def write_pack(path: Path, models: Iterable[FurnitureModel]) -> None:
         try:
             np.savez(file, **arrays)
             file.flush()
+            os.chmod(file.name, 0o644)
             os.replace(file.name, path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)

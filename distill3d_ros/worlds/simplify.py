@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import fast_simplification
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from distill3d_ros.worlds.decimate import decimate, triangle_areas
 from distill3d_ros.worlds.objfile import Material, ObjModel
 
 MAX_FACES = 2000
@@ -29,6 +29,8 @@ class SmallMesh:
     face_layers: npt.NDArray[np.int16]
     face_uvs: npt.NDArray[np.float32]
     textures: npt.NDArray[np.uint8]
+    kept: float
+    """Share of the original surface that is still there."""
 
 
 def shrink(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.ArrayLike, turn: int, pixels: int) -> SmallMesh:
@@ -36,13 +38,13 @@ def shrink(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.ArrayLi
 
     Textures become ``pixels`` x ``pixels``; parts with little area lose theirs and keep its mean colour.
     """
-    keep = _areas(model.vertices, model.faces) > 0
+    keep = triangle_areas(model.vertices, model.faces) > 0
     model.faces, model.face_uvs = model.faces[keep], model.face_uvs[keep]
     model.face_materials = model.face_materials[keep]
     points = _own_axes(model, rotation, np.asarray(size, float), turn)
-    vertices, faces = _decimate(points, model.faces)
+    vertices, faces, kept = decimate(points, model.faces, MAX_FACES)
     source = _source_faces(points, model.faces, vertices, faces)
-    layers, textures, colors = _layers(model, _areas(points, model.faces), pixels)
+    layers, textures, colors = _layers(model, triangle_areas(points, model.faces), pixels)
     material = model.face_materials[source]
     face_layers = layers[material].astype(np.int16)
     uvs, plain = _transfer_uvs(model, points, source, vertices, faces)
@@ -55,12 +57,8 @@ def shrink(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.ArrayLi
         face_layers=face_layers,
         face_uvs=uvs.astype(np.float32),
         textures=textures,
+        kept=kept,
     )
-
-
-def _areas(points: npt.NDArray[np.float64], faces: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    a, b, c = (points[faces[:, k]] for k in range(3))
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
 
 def _own_axes(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.NDArray[np.float64], turn: int) -> npt.NDArray:
@@ -73,38 +71,9 @@ def _own_axes(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.NDAr
     return points @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], float).T
 
 
-def _decimate(points: npt.NDArray[np.float64], faces: npt.NDArray[np.int64]) -> tuple[npt.NDArray, npt.NDArray]:
-    """At most MAX_FACES triangles; vertices that coincide are joined first, so that surfaces hold together."""
-    used_points = points[np.unique(faces)]
-    extent = np.ptp(used_points, axis=0).max()
-    _, first, inverse = np.unique(np.round(points / (extent * 1e-5)).astype(np.int64), axis=0, return_index=True, return_inverse=True)
-    vertices, faces = points[first], inverse.reshape(-1)[faces]
-    faces = _proper(faces)
-    target, aggression = MAX_FACES, 5
-    while len(faces) > MAX_FACES and aggression <= 11:
-        out_vertices, out_faces = fast_simplification.simplify(
-            vertices.astype(np.float32), faces.astype(np.int32), target_count=target, agg=aggression
-        )
-        vertices, faces = out_vertices.astype(float), _proper(out_faces.astype(np.int64))
-        aggression += 2
-    if len(faces) > MAX_FACES:  # very many separate bits (leaves): keep the large ones
-        order = np.argsort(-_areas(vertices, faces), kind="stable")[:MAX_FACES]
-        faces = faces[np.sort(order)]
-    used, faces = np.unique(faces, return_inverse=True)
-    vertices, faces = vertices[used], faces.reshape(-1, 3)
-    low, high = vertices.min(axis=0), vertices.max(axis=0)  # decimation shaves corners off: restore the size
-    want_low, want_high = used_points.min(axis=0), used_points.max(axis=0)
-    return (vertices - low) / np.maximum(high - low, 1e-9) * (want_high - want_low) + want_low, faces
-
-
-def _proper(faces: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    a, b, c = faces.T
-    return faces[(a != b) & (b != c) & (c != a)]
-
-
 def _source_faces(points: npt.NDArray, faces: npt.NDArray, new_points: npt.NDArray, new_faces: npt.NDArray) -> npt.NDArray:
     """For each new face the original one that lies under its centre and looks the same way."""
-    areas = _areas(points, faces)
+    areas = triangle_areas(points, faces)
     rng = np.random.default_rng(0)
     picks = np.concatenate([np.arange(len(faces)), rng.choice(len(faces), 30000, p=areas / areas.sum())])
     weights = rng.dirichlet((1.0, 1.0, 1.0), len(picks))
