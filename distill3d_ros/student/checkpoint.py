@@ -46,7 +46,7 @@ def save_student(
     tensors = {name: _stored(name, tensor, STORED_DTYPES[dtype]) for name, tensor in student.state_dict().items()}
     with tempfile.TemporaryDirectory(dir=directory, prefix=".part-") as part:
         weights, tokenizer, config = (Path(part) / name for name in (WEIGHTS, TOKENIZER, CONFIG))
-        save_file(tensors, weights, metadata={"format": "pt", "preset": student.config.preset})
+        save_file(tensors, weights, metadata={"format": "pt"})  # several entries would be stored in random order
         student.language.tokenizer.save(str(tokenizer))
         description = {
             "format": FORMAT,
