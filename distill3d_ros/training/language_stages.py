@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,7 +17,7 @@ from distill3d_ros.scene.answer_text import NOT_UNDERSTOOD, answer_value
 from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.questions import Question, is_correct
-from distill3d_ros.student.outputs import ObjectSet, QuestionText
+from distill3d_ros.student.outputs import ObjectSet, Prefix, QuestionText
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.asking import Balance, choose, question_text, worded
 from distill3d_ros.training.batches import Build, KeyedReader, spread
@@ -148,24 +149,35 @@ class ReasoningStage:
     def _accuracy(self, student: Student, detector: Detector, name: str) -> dict[str, float]:
         rng = np.random.default_rng(7)
         reader = ShardReader(self.data, "val")
-        hits: dict[str, list[bool]] = {}
+        accuracy = Accuracy()
         for i in spread(len(reader), self.config.validate_samples):
             scene = reader.scene(i)
             report = detector.observe(scene, rng)
-            there = set(report.origin.tolist())
-            candidates = [
-                f
-                for f in facts(scene)
-                if all(n in there for n in (*f.object_ids, *f.answer.object_ids) if n is not None)
-            ]
-            asked = worded(choose(candidates, self.balance, 16, rng), scene, rng)
-            if not asked or not there:
-                continue
-            cache = student.cache(student.prefix_from_objects(object_set([report])))
-            for question, said in zip(asked, student.answer(cache, [q.text for q in asked]), strict=True):
-                hits.setdefault(question.family, []).append(is_correct(question, spoken(said.text)))
-        every = [h for family in hits.values() for h in family]
-        figures = {f"{name}_{family}": float(np.mean(h)) for family, h in sorted(hits.items())}
+            asked = worded(choose(answerable(scene, report), self.balance, 16, rng), scene, rng)
+            if asked and len(report.score):
+                objects = ReasoningBatch(objects=object_set([report]), questions=[]).to(
+                    next(student.parameters()).device
+                )
+                accuracy.ask(student, student.prefix_from_objects(objects.objects), asked)
+        return accuracy.figures(name)
+
+
+class Accuracy:
+    """Counts right answers by family."""
+
+    def __init__(self) -> None:
+        self._hits: dict[str, list[bool]] = defaultdict(list)
+
+    def ask(self, student: Student, prefix: Prefix, questions: Sequence[Question]) -> None:
+        with torch.inference_mode():
+            said = student.answer(student.cache(prefix), [q.text for q in questions])
+        for question, answer in zip(questions, said, strict=True):
+            self._hits[question.family].append(is_correct(question, spoken(answer.text)))
+
+    def figures(self, name: str) -> dict[str, float]:
+        """Overall and by family."""
+        every = [h for family in self._hits.values() for h in family]
+        figures = {f"{name}_{family}": float(np.mean(h)) for family, h in sorted(self._hits.items())}
         return {f"{name}_accuracy": float(np.mean(every)) if every else float("nan"), **figures}
 
 
@@ -184,8 +196,3 @@ def balance_of(data: Path, out: Path) -> Balance:
     out.mkdir(parents=True, exist_ok=True)
     balance.save(path)
     return balance
-
-
-def correct(question: Question, text: str) -> bool:
-    """Whether a language model's words answer the question."""
-    return is_correct(question, spoken(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
+from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.batches import Build, KeyedReader, spread
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.joint_stage import JointStage
 from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
@@ -72,7 +76,7 @@ class PerceptionStage:
     modules = ("encoder", "depth_head", "camera_head", "detection_head")
     workers = 0
 
-    def __init__(self, config: StageConfig, data: Path, labels: Sequence[str], *, stride: int = 16) -> None:
+    def __init__(self, config: StageConfig, data: Path, labels: Sequence[str], *, stride: int) -> None:
         self.config, self.data, self.labels, self.stride = config, data, tuple(labels), stride
 
     def builder(self) -> Build:
@@ -110,12 +114,10 @@ class PerceptionStage:
         return figures
 
 
-def decode_scenes(perception: Any, labels: Sequence[str], like: Sequence[Any], *, least: float = 0.02) -> list[Any]:
+def decode_scenes(
+    perception: Perception, labels: Sequence[str], like: Sequence[Scene], *, least: float = 0.02
+) -> list[Scene]:
     """Predicted boxes as scenes in the frames of ``like``; every label scoring at least ``least`` is kept."""
-    from dataclasses import replace
-
-    from distill3d_ros.scene.objects import Box3D, SceneObject
-
     boxes = perception.detections
     scores = boxes.class_logits.float().sigmoid() * boxes.objectness.float().sigmoid()[..., None]
     arrays = [t.float().cpu().numpy() for t in (scores, boxes.center_level, boxes.size, boxes.yaw)]
@@ -133,15 +135,15 @@ def decode_scenes(perception: Any, labels: Sequence[str], like: Sequence[Any], *
     return scenes
 
 
-def make_stage(config: StageConfig, data: Path, out: Path, student: Student, *, seed: int) -> Stage:
+def make_stage(config: StageConfig, data: Path, out: Path, student: Student) -> Stage:
     """The stage of a configuration."""
-    labels = student.config.labels
+    labels, stride = student.config.labels, student.encoder.patch_embed.patch_size
     if config.kind == "perception":
-        return PerceptionStage(config, data, labels)
+        return PerceptionStage(config, data, labels, stride=stride)
     places = student.config.detection.queries
     if config.kind == "reasoning":
         return ReasoningStage(config, data, out, labels, places=places, workers=config.workers)
-    raise ValueError(f"unknown stage kind {config.kind!r}")
+    return JointStage(config, data, out, labels, stride=stride, workers=config.workers)
 
 
 def moved(batch: Any, device: torch.device) -> Any:

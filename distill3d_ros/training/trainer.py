@@ -339,7 +339,7 @@ def train_stage(
     source = open_when_ready(data, "train", wait=wait, report=report)
     number = [s.name for s in config.stages].index(name)
     seed = config.seed * 100 + number
-    stage = make_stage(stage_config, data, out / name, student, seed=seed)
+    stage = make_stage(stage_config, data, out / name, student)
     sampler = Sampler(source, stage_config.batch_size, seed, stage_config.epoch_samples)
     trainer = Trainer(stage_config, student, stage, sampler, out / name, seed=seed, device=device, report=report)
     count = sum(p.numel() for p in trainer.parameters.values())

@@ -1,0 +1,177 @@
+"""The last stage: the language model learns from what the student itself perceives, with its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from distill3d_ros.scene.facts import facts
+from distill3d_ros.scene.objects import Scene, SceneObject
+from distill3d_ros.scene.questions import Question
+from distill3d_ros.student.outputs import ObjectSet, QuestionText
+from distill3d_ros.student.student import Student
+from distill3d_ros.training.asking import Balance, choose, question_text, worded
+from distill3d_ros.training.batches import Build, KeyedReader, spread
+from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.language_stages import Accuracy, balance_of
+from distill3d_ros.training.objectives import (
+    LANGUAGE_LOSSES,
+    PERCEPTION_LOSSES,
+    Losses,
+    language_losses,
+    perception_losses,
+)
+from distill3d_ros.training.targets import PerceptionBatch, perception_batch
+from distill3d_ros.training.views import View, augment, view_of
+
+PERCEPTION_MODULES = ("encoder", "depth_head", "camera_head", "detection_head")
+
+
+@dataclass(kw_only=True, slots=True)
+class JointBatch:
+    """Images with their truth, and questions about each."""
+
+    perception: PerceptionBatch
+    scenes: list[Scene]
+    questions: list[list[Question]]
+
+    def to(self, device: torch.device) -> JointBatch:
+        return JointBatch(perception=self.perception.to(device), scenes=self.scenes, questions=self.questions)
+
+
+class JointBuild:
+    """Reads images and asks about what they show."""
+
+    def __init__(self, folder: Path, config: StageConfig, labels: Sequence[str], balance: Balance, stride: int) -> None:
+        self.folder, self.config, self.balance, self.stride = folder, config, balance, stride
+        self.label_index = {name: i for i, name in enumerate(labels)}
+        self._reader: KeyedReader | None = None
+
+    def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> JointBatch:
+        if self._reader is None:
+            self._reader = KeyedReader(self.folder, "train")
+        sizes = self.config.augment.sizes
+        size = sizes[int(rng.integers(len(sizes)))]
+        views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
+        scenes = [v.scene for v in views]
+        return JointBatch(
+            perception=perception_batch(
+                views,
+                self.label_index,
+                min_visible_pixels=self.config.min_visible_pixels,
+                grid=(size[0] // self.stride, size[1] // self.stride),
+                up_given=rng.random() >= self.config.augment.without_up,
+            ),
+            scenes=scenes,
+            questions=[
+                worded(choose(facts(s), self.balance, self.config.questions_per_scene, rng), s, rng) for s in scenes
+            ],
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+
+class JointStage:
+    """Questions on the student's own perception, which stays as it is unless ``lr_scales`` let it learn too."""
+
+    loss_names = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES)
+    modules: tuple[str, ...] = (*PERCEPTION_MODULES, "language")
+
+    def __init__(
+        self, config: StageConfig, data: Path, out: Path, labels: Sequence[str], *, stride: int, workers: int
+    ) -> None:
+        self.config, self.data, self.labels = config, data, tuple(labels)
+        self.stride, self.workers = stride, workers
+        self.label_index = {name: i for i, name in enumerate(labels)}
+        self.balance = balance_of(data, out)
+
+    def builder(self) -> Build:
+        return JointBuild(self.data, self.config, self.labels, self.balance, self.stride)
+
+    def losses(self, student: Student, batch: JointBatch) -> Losses:
+        seen = batch.perception
+        learns = any(p.requires_grad for m in PERCEPTION_MODULES for p in getattr(student, m).parameters())
+        with torch.set_grad_enabled(learns):
+            perception = student.perceive(seen.images, seen.intrinsics, seen.up if seen.up_given else None)
+        found = perception_losses(perception, seen) if learns else {}
+        objects = student.objects(perception)
+        texts = [
+            tie(questions, scene, matches(objects, b, scene, self.label_index), self.label_index)
+            for b, (questions, scene) in enumerate(zip(batch.questions, batch.scenes, strict=True))
+        ]
+        asked = student.collate(texts, objects.score.shape[1])
+        output = student.read(student.prefix(perception, stop_gradient=not learns), asked)
+        return found | language_losses(output, asked)
+
+    def validate(self, student: Student) -> dict[str, float]:
+        """Accuracy of the answers about validation images."""
+        rng = np.random.default_rng(7)
+        reader = ShardReader(self.data, "val")
+        accuracy = Accuracy()
+        for i in spread(len(reader), self.config.validate_samples):
+            view = view_of(reader[i])
+            asked = worded(choose(facts(view.scene), self.balance, 16, rng), view.scene, rng)
+            if asked:
+                accuracy.ask(student, _prefix(student, view, self.stride), asked)
+        return accuracy.figures("val")
+
+
+def _prefix(student: Student, view: View, stride: int) -> Any:
+    grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
+    batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid).to(next(student.parameters()).device)
+    with torch.inference_mode():
+        return student.prefix(student.perceive(batch.images, batch.intrinsics, batch.up))
+
+
+def tie(
+    questions: Sequence[Question],
+    scene: Scene,
+    found: dict[int, tuple[int, ...]],
+    label_index: dict[str, int],
+) -> list[QuestionText]:
+    """Questions with their names tied to the object tokens that report the true objects."""
+
+    def members(label: str) -> tuple[int, ...] | None:
+        places: tuple[int, ...] = ()
+        for o in scene.labelled(label):
+            if o.id not in found:
+                return None
+            places += found[o.id]
+        return places
+
+    every: Callable[[int], tuple[int, ...]] = lambda i: found.get(i, ())  # noqa: E731
+    return [question_text(q, label_index, every, members) for q in questions]
+
+
+@torch.no_grad()
+def matches(objects: ObjectSet, b: int, scene: Scene, label_index: dict[str, int]) -> dict[int, tuple[int, ...]]:
+    """True object -> the places of the object tokens that report it: near enough, and named alike.
+
+    Of the tokens whose centre lies within half the object's diagonal plus a tenth of its distance, those count that
+    have at least half the class score of the best of them, if that is above 0.1.
+    """
+    center, probs = objects.center[b].float().cpu().numpy(), objects.class_probs[b].float().cpu().numpy()
+    found: dict[int, tuple[int, ...]] = {}
+    for o in scene.objects:
+        if o.label in label_index:
+            places = _places(o, center, probs[:, label_index[o.label]])
+            if places:
+                found[o.id] = places
+    return found
+
+
+def _places(o: SceneObject, center: NDArray[np.float32], scores: NDArray[np.float32]) -> tuple[int, ...]:
+    reach = np.linalg.norm(o.box.size) / 2 + 0.1 * np.linalg.norm(o.box.center)
+    near = np.linalg.norm(center - o.box.center, axis=1) < reach  # (N,)
+    best = float(scores[near].max(initial=0.0))
+    if best < 0.1:
+        return ()
+    return tuple(int(i) for i in np.nonzero(near & (scores >= best / 2))[0])
