@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from distill3d_ros.nodes.camera_info import distortion_warning, intrinsics_from
 from distill3d_ros.nodes.conversions import compressed_to_rgb, image_to_rgb, stamp_to_ns
 from distill3d_ros.scene.frame import FloatArray, Frame
+
+
+_INFOS_KEPT = 16
+_MISSES_ALLOWED = 3
 
 
 def sensor_qos(reliability: str, depth: int = 1) -> QoSProfile:
@@ -48,24 +53,66 @@ class CameraItem:
         )
 
 
+class InfoMatcher:
+    """Finds the camera_info that belongs to an image: the one with its stamp.
+
+    Image and camera_info travel apart, so an image may have to wait a moment for its own. Cameras whose stamps never
+    match (a latched camera_info, say) get the newest one.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, CameraInfo] = OrderedDict()
+        self._held: Image | CompressedImage | None = None
+        self._misses = _MISSES_ALLOWED
+        """Images in a row whose own camera_info never came; starts as if there were no matching ones."""
+        self.newest: CameraInfo | None = None
+
+    def image(self, message: Image | CompressedImage) -> tuple[Image | CompressedImage, CameraInfo] | None:
+        """The pair to go on with, or None as long as it is not complete."""
+        if self._held is not None:
+            self._misses += 1
+        self._held = None
+        own = self._known.get(stamp_to_ns(message.header.stamp))
+        if own is not None:
+            self._misses = 0
+            return message, own
+        if self.newest is not None and self._misses >= _MISSES_ALLOWED:
+            return message, self.newest
+        self._held = message
+        return None
+
+    def info(self, message: CameraInfo) -> tuple[Image | CompressedImage, CameraInfo] | None:
+        """The pair that this one completes, if an image waits for it."""
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        self.newest = self._known[stamp_ns] = message
+        while len(self._known) > _INFOS_KEPT:
+            self._known.popitem(last=False)
+        if self._held is None or stamp_to_ns(self._held.header.stamp) != stamp_ns:
+            return None
+        image, self._held, self._misses = self._held, None, 0
+        return image, message
+
+
 class CameraInputs:
-    """Subscribes to `image` and `camera_info`; hands every image over together with the newest camera_info."""
+    """Subscribes to `image` and `camera_info`; hands every image over together with its camera_info."""
 
     def __init__(
         self, node: Node, *, compressed: bool, reliability: str, rectified: bool, on_item: Callable[[CameraItem], None]
     ) -> None:
         self._node, self._on_item, self._rectified = node, on_item, rectified
-        self._info: CameraInfo | None = None
-        self._started = self._last_item = time.monotonic()
+        self._matcher = InfoMatcher()
+        self._last_item = time.monotonic()
         self._images = 0
         self._reliability = reliability
         kind: Any = CompressedImage if compressed else Image
+        topic = "image/compressed" if compressed else "image"
         group = MutuallyExclusiveCallbackGroup()  # apart from the service, so that a waiting question stops no image
-        self._image = node.create_subscription(
-            kind, "image/compressed" if compressed else "image", self._on_image, sensor_qos(reliability), callback_group=group
-        )
+        # Before the images: where both have arrived, the camera_info is taken first.
         self._camera_info = node.create_subscription(
             CameraInfo, "camera_info", self._on_info, sensor_qos("best_effort", depth=5), callback_group=group
+        )
+        self._image = node.create_subscription(
+            kind, topic, self._on_image, sensor_qos(reliability), callback_group=group
         )
 
     def close(self) -> None:
@@ -78,7 +125,7 @@ class CameraInputs:
 
     def complaint(self) -> str:
         """Why there is nothing to look at: which topic, who publishes it, with which QoS."""
-        if self._images and self._info is None:
+        if self._images and self._matcher.newest is None:
             return (
                 f"images arrive on {self._image.topic_name} but no camera_info on {self._camera_info.topic_name} "
                 f"({self._publishers(self._camera_info.topic_name)}); without it nothing can be measured. "
@@ -99,16 +146,18 @@ class CameraInputs:
         )
 
     def _on_info(self, message: CameraInfo) -> None:
-        if self._info is None and (warning := distortion_warning(message, rectified=self._rectified)):
+        if self._matcher.newest is None and (warning := distortion_warning(message, rectified=self._rectified)):
             self._node.get_logger().warning(warning)
-        self._info = message
+        self._hand_over(self._matcher.info(message))
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._images += 1
-        if self._info is None:
-            return
-        self._last_item = time.monotonic()
-        self._on_item(CameraItem(message, self._info, self._last_item))
+        self._hand_over(self._matcher.image(message))
+
+    def _hand_over(self, pair: tuple[Image | CompressedImage, CameraInfo] | None) -> None:
+        if pair is not None:
+            self._last_item = time.monotonic()
+            self._on_item(CameraItem(*pair, self._last_item))
 
     def _publishers(self, topic: str) -> str:
         offers = [

@@ -7,6 +7,7 @@ from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from distill3d_ros.nodes import messages
@@ -30,7 +31,11 @@ class QuestionDesk:
         self._topic = node.create_subscription(String, "~/question", self._on_question, 10, callback_group=group)
         self._service = None
         if messages.HAVE_INTERFACES:
-            self._service = node.create_service(messages.AskSpatial, "~/ask", self._on_ask, callback_group=group)
+            # The default holds ten requests and loses the eleventh without a word; a busy node is to say that it is.
+            qos = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
+            self._service = node.create_service(
+                messages.AskSpatial, "~/ask", self._on_ask, qos_profile=qos, callback_group=group
+            )
 
     def open(self, worker: Worker[Any]) -> None:
         """From now on ``worker`` answers."""
