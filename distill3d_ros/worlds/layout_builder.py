@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import fcl
 import numpy as np
 import numpy.typing as npt
 
 from distill3d_ros.worlds.furniture import FurnitureModel, FurniturePack, Split
 from distill3d_ros.worlds.layout_looks import Instance, vary
 from distill3d_ros.worlds.layout_support import CELLS, SupportMap, flat_cells, heights_under, support_map
+from distill3d_ros.worlds.layout_touch import slide, solid_of
 from distill3d_ros.worlds.room import PlacedObject
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,6 +42,12 @@ def footprint(center: npt.ArrayLike, size: npt.ArrayLike, yaw: float, low: float
     return Footprint(np.asarray(center, float)[:2], half, np.array([[c, s], [-s, c]]), low, high, owner)
 
 
+def turn_about_z(yaw: float) -> FloatArray:
+    """(3, 3)"""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
 def overlap(a: Footprint, b: Footprint) -> bool:
     """Whether two upright boxes share more than a millimetre (separating axes)."""
     if min(a.high, b.high) - max(a.low, b.low) < 0.0005:
@@ -63,6 +71,8 @@ class Builder:
     rng: np.random.Generator
     objects: list[PlacedObject] = field(default_factory=list)
     footprints: list[Footprint] = field(default_factory=list)
+    solids: dict[int, fcl.CollisionObject] = field(default_factory=dict)
+    """Meshes of placed things by id, made when first needed."""
 
     def pick(self, label: str, kinds: Sequence[str] | None = None, max_size: Sequence[float] | None = None) -> Instance | None:
         """A varied model of a label, of given kinds and at most of a size; None if the split has none."""
@@ -107,9 +117,8 @@ class Builder:
         candidate = footprint(xy, instance.size, yaw, z, z + instance.size[2], len(self.objects) + 1)
         if not self.fits(candidate, ignore):
             return None
-        c, s = np.cos(yaw), np.sin(yaw)
-        rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        return self._add(instance, np.array([*np.asarray(xy, float)[:2], z]), rotation, yaw, candidate, support)
+        position = np.array([*np.asarray(xy, float)[:2], z])
+        return self._add(instance, position, turn_about_z(yaw), yaw, candidate, support)
 
     def _add(
         self,
@@ -187,6 +196,38 @@ class Builder:
         xy = anchor.position[:2] + anchor.rotation[:2, :2] @ [own_x, own_y]
         return self.put(instance, xy, anchor.yaw)
 
+    def solid(self, placed: PlacedObject) -> fcl.CollisionObject:
+        if placed.id not in self.solids:
+            self.solids[placed.id] = solid_of(placed)
+        return self.solids[placed.id]
+
+    def push_to(
+        self,
+        instance: Instance,
+        target: PlacedObject,
+        start: npt.ArrayLike,
+        yaw: float,
+        travel: float,
+        *,
+        z: float = 0.0,
+        on: PlacedObject | None = None,
+    ) -> PlacedObject | None:
+        """Move it from ``start`` (x, y) towards the middle of ``target`` until they touch, at most ``travel`` metres.
+
+        ``start`` must be clear of the target. With ``on``, both stand on that thing, and it must be level there.
+        """
+        position = np.array([*np.asarray(start, float)[:2], z])
+        way = np.array([*(target.position[:2] - position[:2]), 0.0])
+        way /= max(float(np.linalg.norm(way)), 1e-9)
+        moved, _ = slide(instance, turn_about_z(yaw), position, way, [self.solid(target)], travel)
+        xy = (position + moved * way)[:2]
+        if on is not None:
+            level = self._standing_height(instance, on, self.support_map(on.model), xy, yaw)
+            if level is None or abs(level - z) > 0.001:
+                return None
+            return self.put(instance, xy, yaw, level, ignore=(target.id, on.id), support=on.id)
+        return self.put(instance, xy, yaw, z, ignore=(target.id,))
+
     def in_front(self, instance: Instance, anchor: PlacedObject, gap: float, *, shift: float = 0.0, turn: float = np.pi,
                  ignore: Iterable[int] = ()) -> PlacedObject | None:
         """Before another thing (negative gap: pushed under it), turned towards it unless told otherwise."""
@@ -261,21 +302,59 @@ class Builder:
     def lean(self, instance: Instance, wall: int, tilt: float, tries: int = 6) -> PlacedObject | None:
         """On the floor, its back tilted against a wall until its top edge meets it."""
         yaw = WALL_YAWS[wall]
-        c, s, ct, st = np.cos(yaw), np.sin(yaw), np.cos(tilt), np.sin(tilt)
-        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]) @ np.array([[1.0, 0, 0], [0, ct, -st], [0, st, ct]])
-        points = (instance.model.vertices * instance.scale) @ rotation.T
-        inward = np.array([-s, c])
-        low, high = points.min(axis=0), points.max(axis=0)
-        out = points[:, :2] @ inward
+        rotation, low, out = _tilted(instance, yaw, tilt)
         width = instance.size[0]
         if width > self.wall_length(wall):
             return None
+        inward = np.array([-np.sin(yaw), np.cos(yaw)])
         for _ in range(tries):
             along = self.rng.uniform(width / 2, self.wall_length(wall) - width / 2)
-            xy = self.wall_point(wall, along, 0.0) + inward * (SLACK - out.min())
-            center = self.wall_point(wall, along, np.ptp(out) / 2 + SLACK)
-            candidate = footprint(center, (width, np.ptp(out)), yaw, 0.0, high[2] - low[2], len(self.objects) + 1)
-            if self.fits(candidate):
-                position = np.array([*xy, -low[2]])
-                return self._add(instance, position, rotation, float(yaw), candidate, None, leaning=True)
+            xy = self.wall_point(wall, along, SLACK - out[0])
+            placed = self._put_tilted(instance, rotation, np.array([*xy, -low]), yaw, inward, out, ())
+            if placed is not None:
+                return placed
         return None
+
+    def lean_on(self, instance: Instance, target: PlacedObject, side: int, tilt: float) -> PlacedObject | None:
+        """On the floor, its back tilted against one side (0 front, 1 left, 2 back, 3 right) of another thing."""
+        yaw = target.yaw + side * np.pi / 2
+        rotation, low, out = _tilted(instance, yaw, tilt)
+        inward = np.array([-np.sin(yaw), np.cos(yaw)])
+        half = (target.model.size * target.scale)[:2] / 2
+        reach = half[1] if side % 2 == 0 else half[0]
+        across = self.rng.uniform(-0.6, 0.6) * (half[0] if side % 2 == 0 else half[1])
+        start = target.position[:2] + inward * (reach - out[0] + 0.02) + across * np.array([inward[1], -inward[0]])
+        position = np.array([*start, -low])
+        moved, met = slide(instance, rotation, position, np.array([*-inward, 0.0]), [self.solid(target)], 0.3)
+        if not met:
+            return None
+        position[:2] -= moved * inward
+        return self._put_tilted(instance, rotation, position, yaw, inward, out, (target.id,))
+
+    def _put_tilted(
+        self,
+        instance: Instance,
+        rotation: FloatArray,
+        position: FloatArray,
+        yaw: float,
+        inward: FloatArray,
+        out: FloatArray,
+        ignore: Iterable[int],
+    ) -> PlacedObject | None:
+        center = position[:2] + inward * (out[0] + out[1]) / 2
+        height = float(((instance.model.vertices * instance.scale) @ rotation.T)[:, 2].max() + position[2])
+        size = (instance.size[0], out[1] - out[0])
+        candidate = footprint(center, size, yaw, 0.0, height, len(self.objects) + 1)
+        if not self.fits(candidate, ignore):
+            return None
+        heading = float((yaw + np.pi) % (2 * np.pi) - np.pi)
+        return self._add(instance, position, rotation, heading, candidate, None, leaning=True)
+
+
+def _tilted(instance: Instance, yaw: float, tilt: float) -> tuple[FloatArray, float, FloatArray]:
+    """Rotation of a thing that leans back by ``tilt``; lowest z of its mesh; its extent (2,) along its heading."""
+    ct, st = np.cos(tilt), np.sin(tilt)
+    rotation = turn_about_z(yaw) @ np.array([[1.0, 0.0, 0.0], [0.0, ct, -st], [0.0, st, ct]])
+    points = (instance.model.vertices * instance.scale) @ rotation.T
+    along = points[:, :2] @ np.array([-np.sin(yaw), np.cos(yaw)])
+    return rotation, float(points[:, 2].min()), np.array([along.min(), along.max()])

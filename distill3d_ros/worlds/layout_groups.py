@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from distill3d_ros.worlds.layout_builder import SLACK, WALL_YAWS, Builder
+from distill3d_ros.worlds.layout_builder import SLACK, Builder
 from distill3d_ros.worlds.layout_looks import Instance, vary
 from distill3d_ros.worlds.room import PlacedObject
 
 SEATS = ("chair", "chair", "chair", "stool", "armchair")
 ON_TABLES = ("cup", "bowl", "bottle", "vase", "plant", "computer", "lamp", "box", "bag", "", "", "")
-ON_FLOOR = ("bag", "trash can", "box", "vase", "plant", "stool", "bag", "trash can", "box", "")
+_PROPS = ("cabinet", "wardrobe", "shelf", "fridge", "oven", "washing machine", "desk", "sofa", "bed", "box", "bathtub")
 
 
 def openings(b: Builder) -> None:
@@ -87,11 +87,16 @@ def seats(b: Builder, table: PlacedObject, count: int) -> None:
         reach = size[1] / 2 if side % 2 == 0 else size[0] / 2
         span = size[0] if side % 2 == 0 else size[1]
         shift = b.rng.uniform(-0.3, 0.3) * max(span - instance.size[0], 0.0)
-        distance = reach + instance.size[1] / 2 + float(b.rng.choice([SLACK, b.rng.uniform(0.03, 0.5), -0.15]))
-        own = np.array([np.sin(-turn) * distance + np.cos(turn) * shift, np.cos(turn) * distance + np.sin(turn) * shift])
-        xy = table.position[:2] + table.rotation[:2, :2] @ own
         angle = 0.0 if b.rng.uniform() < 0.4 else b.rng.normal(0, 0.35)
-        b.put(instance, xy, table.yaw + turn + np.pi + angle)
+        clear = reach + float(np.hypot(*instance.size[:2])) / 2
+        own = np.array([-np.sin(turn) * clear + np.cos(turn) * shift, np.cos(turn) * clear + np.sin(turn) * shift])
+        start = table.position[:2] + table.rotation[:2, :2] @ own
+        heading = table.yaw + turn + np.pi + angle
+        if b.rng.uniform() < 0.65:  # pushed in, until it touches or some way under the table
+            travel = float(b.rng.choice([0.9, b.rng.uniform(0.1, 0.5)]))
+            b.push_to(instance, table, start, heading, min(travel, clear - 0.05))
+        else:
+            b.put(instance, start + (start - table.position[:2]) * b.rng.uniform(-0.1, 0.3), heading)
 
 
 def cover(b: Builder, support: PlacedObject, count: int, labels: tuple[str, ...] = ON_TABLES) -> None:
@@ -99,7 +104,7 @@ def cover(b: Builder, support: PlacedObject, count: int, labels: tuple[str, ...]
     for _ in range(count):
         label = str(b.rng.choice(labels))
         instance = small(b, label)
-        if instance is None or b.count(label) > 2 and label:
+        if instance is None or (label and b.rng.uniform() > 0.5 ** b.count(label)):
             continue
         faces = instance.model.has_front
         yaw = support.yaw + b.rng.normal(0, 0.4) if faces else None
@@ -117,13 +122,29 @@ def small(b: Builder, label: str) -> Instance | None:
 
 def touch_on(b: Builder, placed: PlacedObject, support: PlacedObject) -> None:
     """Another small thing, side by side with one that stands on the same surface."""
-    instance = small(b, str(b.rng.choice(("cup", "bottle", "bowl", "vase", "box", "plant"))))
+    instance = small(b, str(b.rng.choice(("cup", "bottle", "bowl", "vase", "box", "plant", "computer"))))
     if instance is None or instance.model.label == placed.label:
         return
     angle = b.rng.uniform(-np.pi, np.pi)
-    reach = (placed.model.size * placed.scale)[0] / 2 + instance.size[0] / 2 + SLACK
-    spot = placed.position[:2] + placed.rotation[:2, :2] @ (np.array([1.0, 0.0]) * reach * np.sign(np.cos(angle)))
-    b.on_spot(instance, support, spot, placed.yaw)
+    size = placed.model.size * placed.scale
+    reach = float(np.hypot(*size[:2]) + np.hypot(*instance.size[:2])) / 2 + 0.005
+    start = placed.position[:2] + reach * np.array([np.cos(angle), np.sin(angle)])
+    yaw = support.yaw if instance.model.has_front else b.rng.uniform(-np.pi, np.pi)
+    b.push_to(instance, placed, start, yaw, reach, z=placed.position[2], on=support)
+
+
+def touch_on_floor(b: Builder, label: str) -> None:
+    """A thing on the floor that touches a larger one."""
+    anchors = [o for o in b.objects if o.support is None and o.model.mount == "floor" and o.label not in ("", label)]
+    instance = b.pick(label, max_size=(0.9, 0.9, 1.5))
+    if not anchors or instance is None or instance.model.mount in ("wall", "ceiling"):
+        return
+    anchor = anchors[int(b.rng.integers(len(anchors)))]
+    angle = b.rng.uniform(-np.pi, np.pi)
+    size = anchor.model.size * anchor.scale
+    reach = float(np.hypot(*size[:2]) + np.hypot(*instance.size[:2])) / 2 + 0.005
+    start = anchor.position[:2] + reach * np.array([np.cos(angle), np.sin(angle)])
+    b.push_to(instance, anchor, start, b.rng.uniform(-np.pi, np.pi), reach - 0.05)
 
 
 def under(b: Builder, table: PlacedObject, chance: float) -> None:
@@ -154,7 +175,11 @@ def desk(b: Builder) -> None:
         b.on_top(lamp, placed, back=True)
     chair = b.pick("chair", ("office",) if b.rng.uniform() < 0.6 else ("", "office"))
     if chair is not None and b.rng.uniform() < 0.9:
-        b.in_front(chair, placed, b.rng.uniform(0.0, 0.4), shift=b.rng.uniform(-0.2, 0.2), turn=np.pi + b.rng.normal(0, 0.5))
+        if b.rng.uniform() < 0.5:
+            start = placed.position[:2] + placed.rotation[:2, :2] @ [b.rng.uniform(-0.2, 0.2), placed.box.size[1] / 2 + 0.6]
+            b.push_to(chair, placed, start, placed.yaw + np.pi + b.rng.normal(0, 0.3), b.rng.uniform(0.2, 0.7))
+        else:
+            b.in_front(chair, placed, b.rng.uniform(0.0, 0.4), shift=b.rng.uniform(-0.2, 0.2), turn=np.pi + b.rng.normal(0, 0.5))
     cover(b, placed, int(b.rng.integers(1, 4)))
     if b.rng.uniform() < 0.4 and (bin_ := b.pick("trash can")):
         b.beside(bin_, placed, int(b.rng.choice([-1, 1])), gap=float(b.rng.choice([SLACK, 0.1])))
@@ -298,12 +323,17 @@ def loose(b: Builder, label: str) -> None:
 
 
 def leaning(b: Builder) -> None:
-    """A flat or tall thing that leans at a wall."""
+    """A flat or tall thing that leans at a wall or at furniture."""
     models = [m for label in ("bag", "box", "television", "bowl", "chair", "") for m in b.pack.by_label(label, b.split)]
     models = [m for m in models if m.size[2] > 1.1 * m.size[1] and 0.15 < m.size[2] < 1.1]
     if models:
         instance = vary(models[int(b.rng.integers(len(models)))], b.rng)
-        b.lean(instance, int(b.rng.integers(4)), b.rng.uniform(0.12, 0.4))
+        tilt = b.rng.uniform(0.12, 0.4)
+        props = [o for o in b.objects if o.label in _PROPS and o.support is None and not o.leaning]
+        if props and b.rng.uniform() < 0.5:
+            b.lean_on(instance, props[int(b.rng.integers(len(props)))], int(b.rng.integers(4)), tilt)
+        else:
+            b.lean(instance, int(b.rng.integers(4)), tilt)
 
 
 def ceiling_lamp(b: Builder) -> None:
@@ -314,6 +344,21 @@ def ceiling_lamp(b: Builder) -> None:
         b.put(instance, b.rng.uniform(0.3, 0.7, 2) * b.size[:2], b.rng.uniform(-np.pi, np.pi), b.size[2] - instance.size[2] - 0.001)
 
 
+def tabletop(b: Builder) -> None:
+    """A table, desk or counter that is densely covered."""
+    instance = b.pick(str(b.rng.choice(["table", "table", "desk", "cabinet"])), ("", "kitchen", "coffee"), (2.2, 1.3, 1.0))
+    if instance is None or instance.size[0] * instance.size[1] < 0.45:
+        return
+    placed = b.somewhere(instance, margin=0.8) or b.against_wall(instance, int(b.rng.integers(4)))
+    if placed is None:
+        return
+    wanted = len(b.objects) + int(b.rng.integers(6, 12))
+    for _ in range(30):
+        if len(b.objects) >= wanted:
+            return
+        cover(b, placed, 1)
+
+
 GROUPS: dict[str, Callable[[Builder], None]] = {
     "dining": dining,
     "desk": desk,
@@ -321,9 +366,10 @@ GROUPS: dict[str, Callable[[Builder], None]] = {
     "sofas": sofas,
     "kitchen_row": kitchen_row,
     "bathroom_set": bathroom_set,
+    "tabletop": tabletop,
     "wardrobe": lambda b: storage(b, "wardrobe"),
     "shelf": lambda b: storage(b, "shelf"),
     "cabinet": lambda b: storage(b, "cabinet"),
 }
 
-__all__ = ["GROUPS", "ON_FLOOR", "WALL_YAWS", "ceiling_lamp", "leaning", "loose", "openings", "radiator", "television"]
+__all__ = ["GROUPS", "ceiling_lamp", "cover", "leaning", "loose", "openings", "radiator", "television", "touch_on_floor"]
