@@ -105,12 +105,25 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for report.md and report.json")
     parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
+    parser.add_argument("--questions", type=_positive, default=2000, help="questions a split, about")
+    parser.add_argument("--frames", type=_positive, default=600, help="frames a split, at most")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
+    parser.add_argument("--threads", type=_positive, help="CPU threads")
 
 
 def _evaluate(options: Options) -> int:
     from distill3d_ros.training.evaluate import evaluate
 
-    evaluate(model=options.model, data=options.data, out=options.out, seed=options.seed)
+    evaluate(
+        model=options.model,
+        data=options.data,
+        out=options.out,
+        seed=options.seed,
+        questions=options.questions,
+        frames=options.frames,
+        device=options.device,
+        threads=options.threads,
+    )
     return 0
 
 
