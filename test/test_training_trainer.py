@@ -16,7 +16,8 @@ from distill3d_ros.training.batches import Batches, Sampler
 from distill3d_ros.training.checkpointing import LATEST, PREVIOUS, load_checkpoint, save_checkpoint
 from distill3d_ros.training.config import StageConfig, load_config
 from distill3d_ros.training.curves import read_metrics
-from distill3d_ros.training.trainer import Trainer, TrainingDivergedError, learning_rate, trained_parameters
+from distill3d_ros.training.optimization import learning_rate, trained_parameters
+from distill3d_ros.training.trainer import Trainer, TrainingDivergedError
 
 
 class Tiny(nn.Module):
@@ -158,6 +159,15 @@ def test_warm_up_and_cosine() -> None:
     assert learning_rate(10, config) == 1.0
     assert learning_rate(60, config) == pytest.approx(0.55)
     assert learning_rate(110, config) == pytest.approx(0.1)
+
+
+def test_a_run_planned_in_minutes_ends_with_them(tmp_path: Path) -> None:
+    config = StageConfig(name="a", kind="reasoning", steps=1000, warmup_steps=10, min_lr=0.1, minutes=60)
+    assert learning_rate(20, config, minutes=30) == pytest.approx(0.55)
+    assert learning_rate(20, config, minutes=60) == pytest.approx(0.1)
+    trainer = make_trainer(tmp_path, minutes=1e-9)
+    assert trainer.run()
+    assert trainer.step == 0
 
 
 def test_only_the_configured_modules_learn() -> None:

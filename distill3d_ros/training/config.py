@@ -90,6 +90,9 @@ class StageConfig:
     joint: questions on what the student itself perceives."""
     steps: int = 10_000
     """Optimiser steps; warm-up and cosine are planned over them."""
+    minutes: float = 0.0
+    """End after so many minutes of training even if steps are left, with the cosine planned to end then too. For
+    machines of unknown speed; only runs without it (0) are repeatable to the bit."""
     batch_size: int = 16
     """Images (perception, joint) or scenes (reasoning) a step."""
     questions_per_scene: int = 24
@@ -140,10 +143,10 @@ class StageConfig:
             raise ValueError(f"stage {self.name!r}: ema must lie in 0..1, 1 excluded. Got {self.ema}")
         if self.precision not in ("bf16", "fp32"):
             raise ValueError(f"stage {self.name!r}: precision must be bf16 or fp32. Got {self.precision!r}")
-        if self.max_minutes < 0 or self.checkpoint_minutes <= 0:
+        if self.max_minutes < 0 or self.minutes < 0 or self.checkpoint_minutes <= 0:
             raise ValueError(
-                f"stage {self.name!r}: max_minutes must not be negative and checkpoint_minutes positive. "
-                f"Got {self.max_minutes}, {self.checkpoint_minutes}"
+                f"stage {self.name!r}: minutes and max_minutes must not be negative, checkpoint_minutes positive. "
+                f"Got {self.minutes}, {self.max_minutes}, {self.checkpoint_minutes}"
             )
         self.betas = (float(self.betas[0]), float(self.betas[1]))
 

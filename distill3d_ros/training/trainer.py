@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
 import threading
 import time
@@ -15,33 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distill3d_ros.scene.labels import LABELS
-from distill3d_ros.student.checkpoint import load_student, save_student
-from distill3d_ros.student.config import PRESETS, StudentConfig
+from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.batches import Batches, Sampler, open_when_ready
+from distill3d_ros.training.beginnings import STUDENT, starting_student
 from distill3d_ros.training.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
 from distill3d_ros.training.config import StageConfig, TrainConfig, load_config, to_dict
 from distill3d_ros.training.curves import drop_rows_after, plot_losses
 from distill3d_ros.training.ema import WeightAverage
+from distill3d_ros.training.optimization import learning_rate, make_optimizer, trained_parameters
 from distill3d_ros.training.stages import Stage, make_stage, moved
 from distill3d_ros.training.uncertainty import LossWeighting
-from distill3d_ros.training.vocabulary import new_tokenizer
-
-STUDENT = "student"
-"""Folder of a stage's finished student, below the stage's own."""
 
 
 class TrainingDivergedError(RuntimeError):
     """A loss was not finite; the checkpoint before it is kept."""
-
-
-def learning_rate(step: int, config: StageConfig) -> float:
-    """Factor on ``lr`` at a step: linear warm-up, then half a cosine down to ``min_lr`` (Loshchilov and Hutter)."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.min_lr + (1 - config.min_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 class Trainer:
@@ -66,31 +53,32 @@ class Trainer:
         self.optimizer = make_optimizer(self.parameters, self.weighting, config)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
         self.step = 0
-        self.minutes = 0.0
+        self._minutes_before = 0.0
+        self._began: float | None = None
         self._stop = threading.Event()
         self._resume()
 
     def run(self) -> bool:
         """Trains up to the configured number of steps. False if it was stopped before; it can go on later."""
         config = self.config
-        if self.step >= config.steps:
+        if self.finished:
             return True
         batches = Batches(
             self.sampler, self.stage.builder(), seed=self.seed, first_step=self.step, workers=self.stage.workers
         )
-        began = saved = time.monotonic()
+        self._began = began = saved = time.monotonic()
         before = self._catch_signals()
         sums, waited, logged = _Sums(), 0.0, time.monotonic()
         position = self.sampler.state()
         try:
-            while self.step < config.steps and not self._stop.is_set():
+            while not self.finished and not self._stop.is_set():
                 t0 = time.monotonic()
                 batch, position, keys = batches.next()
                 waited += time.monotonic() - t0
                 sums.add(self._update(moved(batch, self.device), keys))
                 self.step += 1
                 now = time.monotonic()
-                if self.step % config.log_every == 0 or self.step == config.steps:
+                if self.step % config.log_every == 0 or self.finished:
                     self._log(sums, seconds=now - logged, waited=waited)
                     sums, waited, logged = _Sums(), 0.0, time.monotonic()
                 if self.step % config.validate_every == 0:
@@ -100,23 +88,33 @@ class Trainer:
                     self.report(f"{config.name}: the time limit of {config.max_minutes:g} minutes is reached")
                     self._stop.set()
                 if now - saved > config.checkpoint_minutes * 60:
-                    self._save(position, minutes=(now - began) / 60)
+                    self._save(position)
                     saved = now
-            if self.step == config.steps and self.step % config.validate_every:
+            if self.finished and self.step % config.validate_every:
                 self._validate()
-            self._save(position, minutes=(time.monotonic() - began) / 60)
+            self._save(position)
         finally:
             batches.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
-        if self.step < config.steps:
+        if not self.finished:
             self.report(f"{config.name}: stopped at step {self.step} of {config.steps}; the same command goes on")
             return False
         return True
 
+    @property
+    def minutes(self) -> float:
+        """Of training so far, earlier runs included."""
+        return self._minutes_before + (0.0 if self._began is None else (time.monotonic() - self._began) / 60)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the planned steps, or the planned minutes, are over."""
+        return self.step >= self.config.steps or 0 < self.config.minutes <= self.minutes
+
     def _update(self, batch: Any, keys: list[str]) -> dict[str, float]:
         config = self.config
-        factor = learning_rate(self.step, config)
+        factor = learning_rate(self.step, config, self.minutes)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr * group["scale"] * factor
         self.student.train()
@@ -147,7 +145,11 @@ class Trainer:
         )
 
     def _log(self, sums: _Sums, *, seconds: float, waited: float) -> None:
-        row = {"step": self.step, **sums.mean(), "lr": self.config.lr * learning_rate(self.step - 1, self.config)}
+        row = {
+            "step": self.step,
+            **sums.mean(),
+            "lr": self.config.lr * learning_rate(self.step - 1, self.config, self.minutes),
+        }
         row["samples_per_second"] = sums.count * self.config.batch_size / max(seconds, 1e-9)
         row["waiting_for_data"] = waited / max(seconds, 1e-9)
         self._write(row)
@@ -181,10 +183,10 @@ class Trainer:
         with (self.folder / "metrics.jsonl").open("a") as stream:
             stream.write(json.dumps(clean) + "\n")
 
-    def _save(self, position: dict[str, Any], *, minutes: float) -> None:
+    def _save(self, position: dict[str, Any]) -> None:
         state = {
             "step": self.step,
-            "minutes": self.minutes + minutes,
+            "minutes": self.minutes,
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "weighting": self.weighting.state_dict(),
@@ -214,7 +216,7 @@ class Trainer:
             self.average.restore(state["average"])
         restore_rng(state["rng"])
         self.sampler.restore(state["sampler"])
-        self.step, self.minutes = int(state["step"]), float(state["minutes"])
+        self.step, self._minutes_before = int(state["step"]), float(state["minutes"])
         drop_rows_after(self.folder / "metrics.jsonl", self.step)
         self.report(f"{self.config.name}: going on from step {self.step}")
 
@@ -245,43 +247,6 @@ class _Sums:
 
     def mean(self) -> dict[str, float]:
         return {name: sum(values) / len(values) for name, values in self._values.items()}
-
-
-def trained_parameters(student: Student, modules: Sequence[str], config: StageConfig) -> dict[str, nn.Parameter]:
-    """The parameters of these modules that learn in this stage, by name; the others are frozen.
-
-    What the student's own configuration freezes stays frozen.
-    """
-    chosen = {}
-    for name, parameter in student.named_parameters():
-        learns = name.startswith(tuple(f"{m}." for m in modules)) and lr_scale(name, config) > 0
-        if parameter.requires_grad and learns:
-            chosen[name] = parameter
-        parameter.requires_grad_(name in chosen)
-    if not chosen:
-        raise ValueError(f"stage {config.name!r} trains nothing: lr_scales {config.lr_scales} freeze every parameter")
-    return chosen
-
-
-def lr_scale(name: str, config: StageConfig) -> float:
-    """The factor of the longest prefix in ``lr_scales`` that the name begins with; 1 without any."""
-    matching = [prefix for prefix in config.lr_scales if name.startswith(prefix)]
-    return float(config.lr_scales[max(matching, key=len)]) if matching else 1.0
-
-
-def make_optimizer(
-    parameters: dict[str, nn.Parameter], weighting: LossWeighting, config: StageConfig
-) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, vectors (biases, norms, LayerScale) and the loss weights do not."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, p in parameters.items():
-        decay = config.weight_decay if p.ndim > 1 and "embedding" not in name else 0.0
-        groups.setdefault((lr_scale(name, config), decay), []).append(p)
-    rows = [{"params": ps, "scale": s, "weight_decay": d} for (s, d), ps in groups.items()]
-    learned = [s for s in weighting.parameters() if s.requires_grad]
-    if learned:
-        rows.append({"params": learned, "scale": 1.0, "weight_decay": 0.0})
-    return torch.optim.AdamW(rows, lr=config.lr, betas=config.betas)
 
 
 def train(
@@ -365,28 +330,3 @@ def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: P
         with trainer.average.applied():
             save_student(folder, trainer.student, card)
     trainer.report(f"{trainer.config.name}: student written to {folder}")
-
-
-def starting_student(
-    config: TrainConfig, name: str, *, out: Path, init: str | Path | None, report: Callable[[str], None]
-) -> Student:
-    """The student that a stage begins with."""
-    names = [s.name for s in config.stages]
-    before = out / names[names.index(name) - 1] / STUDENT if names.index(name) else None
-    if init is None and before is not None and before.is_dir():
-        init = before
-    if init is not None:
-        report(f"{name}: starting from the student in {init}")
-        return load_student(Path(init), device="cpu")
-    return new_student(config)
-
-
-def new_student(config: TrainConfig) -> Student:
-    """A student with random weights (and pretrained patch embedding), of the configured preset and changes."""
-    if config.preset not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got {config.preset!r}")
-    base = PRESETS[config.preset](tuple(LABELS)).to_dict()
-    for key, value in config.student.items():
-        base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-    student = StudentConfig.from_dict(base)
-    return Student(student, new_tokenizer(student.language.vocab_size))
