@@ -115,7 +115,7 @@ def test_words_and_rules_on_truth_give_the_truth(meshes: bool) -> None:
     """fact -> words -> parse -> rules on the same scene: right for every kind, as no fact lies in a margin band."""
     rng = np.random.default_rng(7)
     seen: Counter[str] = Counter()
-    for _ in range(16):
+    for _ in range(22):
         scene = random_scene(rng, 11, meshes=meshes, clear=False)
         visible = replace(scene, objects=tuple(o for o in scene.objects if (o.visible_pixels or 0) > 25))
         for fact in facts(scene):

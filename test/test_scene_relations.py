@@ -178,7 +178,7 @@ def test_distance_and_bad_arguments() -> None:
 def test_thresholds_leave_a_band_everywhere() -> None:
     t = THRESHOLDS
     assert t.near_gap < t.far_gap
-    assert t.touch_box_gap < t.apart_gap
+    assert t.touch_box_gap[0] < t.touch_box_gap[1]
     assert t.glimpse_fraction < t.min_visible_fraction
     for low, high in (t.support_overlap, t.support_lift, t.support_sink, t.under_overlap, t.under_drop, t.above_center):
         assert low < high

@@ -133,7 +133,7 @@ class Relations:
     def touching(self) -> FloatArray:
         t = self.thresholds
         if self.scene.contacts is None:
-            return np.minimum(band(self.gap, yes=t.touch_box_gap, no=t.apart_gap), CLEAR)
+            return np.minimum(band(self.gap, yes=t.touch_box_gap[0], no=t.touch_box_gap[1]), CLEAR)
         score = np.minimum(-self.gap / t.apart_gap, -1e-3)
         for a, b in self.scene.contacts:
             if a in self.index and b in self.index:

@@ -18,19 +18,20 @@ class Thresholds:
     """Gap up to which two things are near each other."""
     far_gap: float = 1.1
     """Gap from which they are not."""
-    touch_box_gap: float = 0.02
-    """Gap between boxes up to which things count as touching where only boxes are known."""
-    apart_gap: float = 0.10
-    """Gap from which things clearly do not touch; boxes tell contact badly below it, meshes need no lower limit."""
-    support_overlap: tuple[float, float] = (0.2, 0.5)
+    apart_gap: float = 0.08
+    """Gap between meshes from which two things clearly do not touch; meshes that touch always do."""
+    touch_box_gap: tuple[float, float] = (0.02, 0.26)
+    """Gap between boxes, where only they are known: touching, not touching. The middle is where boxes with errors like
+    a detector's (5 to 10 % of the distance) decide best."""
+    support_overlap: tuple[float, float] = (0.1, 0.3)
     """Share of a thing's footprint above its carrier: at most this is not on it, at least that is."""
-    support_lift: tuple[float, float] = (0.05, 0.16)
+    support_lift: tuple[float, float] = (0.05, 0.4)
     """Height of its bottom above the carrier's top: up to this is on it (a bed's box includes its headboard, so being
     lower is fine), from that on it hovers."""
     support_sink: tuple[float, float] = (0.1, 0.3)
     """Height of its bottom above the carrier's bottom as a share of the carrier's height: at most this stands on the
     floor, at least that is on the carrier."""
-    under_overlap: tuple[float, float] = (0.1, 0.4)
+    under_overlap: tuple[float, float] = (0.05, 0.2)
     """Share of the smaller footprint that both have in common: not under, under."""
     under_drop: tuple[float, float] = (0.02, 0.15)
     """How much lower the top must be: not under, under."""
