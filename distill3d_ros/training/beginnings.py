@@ -9,7 +9,7 @@ from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.config import PRESETS, StudentConfig
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.config import TrainConfig
+from distill3d_ros.training.config import TRAINED_PARTS, TrainConfig
 from distill3d_ros.training.vocabulary import new_tokenizer
 
 STUDENT = "student"
@@ -19,15 +19,30 @@ STUDENT = "student"
 def starting_student(
     config: TrainConfig, name: str, *, out: Path, init: str | Path | None, report: Callable[[str], None]
 ) -> Student:
-    """The student that a stage begins with."""
-    names = [s.name for s in config.stages]
-    before = out / names[names.index(name) - 1] / STUDENT if names.index(name) else None
-    if init is None and before is not None and before.is_dir():
-        init = before
+    """The student that a stage begins with: ``init``, or what the stages before it have made of a new one.
+
+    Of each earlier stage the parts that it trained are taken, so that stages that do not need each other (perception,
+    and reasoning without pixels) may also run side by side.
+    """
     if init is not None:
         report(f"{name}: starting from the student in {init}")
         return load_student(Path(init), device="cpu")
-    return new_student(config)
+    names = [s.name for s in config.stages]
+    student: Student | None = None
+    for before in config.stages[: names.index(name)]:
+        folder = out / before.name / STUDENT
+        if not folder.is_dir():
+            continue
+        report(f"{name}: taking {', '.join(TRAINED_PARTS[before.kind])} from {folder}")
+        made = load_student(folder, device="cpu")
+        if student is None:
+            student = made
+        elif student.config.to_dict() != made.config.to_dict():
+            raise ValueError(f"{folder} holds a student of another configuration than the stages before it")
+        else:
+            for part in TRAINED_PARTS[before.kind]:
+                getattr(student, part).load_state_dict(getattr(made, part).state_dict())
+    return new_student(config) if student is None else student
 
 
 def new_student(config: TrainConfig) -> Student:

@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 
 import yaml
 
-STAGE_KINDS = ("perception", "reasoning", "joint")
+PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
+TRAINED_PARTS = {
+    "perception": PERCEPTION_PARTS,
+    "reasoning": ("language",),
+    "joint": (*PERCEPTION_PARTS, "language"),
+}
+"""Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""
+STAGE_KINDS = tuple(TRAINED_PARTS)
 T = TypeVar("T")
 
 

@@ -18,7 +18,7 @@ from distill3d_ros.student.outputs import ObjectSet, QuestionText
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.asking import Balance, choose, question_text, worded
 from distill3d_ros.training.batches import Build, KeyedReader, spread
-from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.language_stages import Accuracy, balance_of
 from distill3d_ros.training.objectives import (
@@ -30,8 +30,6 @@ from distill3d_ros.training.objectives import (
 )
 from distill3d_ros.training.targets import PerceptionBatch, perception_batch
 from distill3d_ros.training.views import View, augment, view_of
-
-PERCEPTION_MODULES = ("encoder", "depth_head", "camera_head", "detection_head")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -83,7 +81,7 @@ class JointStage:
     """Questions on the student's own perception, which stays as it is unless ``lr_scales`` let it learn too."""
 
     loss_names = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES)
-    modules: tuple[str, ...] = (*PERCEPTION_MODULES, "language")
+    modules: tuple[str, ...] = TRAINED_PARTS["joint"]
 
     def __init__(
         self, config: StageConfig, data: Path, out: Path, labels: Sequence[str], *, stride: int, workers: int
@@ -98,7 +96,7 @@ class JointStage:
 
     def losses(self, student: Student, batch: JointBatch) -> Losses:
         seen = batch.perception
-        learns = any(p.requires_grad for m in PERCEPTION_MODULES for p in getattr(student, m).parameters())
+        learns = any(p.requires_grad for m in PERCEPTION_PARTS for p in getattr(student, m).parameters())
         with torch.set_grad_enabled(learns):
             perception = student.perceive(seen.images, seen.intrinsics, seen.up if seen.up_given else None)
         found = perception_losses(perception, seen) if learns else {}

@@ -21,7 +21,7 @@ from distill3d_ros.student.outputs import ObjectSet, Prefix, QuestionText
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.asking import Balance, choose, question_text, worded
 from distill3d_ros.training.batches import Build, KeyedReader, spread
-from distill3d_ros.training.config import NoiseConfig, StageConfig
+from distill3d_ros.training.config import TRAINED_PARTS, NoiseConfig, StageConfig
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.noise import Detector, NoisyObjects
 from distill3d_ros.training.objectives import LANGUAGE_LOSSES, Losses, language_losses
@@ -122,7 +122,7 @@ class ReasoningStage:
     """Questions on noisy true boxes, without pixels."""
 
     loss_names = LANGUAGE_LOSSES
-    modules: tuple[str, ...] = ("language",)
+    modules: tuple[str, ...] = TRAINED_PARTS["reasoning"]
 
     def __init__(
         self, config: StageConfig, data: Path, out: Path, labels: Sequence[str], *, places: int, workers: int

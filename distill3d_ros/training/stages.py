@@ -15,7 +15,7 @@ from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.batches import Build, KeyedReader, spread
-from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.joint_stage import JointStage
 from distill3d_ros.training.language_stages import ReasoningStage
@@ -73,7 +73,7 @@ class PerceptionStage:
     """Depth, boxes and camera from pixels."""
 
     loss_names = PERCEPTION_LOSSES
-    modules = ("encoder", "depth_head", "camera_head", "detection_head")
+    modules = TRAINED_PARTS["perception"]
     workers = 0
 
     def __init__(self, config: StageConfig, data: Path, labels: Sequence[str], *, stride: int) -> None:

@@ -45,6 +45,7 @@ class Trainer:
         seed: int,
         device: torch.device,
         report: Callable[[str], None] = print,
+        on_save: Callable[[Trainer], None] | None = None,
     ) -> None:
         self.config, self.student, self.stage, self.sampler = config, student, stage, sampler
         self.folder, self.seed, self.device, self.report = folder, seed, device, report
@@ -52,6 +53,7 @@ class Trainer:
         self.parameters = trained_parameters(student, stage.modules, config)
         self.optimizer = make_optimizer(self.parameters, self.weighting, config)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
+        self.on_save = on_save
         self.step = 0
         self._minutes_before = 0.0
         self._began: float | None = None
@@ -197,6 +199,8 @@ class Trainer:
         }
         save_checkpoint(self.folder, state)
         plot_losses(self.folder / "metrics.jsonl", self.folder / "losses.png")
+        if self.on_save is not None:
+            self.on_save(self)
 
     def _resume(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -306,12 +310,22 @@ def train_stage(
     seed = config.seed * 100 + number
     stage = make_stage(stage_config, data, out / name, student)
     sampler = Sampler(source, stage_config.batch_size, seed, stage_config.epoch_samples)
-    trainer = Trainer(stage_config, student, stage, sampler, out / name, seed=seed, device=device, report=report)
+    folder = out / name / STUDENT
+    trainer = Trainer(
+        stage_config,
+        student,
+        stage,
+        sampler,
+        out / name,
+        seed=seed,
+        device=device,
+        report=report,
+        on_save=lambda t: save_trained(t, folder, config, data=data),
+    )
     count = sum(p.numel() for p in trainer.parameters.values())
     report(f"{name}: {count / 1e6:.2f} M parameters learn, {len(source)} samples in {data}, {device}")
     done = trainer.run()
-    folder = out / name / STUDENT
-    save_trained(trainer, folder, config, data=data)
+    report(f"{name}: the student is in {folder}")
     return folder if done else None
 
 
@@ -329,4 +343,3 @@ def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: P
     else:
         with trainer.average.applied():
             save_student(folder, trainer.student, card)
-    trainer.report(f"{trainer.config.name}: student written to {folder}")
