@@ -58,7 +58,7 @@ def ask_image(options: Namespace) -> int:
 
 
 def read_frame(image: Path, *, fov: float | None, camera: Path | None) -> Frame:
-    """A picture with its camera: a calibration file, or a horizontal field of view in degrees, or a guess (and a warning)."""
+    """A picture with its camera: a calibration file, a horizontal field of view in degrees, or a guess and a warning."""
     if not image.is_file():
         raise FileNotFoundError(2, "no such picture", str(image))
     pixels = cv2.imdecode(np.fromfile(image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -70,8 +70,8 @@ def read_frame(image: Path, *, fov: float | None, camera: Path | None) -> Frame:
     else:
         if fov is None:
             print(
-                f"warning: the camera is not known; taking {DEFAULT_FOV_DEGREES:.0f} degrees of horizontal field of view, "
-                "and metres are as good as that guess. Give --fov or --camera",
+                f"warning: the camera is not known; taking {DEFAULT_FOV_DEGREES:.0f} degrees of horizontal field of "
+                "view, and metres are as good as that guess. Give --fov or --camera",
                 file=sys.stderr,
             )
         degrees = DEFAULT_FOV_DEGREES if fov is None else fov

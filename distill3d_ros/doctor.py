@@ -49,11 +49,7 @@ def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 
 
 def check_python() -> Iterator[Finding]:
-    version = platform.python_version()
-    if sys.version_info < (3, 10):
-        yield Finding(FAIL, f"Python {version}", "Python 3.10 or newer is needed")
-    else:
-        yield Finding(OK, f"Python {version}, {sys.executable}")
+    yield Finding(OK, f"Python {platform.python_version()}, {sys.executable}")
 
 
 def check_torch() -> Iterator[Finding]:
@@ -75,9 +71,12 @@ def check_ros() -> Iterator[Finding]:
     rmw = importlib.import_module("rclpy.utilities").get_rmw_implementation_identifier()
     domain = os.environ.get("ROS_DOMAIN_ID", "0")
     yield Finding(OK, f"ROS 2 {os.environ.get('ROS_DISTRO', '(wheels)')}, {rmw}, domain {domain}")
-    yield from _optional("distill3d_interfaces.msg", "SpatialObject", "service ~/ask and ~/objects", "`make setup` builds it")
-    yield from _optional("vision_msgs.msg", "Detection3DArray", "~/detections", "apt: ros-$ROS_DISTRO-vision-msgs")
-    yield from _optional("tf2_msgs.msg", "TFMessage", "the camera's tilt from tf", "apt: ros-$ROS_DISTRO-tf2-ros")
+    for optional in (
+        ("distill3d_interfaces.msg", "SpatialObject", "service ~/ask and ~/objects", "`make setup` builds it"),
+        ("vision_msgs.msg", "Detection3DArray", "~/detections", "apt: ros-$ROS_DISTRO-vision-msgs"),
+        ("tf2_msgs.msg", "TFMessage", "the camera's tilt from tf", "apt: ros-$ROS_DISTRO-tf2-ros"),
+    ):
+        yield from _optional(*optional)
     if "fastrtps" in rmw:
         yield from _fast_dds()
 
@@ -97,11 +96,13 @@ def _fast_dds() -> Iterator[Finding]:
     ours = shared_path("config", "fastdds.xml")
     if found is None and not os.environ.get("FASTDDS_BUILTIN_TRANSPORTS"):
         remedy = " ".join(f"export {n}={ours};" for n in names) + " for every process that sends or gets images"
-        yield Finding(WARN, "no Fast DDS profile: most raw images larger than 0.5 MB get lost between processes", remedy)
+        text = "no Fast DDS profile in this shell: other programs' raw images over 0.5 MB mostly get lost (ours set it)"
+        yield Finding(WARN, text, remedy)
     elif found is not None and not Path(found).is_file():
         yield Finding(FAIL, f"the Fast DDS profile {found} does not exist", f"export {names[0]}={ours}")
     else:
-        yield Finding(OK, f"Fast DDS: {found or 'FASTDDS_BUILTIN_TRANSPORTS=' + os.environ['FASTDDS_BUILTIN_TRANSPORTS']}")
+        transports = f"FASTDDS_BUILTIN_TRANSPORTS={os.environ.get('FASTDDS_BUILTIN_TRANSPORTS')}"
+        yield Finding(OK, f"Fast DDS: {found or transports}")
 
 
 def check_shared_memory() -> Iterator[Finding]:
@@ -137,7 +138,7 @@ def check_worlds() -> Iterator[Finding]:
     catalogue, pack = (importlib.import_module(f"distill3d_ros.worlds.{name}") for name in ("catalogue", "pack"))
     try:
         files = catalogue.library_files()
-        made = "pack made" if pack.pack_path(files).exists() else "the pack will be made at first use, in about a minute"
+        made = "pack made" if pack.pack_path(files).exists() else "the pack is made at first use, in a minute"
         yield Finding(OK, f"furniture: {len(files)} libraries, {made}")
     except (OSError, ValueError) as error:
         yield Finding(WARN, f"furniture: {error}", "apt-get install sweethome3d-furniture (for the demo and data)")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.environment import shared_path
@@ -196,8 +196,9 @@ class Engine:
         images = torch.stack([p.image for p in prepared])[None]
         intrinsics = torch.stack([p.intrinsics for p in prepared])[None]
         up = None
-        if all(f.up is not None for f in views):
-            up = torch.as_tensor(np.stack([f.up for f in views]), dtype=torch.float32)[None].to(self.device)
+        known = [f.up for f in views if f.up is not None]
+        if len(known) == len(views):
+            up = torch.as_tensor(np.stack(known), dtype=torch.float32)[None].to(self.device)
         return images.to(self.device), intrinsics.to(self.device), up
 
 
@@ -261,7 +262,8 @@ def _asked_wrongly(question: str) -> str | None:
         return f"I got an empty question. Ask {EXAMPLE}."
     if len(question) > MAX_QUESTION_CHARACTERS:
         return (
-            f"The question has {len(question)} characters; I read at most {MAX_QUESTION_CHARACTERS}. Ask shortly, {EXAMPLE}."
+            f"The question has {len(question)} characters; I read at most {MAX_QUESTION_CHARACTERS}. "
+            f"Ask shortly, {EXAMPLE}."
         )
     return None
 
@@ -297,7 +299,7 @@ def _raw_boxes(perception: Perception) -> RawBoxes:
 
 def _resized(values: torch.Tensor, size: tuple[int, int]) -> FloatArray:
     """(h, w) -> (H, W) float32, pixel centres kept in place."""
-    large = F.interpolate(values.float()[None, None], size=size, mode="bilinear", align_corners=False)
+    large = functional.interpolate(values.float()[None, None], size=size, mode="bilinear", align_corners=False)
     return _numpy(large[0, 0])
 
 

@@ -25,7 +25,9 @@ from distill3d_ros.nodes.conversions import rgb_to_image, stamp_to_ns
 from distill3d_ros.scene.frame import Intrinsics
 
 LIMIT_S = 30.0
-"""No single wait in these tests is longer."""
+"""No single wait in these tests is longer, but for the start of a process."""
+START_LIMIT_S = 100.0
+"""Importing torch takes three seconds of one core, which is long where many processes share it."""
 
 
 def until(condition: Callable[[], Any], limit: float = LIMIT_S, what: str = "it") -> Any:
@@ -45,8 +47,9 @@ class NodeProcess:
     def __init__(self, executable: str, parameters: dict[str, Any], *extra: str) -> None:
         arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
         command = [sys.executable, "-m", f"distill3d_ros.nodes.{executable}", "--ros-args", *arguments, *extra]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -60,7 +63,7 @@ class NodeProcess:
     def output(self) -> str:
         return "".join(self.lines)
 
-    def says(self, text: str, limit: float = LIMIT_S) -> str:
+    def says(self, text: str, limit: float = START_LIMIT_S) -> str:
         """The first line with ``text`` in it."""
 
         def found() -> str | None:
@@ -69,13 +72,13 @@ class NodeProcess:
 
         return until(found, limit, f"{text!r} in\n{self.output}")
 
-    def interrupt(self, number: int = signal.SIGINT, limit: float = 20.0) -> int:
+    def interrupt(self, number: int = signal.SIGINT, limit: float = LIMIT_S) -> int:
         """Sends a signal; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.wait(limit)
 
-    def wait(self, limit: float = LIMIT_S) -> int:
+    def wait(self, limit: float = START_LIMIT_S) -> int:
         status = self.process.wait(limit)
         self._reader.join(5.0)
         return status
@@ -154,7 +157,8 @@ class Robot:
 
     def call_later(self, kind: Any, name: str, request: Any) -> Callable[[float], Any]:
         if name not in self._clients:
-            self._clients[name] = self._do(lambda: self.node.create_client(kind, name, qos_profile=QoSProfile(depth=200)))
+            qos = QoSProfile(depth=200)
+            self._clients[name] = self._do(lambda: self.node.create_client(kind, name, qos_profile=qos))
         client = self._clients[name]
         assert client.wait_for_service(LIMIT_S), f"no service {name}"
         future = client.call_async(request)
@@ -168,7 +172,9 @@ class Robot:
     def now_ns(self) -> int:
         return self.node.get_clock().now().nanoseconds
 
-    def show(self, *, width: int = 64, height: int = 48, shade: int = 100, spoil: Callable[[Any, Any], None] | None = None) -> int:
+    def show(
+        self, *, width: int = 64, height: int = 48, shade: int = 100, spoil: Callable[[Any, Any], None] | None = None
+    ) -> int:
         """Publishes one frame, spoilt by ``spoil(image, info)`` if given; its stamp."""
         stamp_ns = self.now_ns()
         picture = np.full((height, width, 3), shade, np.uint8)

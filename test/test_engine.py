@@ -98,12 +98,12 @@ def test_perceiving_twice_gives_the_same(engine, scene):
 
 
 def test_bad_frames_are_named(engine):
-    with pytest.raises(ValueError, match="at least one frame. Got 0"):
+    with pytest.raises(ValueError, match=r"at least one frame. Got 0"):
         engine.perceive([])
     small = Frame(image=np.zeros((24, 32, 3), np.uint8), intrinsics=CAMERA.resized(width=32, height=24))
     with pytest.raises(ValueError, match=r"same size. Got .*\(24, 32\), \(240, 320\)"):
         engine.perceive([frame(), small])
-    with pytest.raises(ValueError, match="fx must be a positive number.*Got nan"):
+    with pytest.raises(ValueError, match=r"fx must be a positive number.*Got nan"):
         frame(intrinsics=replace(CAMERA, fx=math.nan))
 
 
@@ -122,7 +122,7 @@ def test_images_of_any_size(engine, size):
         ("  \n ", "empty question"),
         ("Where " * 1700, "10200 characters; I read at most 500"),
         ("Wo steht der Stuhl?", r'do not understand "Wo steht der Stuhl\?".*English'),
-        ("椅子在哪里？", "do not understand"),
+        ("椅子在哪里", "do not understand"),
         ("\x00\ufffd😀", "do not understand"),
         ("What is the meaning of life?", "do not understand"),
     ],
@@ -147,7 +147,7 @@ def test_one_by_one_or_together_the_answers_are_the_same(engine, scene):
 
 
 def test_a_scene_from_elsewhere_cannot_be_asked(engine):
-    with pytest.raises(ValueError, match="needs a scene that Engine.perceive made"):
+    with pytest.raises(ValueError, match=r"needs a scene that Engine.perceive made"):
         engine.ask(Scene(objects=(), intrinsics=CAMERA), "Is there a chair?")
 
 
@@ -175,14 +175,14 @@ def test_threads_are_set_and_checked(engine):
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
-    with pytest.raises(ValueError, match="threads must be at least 1. Got 0"):
+    with pytest.raises(ValueError, match=r"threads must be at least 1. Got 0"):
         Engine(engine.student, threads=0)
-    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda. Got 'tpu'"):
+    with pytest.raises(ValueError, match=r"device must be one of auto, cpu, cuda. Got 'tpu'"):
         Engine(engine.student, device="tpu")
 
 
 def test_folders_without_a_student_and_damaged_ones_are_named(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="model must be a folder with a student.*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"model must be a folder with a student.*nowhere"):
         Engine.from_pretrained(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"config\.json is missing"):
         Engine.from_pretrained(tmp_path)

@@ -140,7 +140,8 @@ def test_the_doctor_asks_for_the_dds_profile(capsys, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(doctor, "CHECKS", (doctor._fast_dds,))
     assert doctor.run_doctor() == 0
-    assert re.search(r"warn  no Fast DDS profile.*\n +-> export FASTDDS_DEFAULT_PROFILES_FILE=", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert re.search(r"warn  no Fast DDS profile.*\n +-> export FASTDDS_DEFAULT_PROFILES_FILE=", said)
 
 
 def test_a_check_that_breaks_is_a_finding(capsys, monkeypatch):

@@ -150,7 +150,7 @@ def test_bad_compressed_images_are_named(message, says):
 
 
 def test_a_colour_image_is_no_depth():
-    with pytest.raises(BadMessageError, match="depth encoding must be one of 16UC1, mono16, 32FC1. Got 'rgb8'"):
+    with pytest.raises(BadMessageError, match=r"depth encoding must be one of 16UC1, mono16, 32FC1. Got 'rgb8'"):
         image_to_depth(GOOD)
 
 
@@ -187,7 +187,7 @@ def test_a_camera_of_another_shape_is_refused():
 
 @pytest.mark.parametrize(
     ("index", "value", "says"),
-    [(0, 0.0, "fx must be a positive"), (4, math.nan, "fy must be a positive"), (0, -3.0, "Got -3"), (2, math.inf, "cx")],
+    [(0, 0.0, "fx must be a pos"), (4, math.nan, "fy must be a pos"), (0, -3.0, "Got -3"), (2, math.inf, "cx must")],
 )
 def test_cameras_that_are_not_calibrated_are_named(index, value, says):
     message = info_from(CAMERA)
@@ -238,5 +238,5 @@ def test_cloud_stride_takes_every_nth_pixel():
     depth = np.arange(48 * 64, dtype=np.float32).reshape(48, 64) + 1
     message = cloud_from(depth, CAMERA, np.zeros((48, 64, 3), np.uint8), organised=True, stride=4)
     np.testing.assert_array_equal(points_of(message)["z"], depth[::4, ::4])
-    with pytest.raises(ValueError, match="stride must be at least 1. Got 0"):
+    with pytest.raises(ValueError, match=r"stride must be at least 1. Got 0"):
         cloud_from(depth, CAMERA, np.zeros((48, 64, 3), np.uint8), stride=0)

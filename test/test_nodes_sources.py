@@ -79,7 +79,9 @@ def test_a_picture_of_another_shape_than_the_calibration_is_named(tmp_path):
         list(folder_shots(tmp_path, horizontal_fov=FOV))
 
 
-@pytest.mark.parametrize("text", ["image_width: 3", "- a\n- b", "{", "camera_matrix: {data: [1]}", CALIBRATION.replace("50.0", "abc")])
+@pytest.mark.parametrize(
+    "text", ["image_width: 3", "- a\n- b", "{", "camera_matrix: {data: [1]}", CALIBRATION.replace("50.0", "abc")]
+)
 def test_a_bad_calibration_says_what_it_needs(tmp_path, text):
     file = tmp_path / "camera.yaml"
     file.write_text(text)
@@ -93,7 +95,9 @@ def write_bag(folder: Path, plugin: StoragePlugin, *, info: bool = True, encodin
     time_of, header_of = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
     with Writer(folder, version=9, storage_plugin=plugin) as writer:
         images = writer.add_connection("/front/image", "sensor_msgs/msg/Image", typestore=store)
-        infos = writer.add_connection("/front/camera_info", "sensor_msgs/msg/CameraInfo", typestore=store) if info else None
+        infos = None
+        if info:
+            infos = writer.add_connection("/front/camera_info", "sensor_msgs/msg/CameraInfo", typestore=store)
         for i in range(3):
             header = header_of(stamp=time_of(sec=i, nanosec=0), frame_id="front")
             pixels = np.full((4, 6, 3), (30, 20, i), np.uint8)

@@ -83,7 +83,7 @@ class Player:
 
 
 class CameraNode(Node):
-    """Publishes `image` (or `image/compressed`) and `camera_info`, tf where tf2_ros is, and the truth of simulated frames."""
+    """Publishes `image` (or `image/compressed`) and `camera_info`; tf and the truth of simulated frames."""
 
     def __init__(self, **options: Any) -> None:
         """``options`` go to Node. Raises ValueError for a wrong parameter."""
@@ -121,7 +121,13 @@ class CameraNode(Node):
         kind, path = self.setting("source"), Path(self.setting("path")).expanduser()
         if kind != "drive" and not self.setting("path"):
             raise ValueError(f"parameter 'path' must name the {kind} to play. Got ''")
-        warn = self.get_logger().warning
+
+        def warn(text: str) -> None:
+            self.get_logger().warning(text)
+
+        def say(text: str) -> None:
+            self.get_logger().info(text)
+
         fov = math.radians(self.setting("horizontal_fov"))
         if kind == "folder":
             return lambda: folder_shots(path, horizontal_fov=fov, warn=warn)
@@ -130,7 +136,7 @@ class CameraNode(Node):
         from distill3d_ros.nodes.simulation import drive_shots  # renders; the others do without
 
         options = {name: self.setting(name) for name in ("seed", "room_type", "split", "frames", "width", "height")}
-        return lambda: drive_shots(**options, horizontal_fov=fov, say=self.get_logger().info)
+        return lambda: drive_shots(**options, horizontal_fov=fov, say=say)
 
     def _tick(self) -> None:
         if self._rate != self.setting("rate"):

@@ -95,7 +95,8 @@ def compressed_to_rgb(message: CompressedImage) -> NDArray[np.uint8]:
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if decoded is None:
         raise BadMessageError(
-            f"compressed image could not be decoded: {data.size} bytes, format '{message.format}'; jpeg and png are understood"
+            f"compressed image could not be decoded: {data.size} bytes, format '{message.format}'; "
+            "jpeg and png are understood"
         )
     return np.ascontiguousarray(decoded[..., ::-1])
 
@@ -131,7 +132,7 @@ def rgb_to_compressed(
 def byte_array(values: NDArray[Any]) -> array.array[int]:
     """The fast way into a uint8[] field: rclpy takes an array.array as it is, and anything else value by value."""
     filled = array.array("B")
-    filled.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+    filled.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return filled
 
 

@@ -62,7 +62,14 @@ def memory_mib() -> float:
 
 
 def status_message(
-    *, name: str, hardware_id: str, state: str, counts: Mapping[str, int], statistics: Statistics, now_ns: int, quiet: str
+    *,
+    name: str,
+    hardware_id: str,
+    state: str,
+    counts: Mapping[str, int],
+    statistics: Statistics,
+    now_ns: int,
+    quiet: str,
 ) -> DiagnosticArray:
     """One status: ERROR with a fresh error, WARN when nothing arrives (``quiet`` says why), OK otherwise."""
     rate = statistics.frames_per_second()

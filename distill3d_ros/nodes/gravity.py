@@ -144,7 +144,8 @@ class RotationTree:
 
     def _to_root(self, frame: str, stamp_ns: int) -> dict[str, FloatArray]:
         """Every ancestor (the frame itself first) -> (3, 3) rotation ancestor_from_frame."""
-        path, rotation = {frame: np.eye(3)}, np.eye(3)
+        rotation: FloatArray = np.eye(3)
+        path = {frame: rotation}
         while (step := self._parent(frame, stamp_ns)) is not None and step[0] not in path:
             frame, rotation = step[0], step[1] @ rotation
             path[frame] = rotation

@@ -17,7 +17,6 @@ from distill3d_ros.nodes.camera_info import distortion_warning, intrinsics_from
 from distill3d_ros.nodes.conversions import compressed_to_rgb, image_to_rgb, stamp_to_ns
 from distill3d_ros.scene.frame import FloatArray, Frame
 
-
 _INFOS_KEPT = 16
 _MISSES_ALLOWED = 3
 

@@ -40,7 +40,8 @@ class SpatialOutputs:
         self._markers = self._publisher(MarkerArray, "~/markers")
         self._annotated = self._publisher(Image, "~/image_annotated")
         self._answer = self._publisher(messages.SpatialAnswer if messages.HAVE_INTERFACES else String, "~/answer", 10)
-        self._objects = self._detections = None
+        self._objects: Any = None
+        self._detections: Any = None
         if messages.HAVE_INTERFACES:
             self._objects = self._publisher(messages.SpatialObjectArray, "~/objects")
         if messages.HAVE_VISION_MSGS:
@@ -48,7 +49,7 @@ class SpatialOutputs:
 
     def publish_scene(self, frame: Frame, scene: Scene) -> None:
         self._publish_depth(scene)
-        where = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}
+        where: dict[str, Any] = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}
         if _wanted(self._points) and scene.depth is not None and scene.is_metric:
             organised, stride = self._setting("points_organised"), self._setting("points_stride")
             cloud = cloud_from(
@@ -91,7 +92,7 @@ class SpatialOutputs:
     def _publish_depth(self, scene: Scene) -> None:
         if scene.depth is None or not scene.is_metric:  # REP 118: depth images are metres or nothing
             return
-        where = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}
+        where: dict[str, Any] = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}
         if _wanted(self._depth):
             self._depth.publish(depth_to_image(scene.depth, **where))
         if _wanted(self._depth_info):

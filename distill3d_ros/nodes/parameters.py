@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -40,7 +41,8 @@ class Setting:
             if isinstance(self.default, int):
                 descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=0)]
             else:
-                descriptor.floating_point_range = [FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)]
+                limits = FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)
+                descriptor.floating_point_range = [limits]
         return descriptor
 
     def problem(self, value: Any) -> str:
@@ -76,7 +78,7 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         name="image_transport",
         default="raw",
         choices=("raw", "compressed"),
-        description="Whether to take sensor_msgs/Image from `image` or sensor_msgs/CompressedImage from `image/compressed`.",
+        description="Take sensor_msgs/Image from `image`, or sensor_msgs/CompressedImage from `image/compressed`.",
     ),
     Setting(
         name="reliability",
@@ -99,7 +101,7 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         default=[0.0, 0.0, 0.0],
         live=True,
         check=_check_up,
-        description="Direction against gravity in the optical frame where tf has none; zeros: the student estimates it.",
+        description="Direction against gravity in the optical frame where tf has none; zeros: it is estimated.",
     ),
     Setting(
         name="min_score",
@@ -227,7 +229,10 @@ def declare(node: Node, settings: Sequence[Setting], *, configured: Callable[[],
     """
     table = {s.name: s for s in settings}
     for setting in settings:
-        value = node.declare_parameter(setting.name, setting.default, setting.descriptor()).value
+        try:
+            value = node.declare_parameter(setting.name, setting.default, setting.descriptor()).value
+        except ParameterException as error:  # of another type, or out of range
+            raise ValueError(f"parameter '{setting.name}' cannot be used: {error}") from error
         if found := setting.problem(value):
             raise ValueError(found)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from distill3d_ros.nodes.sources import Shot
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.drive import Drive, DriveConfig
+from distill3d_ros.worlds.furniture import FurniturePack
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import observe
-from distill3d_ros.worlds.furniture import FurniturePack
 from distill3d_ros.worlds.renderer import Renderer
 
 
@@ -18,7 +19,7 @@ def drive_shots(
     *,
     seed: int,
     room_type: str,
-    split: str,
+    split: Literal["train", "test"],
     frames: int,
     width: int,
     height: int,

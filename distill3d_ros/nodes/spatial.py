@@ -9,16 +9,15 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from std_msgs.msg import String
 
 from distill3d_ros.engine import Engine
 from distill3d_ros.nodes import messages
-from distill3d_ros.nodes.question_desk import QuestionDesk
 from distill3d_ros.nodes.diagnostics import Statistics, memory_mib, status_message
 from distill3d_ros.nodes.gravity import Gravity
 from distill3d_ros.nodes.inputs import CameraInputs, CameraItem
 from distill3d_ros.nodes.outputs import SpatialOutputs
 from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS, declare, up_or_none
+from distill3d_ros.nodes.question_desk import QuestionDesk
 from distill3d_ros.nodes.worker import Worker
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
@@ -67,7 +66,8 @@ class SpatialNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Starts the worker, then lets images in."""
-        assert self._engine is not None and self._desk is not None
+        assert self._engine is not None
+        assert self._desk is not None
         self._worker = Worker(
             perceive=self._perceive,
             ask=self._engine.ask,
@@ -168,7 +168,8 @@ class SpatialNode(LifecycleNode):
 
     def _publish(self, job: tuple[CameraItem, list[Frame]], scene: Scene) -> None:
         item, (frame,) = job
-        assert self._outputs is not None and self._engine is not None
+        assert self._outputs is not None
+        assert self._engine is not None
         started = time.monotonic()
         self._outputs.publish_scene(frame, scene)
         self._statistics.took("publish", 1e3 * (time.monotonic() - started))
