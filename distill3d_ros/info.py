@@ -16,9 +16,14 @@ def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
 
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got '{preset}'")
+    from distill3d_ros.scene.kinds import KINDS
+    from distill3d_ros.scene.questions import wordings
     from distill3d_ros.student.student import Student
+    from distill3d_ros.student.text import train_tokenizer
 
-    student = Student(PRESETS[preset](LABELS))
+    config = PRESETS[preset](LABELS)
+    texts = [text for kind in KINDS for text in wordings(kind, False)]
+    student = Student(config, train_tokenizer(texts, vocab_size=config.language.vocab_size, words=LABELS))
     counted: set[int] = set()
     for name, part in student.named_children():
         own = [p for p in part.parameters() if id(p) not in counted]
