@@ -170,6 +170,6 @@ def test_speed(count: int, budget_ms: float) -> None:
 
 
 def _seconds(scene: Scene) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     facts(scene)
-    return time.perf_counter() - start
+    return time.process_time() - start

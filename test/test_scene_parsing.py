@@ -231,16 +231,16 @@ def test_names_keep_their_place_in_the_original() -> None:
     "text", ["x" * 10_000, "is the chair near the table? " * 400, "chair " * 2_000, "@" * 10_000, "a " * 5_000]
 )
 def test_endless_questions_are_refused_at_once(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert parse(text) is None
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05
 
 
 def test_the_longest_question_is_read_quickly() -> None:
     text = ("is the " * 60)[: MAX_LENGTH - 20]
-    start = time.perf_counter()
+    start = time.process_time()
     assert parse(text) is None
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
 
 
 @given(st.text(max_size=400))
