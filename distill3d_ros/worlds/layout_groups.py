@@ -136,7 +136,7 @@ def touch_on(b: Builder, placed: PlacedObject, support: PlacedObject) -> None:
 def touch_on_floor(b: Builder, label: str) -> None:
     """A thing on the floor that touches a larger one."""
     anchors = [o for o in b.objects if o.support is None and o.model.mount == "floor" and o.label not in ("", label)]
-    instance = b.pick(label, max_size=(0.9, 0.9, 1.5))
+    instance = b.pick(label, max_size=(0.9, 0.9, 1.0))
     if not anchors or instance is None or instance.model.mount in ("wall", "ceiling"):
         return
     anchor = anchors[int(b.rng.integers(len(anchors)))]
@@ -316,7 +316,7 @@ def loose(b: Builder, label: str) -> None:
     instance = b.pick(label, max_size=(1.2, 1.2, 2.0))
     if instance is None or instance.model.mount in ("wall", "ceiling"):
         return
-    if label in ("", "bottle", "cup", "bowl") or b.rng.uniform() < 0.5:
+    if label in ("", "bottle", "cup", "bowl") or (instance.size[2] < 1.2 and b.rng.uniform() < 0.5):
         b.somewhere(instance)
     else:
         b.against_wall(instance, int(b.rng.integers(4)), gap=float(b.rng.choice([0.0, 0.05])), turn=b.rng.normal(0, 0.3))

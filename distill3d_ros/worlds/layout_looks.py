@@ -11,6 +11,8 @@ from distill3d_ros.worlds.furniture import FurnitureModel
 from distill3d_ros.worlds.materials import hsv
 
 FloatArray = npt.NDArray[np.float64]
+_ONE_COLOUR = frozenset({"chair", "armchair", "stool", "sofa", "table", "desk", "cabinet", "wardrobe", "shelf", "vase"})
+_ONE_COLOUR |= {"bowl", "cup", "bag", "trash can", "box", "radiator", "bathtub", "bottle"}
 STRETCH = 0.12
 """Each axis of an instance is scaled by up to this share, up or down."""
 
@@ -36,7 +38,9 @@ def vary(model: FurnitureModel, rng: np.random.Generator, stretch: float = STRET
     scale = rng.uniform(1 - stretch, 1 + stretch, 3)
     if model.size[0] < 0.9 * model.size[2] and abs(model.size[0] - model.size[1]) < 0.02 * model.size[0]:
         scale[1] = scale[0]  # slender and round: keep it round
-    flat_color = hsv(rng.uniform(), rng.beta(1.2, 2.0), rng.uniform(0.12, 0.95)) if rng.uniform() < 0.15 else None
+    flat_color = None
+    if rng.uniform() < 0.15 and model.label in _ONE_COLOUR:
+        flat_color = hsv(rng.uniform(), rng.beta(1.2, 2.0), rng.uniform(0.12, 0.95))
     tint = np.ones(3)
     if flat_color is None and rng.uniform() < 0.75:
         hue = hsv(rng.uniform(), 1.0, 1.0)

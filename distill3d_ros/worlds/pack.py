@@ -18,6 +18,7 @@ import numpy as np
 from distill3d_ros.worlds import categories, facing
 from distill3d_ros.worlds.catalogue import Entry, library_files, read_catalogue
 from distill3d_ros.worlds.furniture import TEXTURE_SIZE, FurnitureModel
+from distill3d_ros.worlds.made import made_models
 from distill3d_ros.worlds.objfile import read_obj
 from distill3d_ros.worlds.simplify import shrink
 from distill3d_ros.worlds.splits import assign_splits, family_of
@@ -49,17 +50,17 @@ def pack_path(files: Iterable[Path], cache_dir: str | Path | None = None) -> Pat
 def load_or_build(
     folder: str | Path | None = None, cache_dir: str | Path | None = None, workers: int = 2, progress: bool = True
 ) -> tuple[FurnitureModel, ...]:
-    """The models, from the cache if it is there. A damaged cache file is built anew."""
+    """The libraries' models, from the cache if it is there, and those made here. A damaged cache is built anew."""
     files = library_files(folder)
     path = pack_path(files, cache_dir)
     if path.exists():
         try:
-            return read_pack(path)
+            return (*read_pack(path), *made_models())
         except (ValueError, KeyError, OSError, zipfile.BadZipFile):
             path.unlink(missing_ok=True)
     models = build(files, workers=workers, progress=progress)
     write_pack(path, models)
-    return read_pack(path)
+    return (*read_pack(path), *made_models())
 
 
 def build(files: Iterable[Path], *, workers: int = 2, progress: bool = True) -> tuple[FurnitureModel, ...]:
