@@ -165,7 +165,7 @@ def test_speed(count: int, budget_ms: float) -> None:
     scenes = [random_scene(rng, count) for _ in range(6)]
     facts(scenes[0])
     best = min(_seconds(scene) for scene in scenes for _ in range(3))
-    # Measured at the budget's worth on an idle core; four times that, as tests share their machine.
+    # Four times the budget, as tests share their machine.
     assert best * 1e3 < 4 * budget_ms
 
 
