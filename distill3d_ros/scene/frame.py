@@ -35,7 +35,9 @@ class Intrinsics:
         for name in ("fx", "fy"):
             value = getattr(self, name)
             if not math.isfinite(value) or value <= 0:
-                raise ValueError(f"camera {name} must be a positive number of pixels; is the camera calibrated? Got {value}")
+                raise ValueError(
+                    f"camera {name} must be a positive number of pixels; is the camera calibrated? Got {value}"
+                )
         for name in ("cx", "cy"):
             value = getattr(self, name)
             if not math.isfinite(value):

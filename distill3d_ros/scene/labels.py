@@ -27,7 +27,11 @@ _TABLE = (
     Label("table", "tables", ("coffee table", "dining table", "side table")),
     Label("desk", "desks", ("writing desk", "work desk")),
     Label("bed", "beds", ("bunk bed", "crib")),
-    Label("cabinet", "cabinets", ("dresser", "sideboard", "chest of drawers", "nightstand", "bedside table", "cupboard")),
+    Label(
+        "cabinet",
+        "cabinets",
+        ("dresser", "sideboard", "chest of drawers", "nightstand", "bedside table", "cupboard"),
+    ),
     Label("wardrobe", "wardrobes", ("closet", "locker")),
     Label("shelf", "shelves", ("bookcase", "bookshelf", "shelving unit")),
     Label("lamp", "lamps", ("light", "desk lamp", "floor lamp")),

@@ -41,7 +41,7 @@ class Box3D:
         object.__setattr__(self, "center", np.asarray(self.center, np.float64).reshape(3))
         object.__setattr__(self, "size", np.asarray(self.size, np.float64).reshape(3))
         if not (np.isfinite(self.center).all() and np.isfinite(self.size).all() and np.isfinite(self.yaw)):
-            raise ValueError(f"box has values that are not finite: center {self.center}, size {self.size}, yaw {self.yaw}")
+            raise ValueError(f"box is not finite: center {self.center}, size {self.size}, yaw {self.yaw}")
         if (self.size <= 0).any():
             raise ValueError(f"box size must be positive. Got {self.size}")
 
