@@ -58,7 +58,7 @@ def ask_image(options: Namespace) -> int:
 
 
 def read_frame(image: Path, *, fov: float | None, camera: Path | None) -> Frame:
-    """A picture with its camera: a calibration file, a horizontal field of view in degrees, or a guess and a warning."""
+    """A picture and its camera: a calibration file, a horizontal field of view in degrees, or a guess with a warning."""
     if not image.is_file():
         raise FileNotFoundError(2, "no such picture", str(image))
     pixels = cv2.imdecode(np.fromfile(image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
