@@ -55,6 +55,15 @@ def test_depth_scales_exactly_with_the_focal_length() -> None:
     torch.testing.assert_close(stretched, 2 * near, rtol=1e-5, atol=0)  # geometric mean of fx and fy
 
 
+def test_bfloat16_perceives_nearly_the_same_and_does_not_touch_training() -> None:
+    exact, rounded = small_student(), small_student(inference_dtype="bfloat16")
+    with torch.no_grad():
+        a, b = exact.perceive(*views()).depth, rounded.perceive(*views()).depth
+    assert b.dtype == torch.float32
+    assert 0 < (a / b).log().abs().max() < 0.05
+    assert torch.equal(rounded.perceive(*views()).depth, exact.perceive(*views()).depth)
+
+
 def test_frames_of_other_scenes_do_not_matter_but_frames_of_the_same_do() -> None:
     student = small_student()
     images, k = views(2, 2)

@@ -17,6 +17,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaModel
 
 from distill3d_ros.student.attention import IMPLEMENTATION, attention_bias
 from distill3d_ros.student.config import LanguageConfig, StudentConfig
+from distill3d_ros.student.fast_llama import speed_up
 from distill3d_ros.student.grounding import Grounding, GroundingOutput
 from distill3d_ros.student.hidden_cot import HiddenCot
 from distill3d_ros.student.outputs import (
@@ -65,7 +66,7 @@ def build_causal_lm(config: LanguageConfig, vocabulary: int) -> LlamaModel:
         )
     )
     model.set_attn_implementation(IMPLEMENTATION)
-    return model
+    return speed_up(model)
 
 
 class LanguageModel(nn.Module):

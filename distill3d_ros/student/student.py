@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from tokenizers import Tokenizer
@@ -43,6 +44,16 @@ class Student(nn.Module):
         """``images`` (B, S, 3, H, W) in 0..1 with H and W multiples of 32, ``intrinsics`` (B, S, 4) fx, fy, cx, cy in
         pixels of these images, ``up`` (B, S, 3) unit vectors against gravity in the optical frame where known."""
         check_views(images, intrinsics, up)
+        with self._arithmetic(images.device.type):
+            return self._perceive(images, intrinsics, up)
+
+    def _arithmetic(self, device: str) -> AbstractContextManager[object]:
+        """The configured type outside training; in training the trainer decides."""
+        if torch.is_grad_enabled() or self.config.inference_dtype == "float32":
+            return nullcontext()
+        return torch.autocast(device, getattr(torch, self.config.inference_dtype))
+
+    def _perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None) -> Perception:
         features = self.encoder(images)
         depth = self.depth_head(features, intrinsics)
         predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
