@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from distill3d_ros.training.batches import Batches, Sampler
-from distill3d_ros.training.checkpointing import LATEST, PREVIOUS, load_checkpoint, save_checkpoint
+from distill3d_ros.training.checkpointing import LATEST, PREVIOUS, load_checkpoint, only_one, save_checkpoint
 from distill3d_ros.training.config import StageConfig, load_config
 from distill3d_ros.training.curves import read_metrics
 from distill3d_ros.training.optimization import learning_rate, trained_parameters
@@ -227,6 +228,14 @@ def test_something_else_than_a_checkpoint_is_named(tmp_path: Path) -> None:
     torch.save({"weights": 1}, tmp_path / LATEST)
     with pytest.raises(ValueError, match="is not a training checkpoint"):
         load_checkpoint(tmp_path)
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(ValueError, match=rf"is being trained in by process {os.getpid()}; stop it"):  # noqa: SIM117
+        with only_one(tmp_path):
+            pass
+    with only_one(tmp_path):
+        assert (tmp_path / "lock").read_text() == str(os.getpid())
 
 
 def test_no_half_written_checkpoint_is_left_when_the_disk_is_full(tmp_path: Path, monkeypatch: Any) -> None:

@@ -119,7 +119,7 @@ class JointStage:
             asked = worded(choose(facts(view.scene), self.balance, 16, rng), view.scene, rng)
             if asked:
                 accuracy.ask(student, _prefix(student, view, self.stride), asked)
-        return accuracy.figures("val")
+        return accuracy.figures("seen")
 
 
 def _prefix(student: Student, view: View, stride: int) -> Any:

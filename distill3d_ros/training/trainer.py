@@ -18,7 +18,7 @@ from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.batches import Batches, Sampler, open_when_ready
 from distill3d_ros.training.beginnings import STUDENT, starting_student
-from distill3d_ros.training.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
+from distill3d_ros.training.checkpointing import load_checkpoint, only_one, restore_rng, rng_state, save_checkpoint
 from distill3d_ros.training.config import StageConfig, TrainConfig, load_config, to_dict
 from distill3d_ros.training.curves import drop_rows_after, plot_losses
 from distill3d_ros.training.ema import WeightAverage
@@ -324,7 +324,8 @@ def train_stage(
     )
     count = sum(p.numel() for p in trainer.parameters.values())
     report(f"{name}: {count / 1e6:.2f} M parameters learn, {len(source)} samples in {data}, {device}")
-    done = trainer.run()
+    with only_one(out / name):
+        done = trainer.run()
     report(f"{name}: the student is in {folder}")
     return folder if done else None
 
