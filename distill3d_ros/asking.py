@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill3d_ros.calibration import for_image, read_camera_yaml
+from distill3d_ros.decoding import shown
 from distill3d_ros.engine import Engine
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.frame import Frame, Intrinsics
@@ -47,7 +48,8 @@ def ask_image(options: Namespace) -> int:
         write_depth(options.depth, scene)
         written["depth"] = str(options.depth)
     if options.picture is not None:
-        drawn = draw_scene(frame.image, scene, answers[-1], question=options.question[-1])
+        visible = shown(scene, also=answers[-1].object_ids)
+        drawn = draw_scene(frame.image, visible, answers[-1], question=options.question[-1])
         write_bytes(options.picture, _encoded(options.picture.suffix, drawn[..., ::-1]))
         written["picture"] = str(options.picture)
     if options.json:
@@ -58,7 +60,7 @@ def ask_image(options: Namespace) -> int:
 
 
 def read_frame(image: Path, *, fov: float | None, camera: Path | None) -> Frame:
-    """A picture and its camera: a calibration file, a horizontal field of view in degrees, or a guess with a warning."""
+    """A picture and its camera: a calibration file, a horizontal field of view (degrees), or a guess."""
     if not image.is_file():
         raise FileNotFoundError(2, "no such picture", str(image))
     pixels = cv2.imdecode(np.fromfile(image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -84,7 +86,7 @@ def read_frame(image: Path, *, fov: float | None, camera: Path | None) -> Frame:
 def as_json(options: Namespace, engine: Engine, scene: Scene, answers: list[Answer]) -> dict[str, Any]:
     """``question``, ``answer``, ``confidence``, ``objects`` ...; several questions stand in ``answers``.
 
-    Centres are in the camera's optical frame, metres; ``scene`` lists everything that was seen.
+    Centres are in the camera's optical frame, metres; ``scene`` lists everything that was surely seen.
     """
     replies = [
         {
@@ -102,7 +104,7 @@ def as_json(options: Namespace, engine: Engine, scene: Scene, answers: list[Answ
     told = replies[0] if len(replies) == 1 else {"answers": replies}
     k = scene.intrinsics
     return told | {
-        "scene": [object_json(o, scene) for o in scene.objects],
+        "scene": [object_json(o, scene) for o in shown(scene).objects],
         "image": str(options.image),
         "intrinsics": {"fx": k.fx, "fy": k.fy, "cx": k.cx, "cy": k.cy, "width": k.width, "height": k.height},
         "is_metric": scene.is_metric,

@@ -5,16 +5,18 @@ Letters in shape comments: N boxes, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import box_iou, image_rectangle
-from distill3d_ros.scene.objects import Box3D, SceneObject
+from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.scene.rules import MIN_SCORE
 
+FAINTEST = 0.1
+"""Objects down to this score stay in the scene, as a question may be about them; ``shown`` picks the surer ones."""
 SMALLEST_SIDE_M = 0.005
 
 
@@ -22,7 +24,7 @@ SMALLEST_SIDE_M = 0.005
 class DecodingConfig:
     """What counts as an object."""
 
-    min_score: float = MIN_SCORE
+    min_score: float = FAINTEST
     """Boxes whose best label scores less are left out."""
     plausible_share: float = 0.1
     """Other labels of a box are kept if they reach this share of its best label's score."""
@@ -85,6 +87,12 @@ def decode_objects(
             kept[twin.id - 1] = replace(twin, label_scores=merged)
         owner[int(n)] = candidate.id if twin is None else twin.id
     return tuple(kept), owner
+
+
+def shown(scene: Scene, *, min_score: float = MIN_SCORE, also: Iterable[int] = ()) -> Scene:
+    """The scene with the objects that are worth showing: those that score enough, and the ids in ``also``."""
+    wanted = set(also)
+    return replace(scene, objects=tuple(o for o in scene.objects if o.score >= min_score or o.id in wanted))
 
 
 def _is_sound(raw: RawBoxes, n: int) -> bool:

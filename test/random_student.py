@@ -20,7 +20,17 @@ def random_student(seed: int = 0) -> Student:
     texts = [w for kind in KINDS for w in wordings(kind, False)]
     config = pico(LABELS)
     tokenizer = train_tokenizer(texts, vocab_size=config.language.vocab_size, words=LABELS)
-    return Student(config, tokenizer).eval()
+    student = Student(config, tokenizer).eval()
+    _see_something(student)
+    return student
+
+
+def _see_something(student: Student) -> None:
+    """Raises the head's biases: untrained, it is sure that there is nothing anywhere."""
+    bias = student.detection_head.propose.labels.fc2.bias
+    with torch.no_grad():
+        bias.copy_(torch.randn(len(bias)))
+        bias[0] = 2.0  # objectness
 
 
 def save_random_student(folder: Path, seed: int = 0) -> Path:

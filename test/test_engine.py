@@ -13,7 +13,7 @@ import pytest
 import torch
 from random_student import save_random_student
 
-from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects
+from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects, shown
 from distill3d_ros.engine import Engine, combine
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
@@ -253,7 +253,8 @@ def decoded(boxes: RawBoxes, **config):
 
 def test_twins_become_one_object_that_keeps_both_names():
     objects, owner = decoded(
-        raw([([0.3, 0.5], [0.02, 0, 2]), ([0.8, 0.1], [0, 0, 2]), ([0.1, 0.6], [1.5, 0, 2]), ([0.1, 0.1], [0, 0, 3])])
+        raw([([0.3, 0.5], [0.02, 0, 2]), ([0.8, 0.1], [0, 0, 2]), ([0.1, 0.6], [1.5, 0, 2]), ([0.1, 0.05], [0, 0, 3])]),
+        min_score=0.2,
     )
     assert [(o.id, o.label, o.score) for o in objects] == [(1, "chair", 0.8), (2, "table", 0.6)]
     assert objects[0].label_score("table") == 0.5
@@ -268,6 +269,14 @@ def test_neighbours_stay_two_objects():
 def test_boxes_that_are_not_finite_are_left_out():
     objects, owner = decoded(raw([([0.9, 0.0], [np.nan, 0, 2]), ([0.5, 0.0], [0, 0, 2])]))
     assert ([o.score for o in objects], owner) == ([0.5], {1: 1})
+
+
+def test_what_is_shown_scores_enough_or_is_asked_about(scene):
+    objects = (thing(1, "chair", 0.0, 0.9), thing(2, "table", 1.0, 0.2), thing(3, "lamp", 2.0, 0.15))
+    faint = replace(scene, objects=objects)
+    assert [o.id for o in shown(faint).objects] == [1]
+    assert [o.id for o in shown(faint, also=(3,)).objects] == [1, 3]
+    assert [o.id for o in shown(faint, min_score=0.2).objects] == [1, 2]
 
 
 def test_wrong_decoding_is_named():

@@ -109,7 +109,7 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         low=0.0,
         high=1.0,
         live=True,
-        description="Objects below this score are left out.",
+        description="Objects below this score are not published.",
     ),
     Setting(
         name="max_rate",

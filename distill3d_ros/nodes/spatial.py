@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from distill3d_ros.decoding import shown
 from distill3d_ros.engine import Engine
 from distill3d_ros.nodes import messages
 from distill3d_ros.nodes.diagnostics import Statistics, memory_mib, status_message
@@ -162,7 +163,7 @@ class SpatialNode(LifecycleNode):
         decoded.append(frame)
         self._statistics.took("decode", 1e3 * (time.monotonic() - started))
         started = time.monotonic()
-        scene = self._engine.perceive(frame, min_score=self.setting("min_score"))
+        scene = self._engine.perceive(frame)
         self._statistics.took("perceive", 1e3 * (time.monotonic() - started))
         return scene
 
@@ -171,7 +172,7 @@ class SpatialNode(LifecycleNode):
         assert self._outputs is not None
         assert self._engine is not None
         started = time.monotonic()
-        self._outputs.publish_scene(frame, scene)
+        self._outputs.publish_scene(frame, shown(scene, min_score=self.setting("min_score")))
         self._statistics.took("publish", 1e3 * (time.monotonic() - started))
         for question in filter(None, (q.strip() for q in self.setting("standing_questions"))):
             self._outputs.publish_answer(scene, question, self._engine.ask(scene, question))
