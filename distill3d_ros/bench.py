@@ -155,8 +155,7 @@ def ros_timings(model: Path | None, seconds: float) -> list[Timing]:
     own_domain()
     with SimulatedRobot(model=model) as robot:
         robot.drive(seed=SEED, room_type="living room", split="test")
-        # The camera renders its first round and then repeats it, as a real camera costs nothing either.
-        time.sleep(12.0)
+        robot.wait_for_round(60.0)
         with recorded(robot) as periods:
             rate = robot.perception_rate(seconds)
         asked = repeat(

@@ -19,11 +19,11 @@ Options = argparse.Namespace
 
 
 def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rooms", type=_positive, required=True, help="number of training rooms")
+    parser.add_argument("--rooms", type=_positive, required=True, help="number of rooms, all splits together")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
-    parser.add_argument("--frames-per-room", type=_positive, default=6, help="pictures of a room")
+    parser.add_argument("--workers", type=_positive, help="processes (default: one a core)")
+    parser.add_argument("--frames-per-room", type=_positive, default=12, help="pictures of a room, at most")
     parser.add_argument("--size", type=_size, default=(224, 224), metavar="WxH", help="pixels of a picture")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import sys
@@ -108,6 +109,7 @@ class _Demo:
         self.findings: Findings = Findings()
         self.best: View | None = None
         self.asking = False
+        self.said: set[str] = set()
         self.recorded_at = 0.0
 
     def run(self) -> Findings:
@@ -123,6 +125,8 @@ class _Demo:
             self._prepare_furniture()
             for number in range(len(self.places)):
                 self._visit(number)
+            self.robot.wait_for_round()
+            self.findings.perception_hz = self.robot.perception_rate(4.0)
             last_words = self.robot.last_words()
         if not self.findings.exchanges or self.best is None:
             raise RobotError("no question was answered" + last_words)
@@ -139,9 +143,11 @@ class _Demo:
         FurniturePack.load()
 
     def _on_line(self, name: str, line: str, trouble: bool) -> None:
-        """Runs in a thread for each node. Good news matters until questions are asked, trouble always."""
+        """Runs in a thread for each node. Good news matters until questions are asked, trouble always, but once."""
         self.log.write(f"{name}: {line}\n")
-        if trouble or not self.asking:
+        kind = re.sub(r"[\d.]+", "", line)
+        if (trouble or not self.asking) and kind not in self.said:
+            self.said.add(kind)
             self.console.print(f"  {name}: {line}", style="yellow" if trouble else "dim", markup=False)
 
     # ------------------------------------------------------------------------------------------------- asking
@@ -152,10 +158,9 @@ class _Demo:
         place = self.places[number]
         self.console.print(f"\n[bold]{place.title}[/]: a drive through room {place.seed}")
         self.asking = False
+        self.said.clear()
         self.plan.new_place()
         self.robot.drive(seed=place.seed, room_type=place.room_type, split=place.split)
-        time.sleep(1.0)
-        self.findings.perception_hz[place.title] = self.robot.perception_rate(4.0)
         exchange_header(self.console)
         self.asking = True
         due = round(self.questions * sum(p.share for p in self.places[: number + 1]))

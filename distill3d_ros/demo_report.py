@@ -60,8 +60,8 @@ class Findings:
     exchanges: list[Exchange] = field(default_factory=list)
     depth: dict[str, list[DepthScore | None]] = field(default_factory=dict)
     """Place -> the depth error of each view that a question was asked about."""
-    perception_hz: dict[str, float] = field(default_factory=dict)
-    """Place -> scenes a second while nothing was asked."""
+    perception_hz: float | None = None
+    """Scenes a second while nothing was asked."""
     skipped: int = 0
     """Questions whose answer was no longer clear when the answer came, since the camera had moved on."""
     unanswered: list[str] = field(default_factory=list)
@@ -134,10 +134,11 @@ def print_summary(console: Console, findings: Findings) -> None:
     console.print(f"accuracy with 95 % interval: {low:.0%} to {high:.0%} ({len(findings.exchanges)} questions)")
     for place in places:
         score = mean_depth_score(findings.depth.get(place, []))
-        error = "depth not measured" if score is None else f"AbsRel {score.absrel:.3f}, delta1 {score.delta1:.3f}"
-        rate = findings.perception_hz.get(place)
-        console.print(f"{place}: {error}" + (f", perception {rate:.1f} Hz" if rate is not None else ""))
+        error = "not measured" if score is None else f"AbsRel {score.absrel:.3f}, delta1 {score.delta1:.3f}"
+        console.print(f"depth in the {place}: {error}")
     inside = median(e.latency_ms for e in findings.exchanges)
+    if findings.perception_hz is not None:
+        console.print(f"perception {findings.perception_hz:.1f} Hz")
     console.print(
         f"answer p50 {median(e.round_trip_ms for e in findings.exchanges):.0f} ms through the service "
         f"({inside:.0f} ms of it in the node)"

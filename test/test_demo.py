@@ -73,7 +73,7 @@ def test_the_demo_asks_all_families_and_leaves_what_it_says(
         assert exchange["round_trip_ms"] >= exchange["latency_ms"] > 0
     assert findings["accuracy"] == sum(e["right"] for e in findings["exchanges"]) / 16
     assert 0 < findings["depth"]["absrel"] < 5
-    assert min(findings["perception_hz"].values()) > 0
+    assert findings["perception_hz"] > 0
     for name in ("annotated.png", "depth.png", "top_down.png", "overview.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG"), name
     check_bag(out / "bag", [e["question"] for e in findings["exchanges"]])

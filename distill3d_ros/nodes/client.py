@@ -83,6 +83,8 @@ class RobotClient:
         self._lock = threading.Condition()
         self.perceived: list[float] = []
         """time.monotonic() of every scene that the spatial node published."""
+        self.truths_heard = 0
+        """Since the camera moved to this place."""
         self.error: Exception | None = None
         """What ended the client's thread early."""
 
@@ -135,6 +137,7 @@ class RobotClient:
         """Drop all moments, as when the camera moves to another place."""
         with self._lock:
             self._moments.clear()
+            self.truths_heard = 0
 
     def now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
@@ -167,6 +170,7 @@ class RobotClient:
         def heard(message: Any) -> None:
             if part == "objects":
                 self.perceived.append(time.monotonic())
+            self.truths_heard += part == "truth"
             if part != "answer":
                 self._keep(part, message)
             if self._on_message is not None:
