@@ -33,6 +33,8 @@ UNKNOWN: Color = (96, 96, 96)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BACK_EDGES = 0.45
 """Opacity of the edges that the box itself hides."""
+_BESIDES = 0.4
+"""Opacity of the boxes that an answer does not rest on."""
 
 
 def label_color(label: str) -> Color:
@@ -69,11 +71,20 @@ def draw_scene(
     intrinsics = scene.intrinsics.resized(width=width, height=height)
     named = set(answer.object_ids) if answer else set()
     far_first = sorted(scene.objects, key=lambda o: -float(np.linalg.norm(o.box.center)))
+    layer = picture.copy()
     for thing in far_first:
-        strength = 1.0 if not named or thing.id in named else 0.4
-        _draw_box(picture, thing, scene.level_from_optical, intrinsics, strength, bold=thing.id in named)
+        _draw_edges(layer, thing, scene, intrinsics, hidden=True)
+    picture = np.asarray(cv2.addWeighted(layer, _BACK_EDGES, picture, 1 - _BACK_EDGES, 0), np.uint8)
+    layer = picture.copy()
+    for thing in far_first:
+        _draw_edges(layer, thing, scene, intrinsics)
+    strength = _BESIDES if named else 1.0
+    picture = np.asarray(cv2.addWeighted(layer, strength, picture, 1 - strength, 0), np.uint8)
+    for thing in far_first:
+        if thing.id in named:
+            _draw_edges(picture, thing, scene, intrinsics, thickness=3)
     taken: list[tuple[int, int, int, int]] = []
-    for thing in sorted(reversed(far_first), key=lambda o: o.id not in named):
+    for thing in sorted(scene.objects, key=lambda o: (o.id not in named, float(np.linalg.norm(o.box.center)))):
         if named and thing.id not in named:
             continue
         anchor = _label_anchor(thing.box, scene.level_from_optical, intrinsics)
@@ -87,7 +98,12 @@ def draw_scene(
 
 
 def depth_picture(
-    depth: NDArray[Any], *, near: float | None = None, far: float | None = None, is_metric: bool = True
+    depth: NDArray[Any],
+    *,
+    near: float | None = None,
+    far: float | None = None,
+    is_metric: bool = True,
+    least_width: int = 640,
 ) -> Picture:
     """Depth (H, W) coloured from near (bright) to far (dark), with a scale; grey where depth is unknown.
 
@@ -103,13 +119,13 @@ def depth_picture(
     level = np.where(known, (depth - near) / (far - near), 0.0)
     picture = _colored(1.0 - level)
     picture[~known] = UNKNOWN
-    picture = enlarged(picture)
+    picture = enlarged(picture, least_width)
     return np.hstack([picture, _depth_scale(picture.shape[0], near, far, "m" if is_metric else "")])
 
 
-def id_picture(image: Picture, ids: NDArray[Any], scene: Scene) -> Picture:
+def id_picture(image: Picture, ids: NDArray[Any], scene: Scene, *, least_width: int = 640) -> Picture:
     """The image with every object's pixels tinted in its label's colour and outlined."""
-    picture = enlarged(image)
+    picture = enlarged(image, least_width)
     large = cv2.resize(ids.astype(np.uint16), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     for thing in scene.objects:
         mask = (large == thing.id).astype(np.uint8)
@@ -227,35 +243,21 @@ class _Plan:
             _line(self.picture, points[2], points[3], INK, 4)  # the own +z side
 
 
-def _draw_box(
-    picture: Picture,
-    thing: SceneObject,
-    level_from_optical: NDArray[Any],
-    intrinsics: Intrinsics,
-    strength: float,
-    *,
-    bold: bool,
+def _draw_edges(
+    picture: Picture, thing: SceneObject, scene: Scene, view: Intrinsics, *, hidden: bool = False, thickness: int = 2
 ) -> None:
-    corners = thing.box.corners()
-    hidden = _hidden_edges(thing.box)
-    color = label_color(thing.label)
-    solid, faint = picture.copy(), picture.copy()
+    """The edges that the box itself hides, or the others and an arrow on the floor from its middle to its front."""
+    box, color = thing.box, label_color(thing.label)
+    corners, behind = box.corners(), _hidden_edges(box)
     for edge in BOX_EDGES:
-        points = _segment(corners[list(edge)] @ level_from_optical, intrinsics)
-        if points is None:
-            continue
-        target, thickness = (faint, 1) if edge in hidden else (solid, 3 if bold else 2)
-        _line(target, points[0], points[1], color, thickness)
-    if thing.has_front:  # an arrow on the floor from the middle to the front
-        front = thing.box.center + thing.box.rotation @ (thing.box.size * [0.0, 0.5, 0.5])
-        middle = thing.box.center + thing.box.rotation @ (thing.box.size * [0.0, 0.5, 0.0])
-        points = _segment(np.stack([middle, front]) @ level_from_optical, intrinsics)
-        if points is not None:
+        points = _segment(corners[list(edge)] @ scene.level_from_optical, view)
+        if points is not None and (edge in behind) == hidden:
+            _line(picture, points[0], points[1], color, 1 if hidden else thickness)
+    if thing.has_front and not hidden:
+        arrow = box.center + (box.size * [[0.0, 0.5, 0.0], [0.0, 0.5, 0.5]]) @ box.rotation.T
+        if (points := _segment(arrow @ scene.level_from_optical, view)) is not None:
             start, end = np.round(points).astype(int).tolist()
-            cv2.arrowedLine(solid, start, end, color, 2, cv2.LINE_AA, tipLength=0.35)
-    picture[:] = cv2.addWeighted(faint, _BACK_EDGES * strength, picture, 1 - _BACK_EDGES * strength, 0)
-    solid = np.where((solid != faint).any(-1, keepdims=True), solid, picture) if hidden else solid
-    picture[:] = cv2.addWeighted(solid, strength, picture, 1 - strength, 0)
+            cv2.arrowedLine(picture, start, end, color, thickness, cv2.LINE_AA, tipLength=0.35)
 
 
 def _hidden_edges(box: Box3D) -> set[tuple[int, int]]:
@@ -328,7 +330,7 @@ def _depth_scale(height: int, near: float, far: float, unit: str) -> Picture:
     for share in np.linspace(0.0, 1.0, 6):
         y = round(margin + (1.0 - share) * (len(ramp) - 1))
         cv2.line(strip, (8 + bar, y), (12 + bar, y), INK, 1)
-        text = f"{near + share * (far - near):.2f} {unit}".strip()
+        text = f"{near + share * (far - near):.2f} {unit}"
         cv2.putText(strip, text, (15 + bar, y + 4), _FONT, 0.4, INK, 1, cv2.LINE_AA)
     return strip
 

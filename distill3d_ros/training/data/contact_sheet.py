@@ -1,0 +1,71 @@
+"""A sheet to look at: samples with their boxes, ids and depth, and questions with the answers that geometry gives."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from distill3d_ros.scene.balancing import is_absent
+from distill3d_ros.scene.facts import Fact, facts
+from distill3d_ros.scene.kinds import KINDS
+from distill3d_ros.scene.questions import phrase
+from distill3d_ros.training.data.manifest import ShardError, write_atomically
+from distill3d_ros.training.data.sample import Sample
+from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.visualize import Picture, depth_picture, draw_scene, encode_png, id_picture, tiled, with_caption
+
+QUESTIONS = 3
+PICTURE_WIDTH = 448
+"""Pixels; smaller pictures are enlarged to it, since names drawn into 224 pixels cannot be read."""
+
+
+def contact_sheet(data: Path | str, out: Path | str, *, split: str = "train", count: int = 12, seed: int = 0) -> None:
+    """Write a PNG that shows ``count`` samples of a split, drawn at random: each frame with its boxes, ids and depth.
+
+    Raises:
+        ShardError: the folder has no sample of this split.
+        ValueError: ``count`` is below 1, or the split is unknown.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1. Got {count}")
+    reader = ShardReader(data, split)
+    if not len(reader):
+        raise ShardError(f"{data} has no frames of split {split!r} yet; make some with `distill3d data generate`")
+    rng = np.random.default_rng(seed)
+    picked = sorted(rng.choice(len(reader), min(count, len(reader)), replace=False).tolist())
+    samples = [reader[number] for number in picked]
+    sheet = tiled([_row(sample, _questions(sample, rng)) for sample in samples], columns=2)
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, encode_png(sheet))
+
+
+def _questions(sample: Sample, rng: np.random.Generator) -> list[str]:
+    """A few lines: questions of different families and what geometry answers."""
+    by_family: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
+    for fact in facts(sample.scene):
+        if is_absent(fact):  # "I do not see a lamp": as many as there are names, and nothing to check in the picture
+            continue
+        by_family[KINDS[fact.kind].family][fact.kind].append(fact)
+    lines = []
+    for family in rng.permutation(list(by_family))[:QUESTIONS]:
+        kinds = list(by_family[family].values())
+        of_kind = kinds[int(rng.integers(len(kinds)))]
+        fact = of_kind[int(rng.integers(len(of_kind)))]
+        lines.append(f"{phrase(fact, sample.scene, rng).text}  >  {fact.answer.text}")
+    return lines
+
+
+def _row(sample: Sample, questions: list[str]) -> Picture:
+    image, scene = sample.frame.image, sample.scene
+    assert scene.depth is not None  # Sample checks it
+    views = [
+        draw_scene(image, scene, least_width=PICTURE_WIDTH),
+        id_picture(image, sample.ids, scene, least_width=PICTURE_WIDTH),
+        depth_picture(scene.depth, least_width=PICTURE_WIDTH),
+    ]
+    angle = np.degrees(scene.intrinsics.horizontal_fov)
+    title = f"{sample.key}: {sample.room_type}, {angle:.0f} degrees wide"
+    return with_caption(np.hstack(views), [title, *questions])
