@@ -31,7 +31,7 @@ def wilson_interval(hits: int, n: int, *, z: float = 1.959963984540054) -> tuple
     scale = 1 + z * z / n
     middle = (p + z * z / (2 * n)) / scale
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if hits == 0 else middle - half, 1.0 if hits == n else middle + half
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
