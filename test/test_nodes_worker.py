@@ -144,6 +144,13 @@ def test_too_many_waiting_questions_are_turned_away():
         assert [w.result(5.0)[1].text for w in waiting] == ["q 3", "q 3"]
 
 
+def test_those_who_gave_up_take_no_place():
+    with Running(max_waiting=1) as run:
+        for _ in range(3):
+            with pytest.raises(NoFrameError):
+                run.worker.ask("q", timeout=0.02)
+
+
 def test_questions_do_not_keep_frames_out():
     """A crowd that asks without a pause: frames still get their turn."""
     with Running() as run, ThreadPoolExecutor(4) as pool:

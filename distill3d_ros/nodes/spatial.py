@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,37 +56,17 @@ class SpatialNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the student, warms it up and opens the questions' doors."""
-        try:
-            self._configure()
-        except Exception as error:  # rclpy drops what a transition raises without a word
-            self._engine = None
-            self.get_logger().error(f"cannot be configured: {error}")
-            self._statistics.failed(str(error))
+        if not self._succeeds("configured", self._configure):
+            self._release()
             return TransitionCallbackReturn.FAILURE
         self._state = "inactive"
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Starts the worker, then lets images in."""
-        assert self._engine is not None
-        assert self._desk is not None
-        self._worker = Worker(
-            perceive=self._perceive,
-            ask=self._engine.ask,
-            on_scene=self._publish,
-            on_error=self._on_frame_error,
-            min_period=self._min_period,
-            max_waiting=WAITING_QUESTIONS,
-        )
-        self._worker.start()
-        self._desk.open(self._worker)
-        self._inputs = CameraInputs(
-            self,
-            compressed=self.setting("image_transport") == "compressed",
-            reliability=self.setting("reliability"),
-            rectified=self.setting("rectified"),
-            on_item=lambda item: self._worker.submit((item, [])) if self._worker else None,
-        )
+        if not self._succeeds("activated", self._activate):
+            self._stop()
+            return TransitionCallbackReturn.FAILURE
         self._state = "active"
         self.get_logger().info(f"active; peak memory {memory_mib():.0f} MiB")
         return super().on_activate(state)
@@ -134,6 +115,37 @@ class SpatialNode(LifecycleNode):
                 "distill3d_interfaces is not built: no service ~/ask and no ~/objects; "
                 "questions on ~/question get a text on ~/answer. `make setup` builds it"
             )
+
+    def _activate(self) -> None:
+        assert self._engine is not None
+        assert self._desk is not None
+        self._worker = Worker(
+            perceive=self._perceive,
+            ask=self._engine.ask,
+            on_scene=self._publish,
+            on_error=self._on_frame_error,
+            min_period=self._min_period,
+            max_waiting=WAITING_QUESTIONS,
+        )
+        self._worker.start()
+        self._desk.open(self._worker)
+        self._inputs = CameraInputs(
+            self,
+            compressed=self.setting("image_transport") == "compressed",
+            reliability=self.setting("reliability"),
+            rectified=self.setting("rectified"),
+            on_item=lambda item: self._worker.submit((item, [])) if self._worker else None,
+        )
+
+    def _succeeds(self, what: str, action: Callable[[], None]) -> bool:
+        """Whether it went without an exception, which rclpy would drop without a word; the log then tells it."""
+        try:
+            action()
+        except Exception as error:
+            self.get_logger().error(f"cannot be {what}: {error}")
+            self._statistics.failed(str(error))
+            return False
+        return True
 
     def _stop(self) -> None:
         if self._inputs is not None:

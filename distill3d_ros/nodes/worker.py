@@ -126,6 +126,7 @@ class Worker(Generic[Item]):
         with self._wake:
             if not self._running:
                 raise StoppedError("the node is not active")
+            self._requests = [r for r in self._requests if not r.reply.cancelled()]  # whose askers gave up
             if len(self._requests) >= self._max_waiting:
                 raise BusyError(f"{len(self._requests)} questions are waiting already; ask again later")
             self._requests.append(_Request(question, not_before_ns, reply))
