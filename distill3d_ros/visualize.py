@@ -111,11 +111,9 @@ def depth_picture(
     """
     depth = np.asarray(depth, np.float32)
     known = np.isfinite(depth) & (depth > 0)
-    if near is None:
-        near = float(np.percentile(depth[known], 1)) if known.any() else 0.0
-    if far is None:
-        far = float(np.percentile(depth[known], 99)) if known.any() else 1.0
-    far = max(far, near + 1e-3)
+    first, last = np.percentile(depth[known], (1, 99)) if known.any() else (0.0, 1.0)
+    near = float(first) if near is None else near
+    far = max(float(last) if far is None else far, near + 1e-3)
     level = np.where(known, (depth - near) / (far - near), 0.0)
     picture = _colored(1.0 - level)
     picture[~known] = UNKNOWN
