@@ -85,8 +85,10 @@ class ShardWriter:
             if kind is None:
                 self._finish()
         finally:
-            self._stream.close()
-            self._temporary.unlink(missing_ok=True)
+            try:
+                self._stream.close()  # flushes: fails once more when there is no space left
+            finally:
+                self._temporary.unlink(missing_ok=True)
 
     def _finish(self) -> None:
         self._tar.close()

@@ -1,0 +1,102 @@
+"""From a room's number to its samples: the same recipe and number always give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from distill3d_ros.training.data.manifest import ShardInfo
+from distill3d_ros.training.data.plan import Recipe, ShardJob
+from distill3d_ros.training.data.sample import SPLITS, Sample
+from distill3d_ros.training.data.shards import ShardWriter
+from distill3d_ros.worlds.cameras import sample_cameras
+from distill3d_ros.worlds.contacts import contact_truth
+from distill3d_ros.worlds.furniture import FurniturePack
+from distill3d_ros.worlds.layout import make_room
+from distill3d_ros.worlds.observe import view
+from distill3d_ros.worlds.photometry import augment
+from distill3d_ros.worlds.renderer import Renderer
+
+ATTEMPTS = 12
+"""Rooms that are tried for one number; more failures than that are no bad luck."""
+
+TEST_MODELS_ONLY = "test_unseen"
+
+
+class RoomError(ValueError):
+    """No room could be made for a number."""
+
+
+OnRoom = Callable[[int, str], None]
+"""Called after each room with the number of its frames and what went wrong on the way, empty if nothing did."""
+
+
+def make_shard(
+    folder: Path, job: ShardJob, recipe: Recipe, *, pack: FurniturePack, renderer: Renderer, on_room: OnRoom
+) -> ShardInfo:
+    """Write one shard of ``folder``; nothing is left of it when that fails."""
+    with ShardWriter(folder, split=job.split, number=job.number, first_room=job.first_room, rooms=job.rooms) as writer:
+        for number in range(job.first_room, job.first_room + job.rooms):
+            samples, trouble = room_samples(job.split, number, recipe, pack=pack, renderer=renderer)
+            for sample in samples:
+                writer.add(sample)
+            on_room(len(samples), trouble)
+    assert writer.info is not None  # set when the block above ends well
+    return writer.info
+
+
+def room_samples(
+    split: str, number: int, recipe: Recipe, *, pack: FurniturePack, renderer: Renderer
+) -> tuple[list[Sample], str]:
+    """The samples of one room, and a note on the rooms that were given up on the way.
+
+    A room that shows too little, or cannot be made, is replaced by the next one that the seed gives for its number.
+    """
+    trouble = ""
+    for attempt in range(ATTEMPTS):
+        try:
+            samples = _attempt(split, number, attempt, recipe, pack, renderer)
+        except (MemoryError, OSError):  # says nothing about this room
+            raise
+        except Exception as error:
+            trouble = f"{split}-{number:06d}, attempt {attempt}: {type(error).__name__}: {error}"
+            continue
+        if samples:
+            return samples, trouble
+    raise RoomError(
+        f"room {split}-{number:06d} of seed {recipe.seed} failed {ATTEMPTS} times; "
+        + (f"the last error: {trouble}" if trouble else "none had enough worthwhile views")
+    )
+
+
+def _attempt(
+    split: str, number: int, attempt: int, recipe: Recipe, pack: FurniturePack, renderer: Renderer
+) -> list[Sample]:
+    """Samples of one try; none if fewer than half of the wanted cameras have a worthwhile view."""
+    place = [recipe.seed, SPLITS.index(split), number, attempt]
+    room_seed = int(np.random.SeedSequence(place).generate_state(1)[0])
+    rng = np.random.default_rng([*place, 1])
+    room = make_room(pack, seed=room_seed, split="test" if split == TEST_MODELS_ONLY else "train")
+    renderer.set_room(room)
+    cameras = sample_cameras(room, rng, recipe.frames_per_room, renderer=renderer, size=recipe.size)
+    if len(cameras) < max(1, recipe.frames_per_room // 2):
+        return []
+    truth = contact_truth(room)
+    samples = []
+    for camera_number, camera in enumerate(cameras):
+        seen = view(renderer, room, truth, camera)
+        samples.append(
+            Sample(
+                key=f"{split}-{number:06d}-{camera_number:02d}",
+                frame=replace(seen.frame, image=augment(seen.frame.image, rng)),
+                scene=seen.scene,
+                ids=seen.ids,
+                room=f"{split}-{number:06d}",
+                room_type=room.type,
+                split=split,
+            )
+        )
+    return samples
