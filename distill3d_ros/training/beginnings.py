@@ -52,5 +52,8 @@ def new_student(config: TrainConfig) -> Student:
     base = PRESETS[config.preset](tuple(LABELS)).to_dict()
     for key, value in config.student.items():
         base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-    student = StudentConfig.from_dict(base)
-    return Student(student, new_tokenizer(student.language.vocab_size))
+    chosen = StudentConfig.from_dict(base)
+    student = Student(chosen, new_tokenizer(chosen.language.vocab_size))
+    # Without it the patch embedding starts from noise, and its frozen first blocks stay noise.
+    student.encoder.patch_embed.load_pretrained()
+    return student
