@@ -124,9 +124,10 @@ def set_up(robot: bool) -> bool:
         with stamps.step(package.name, digest(package, stamps.done["wheels"] if not sourced else "sourced")) as stale:
             if stale:
                 steps.build_interfaces(package)
-    with stamps.step("distill3d_ros", digest(ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml")) as stale:
+    files = ("setup.py", "setup.cfg", "package.xml")
+    with stamps.step("distill3d_ros", digest(*(ROOT / name for name in files), sourced)) as stale:
         if stale:
-            steps.register_package()
+            steps.register_package(sourced)
     return stamps.worked
 
 

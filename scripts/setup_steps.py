@@ -32,6 +32,20 @@ SYSTEM_PACKAGES: dict[str, Callable[[], bool]] = {
     ),
 }
 
+PROGRAMS = {
+    "distill3d": "distill3d_ros.cli",
+    "spatial_node": "distill3d_ros.nodes.spatial_node",
+    "camera_node": "distill3d_ros.nodes.camera_node",
+}
+
+# With a sourced ROS 2 nobody else tells the loader where the interface package's libraries lie.
+WRAPPER = """#!/bin/sh
+AMENT_PREFIX_PATH="{venv}${{AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}}"
+LD_LIBRARY_PATH="{venv}/lib${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
+export AMENT_PREFIX_PATH LD_LIBRARY_PATH
+exec "{venv}/bin/python" -m {module} "$@"
+"""
+
 
 class SetupError(Exception):
     """The set-up cannot go on; the message says what to do."""
@@ -241,17 +255,22 @@ def build_interfaces(package: Path) -> None:
     shutil.rmtree(build, ignore_errors=True)
 
 
-def register_package() -> None:
+def register_package(sourced: bool) -> None:
     """Make ``distill3d``, ``ros2 run`` and ``ros2 launch`` find this checkout."""
     say("Installing distill3d_ros (editable)")
     pip("--no-deps", "-e", ROOT, what="pip install -e .")
+    if sourced:
+        for name, module in PROGRAMS.items():
+            program = VENV / "bin" / name
+            program.write_text(WRAPPER.format(venv=VENV, module=module), encoding="utf-8")
+            program.chmod(0o755)
     index = VENV / "share" / "ament_index" / "resource_index" / "packages"
     share, scripts = VENV / "share" / "distill3d_ros", VENV / "lib" / "distill3d_ros"
     for folder in (index, share, scripts):
         folder.mkdir(parents=True, exist_ok=True)
     (index / "distill3d_ros").touch()
     links = {share / name: ROOT / name for name in ("package.xml", "launch", "config", "models")}
-    links.update({scripts / name: VENV / "bin" / name for name in ("spatial_node", "camera_node", "distill3d")})
+    links.update({scripts / name: VENV / "bin" / name for name in PROGRAMS})
     for link, target in links.items():
         with contextlib.suppress(FileNotFoundError):
             link.unlink()
