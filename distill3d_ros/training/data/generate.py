@@ -23,7 +23,7 @@ from distill3d_ros.training.data.manifest import (
     write_atomically,
 )
 from distill3d_ros.training.data.plan import ROOMS_PER_SHARD, Recipe, ShardJob, planned_rooms, shard_jobs
-from distill3d_ros.training.data.progress import GenerateProgress
+from distill3d_ros.training.data.progress import GenerateProgress, in_words
 from distill3d_ros.training.data.shards import check_shard
 from distill3d_ros.training.data.workers import RoomDone, ShardDone, ShardLost, WorkerPool, remove_partial_files
 
@@ -163,7 +163,7 @@ def _check_space(folder: Path, needed: float) -> None:
     if needed > free:
         raise OSError(
             errno.ENOSPC,
-            f"about {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB free; make room, or lower --rooms, "
+            f"about {in_words(needed)} are needed and {in_words(free)} free; make room, or lower --rooms, "
             "--frames-per-room or --size",
             str(folder),
         )

@@ -53,11 +53,11 @@ class GenerateProgress:
 
     def __enter__(self) -> GenerateProgress:
         frames = self._rooms * self._recipe.frames_per_room
-        size = frames * self._recipe.bytes_per_frame() / 1e9
+        size = in_words(frames * self._recipe.bytes_per_frame())
         width, height = self._recipe.size
         there = f"; {self._there} rooms are there already" if self._there else ""
         self._console.print(
-            f"{self._rooms} rooms, up to {frames} frames of {width} x {height}, about {size:.2f} GB in "
+            f"{self._rooms} rooms, up to {frames} frames of {width} x {height}, about {size} in "
             f"{self._folder}, {self._workers} workers{there}"
         )
         self._bar.start()
@@ -94,10 +94,15 @@ class GenerateProgress:
 
     def finished(self, manifest: Manifest) -> None:
         counts = ", ".join(f"{split} {manifest.frames(split)}" for split in manifest.planned_rooms)
-        size = sum(shard.bytes for shard in manifest.shards) / 1e9
+        size = in_words(sum(shard.bytes for shard in manifest.shards))
         speed = f"; {self._speed()}" if self._frames else ""
-        self._console.print(f"{self._folder}: {len(manifest.shards)} shards, {size:.2f} GB; frames: {counts}{speed}")
+        self._console.print(f"{self._folder}: {len(manifest.shards)} shards, {size}; frames: {counts}{speed}")
 
     def _speed(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-3)
         return f"{self._frames / elapsed * 3600:,.0f} frames/h"
+
+
+def in_words(size: float) -> str:
+    """Bytes as a person reads them."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
