@@ -55,7 +55,9 @@ def _ways(points: FloatArray, faces: IntArray, limit: int) -> Iterator[tuple[Flo
     yield _cluster(*gentle, limit)
 
 
-def _quadric(points: FloatArray, faces: IntArray, limit: int, aggression: float, border: bool = False) -> tuple[FloatArray, IntArray]:
+def _quadric(
+    points: FloatArray, faces: IntArray, limit: int, aggression: float, border: bool = False
+) -> tuple[FloatArray, IntArray]:
     some_points, some_faces = fast_simplification.simplify(
         points.astype(np.float32), faces.astype(np.int32), target_count=limit, agg=aggression, preserve_border=border
     )

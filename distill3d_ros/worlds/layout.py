@@ -8,7 +8,8 @@ import numpy as np
 
 from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout_builder import Builder
-from distill3d_ros.worlds.layout_groups import GROUPS, ceiling_lamp, cover, leaning, loose, openings, radiator, television, touch_on_floor
+from distill3d_ros.worlds.layout_groups import GROUPS, ceiling_lamp, openings, radiator, television
+from distill3d_ros.worlds.layout_small import cover, leaning, loose, touch_on_floor
 from distill3d_ros.worlds.materials import room_lights, room_surfaces
 from distill3d_ros.worlds.room import Room
 
@@ -84,14 +85,14 @@ def _insist(builder: Builder, group: Callable[[Builder], None], tries: int = 4) 
 
 
 def _extras(builder: Builder, wanted: int) -> None:
-    """Loose things, leaning things, and labels that the core of rooms seldom has, until ``wanted`` things have names."""
+    """Leaning and loose things, and labels that the core of rooms seldom has, until ``wanted`` things have names."""
     rng = builder.rng
     for chance in (0.5, 0.2):
         if rng.uniform() < chance:
             leaning(builder)
     labels = list(_EXTRAS)
     for _ in range(24):
-        if sum(bool(o.label) for o in builder.objects) >= wanted:
+        if builder.named >= wanted:
             return
         weights = np.array([_EXTRAS[label] / (1.0 + 2.5 * builder.count(label)) for label in labels])
         _extra(builder, str(rng.choice(labels, p=weights / weights.sum())))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import fcl
 import numpy as np
 import numpy.typing as npt
 
+from distill3d_ros.worlds import layout_support
 from distill3d_ros.worlds.furniture import FurnitureModel, FurniturePack, Split
 from distill3d_ros.worlds.layout_looks import Instance, vary
-from distill3d_ros.worlds.layout_support import CELLS, SupportMap, flat_cells, heights_under, support_map
-from distill3d_ros.worlds.layout_touch import slide, solid_of
+from distill3d_ros.worlds.layout_space import Footprint, footprint, overlap, tilted, turn_about_z
+from distill3d_ros.worlds.layout_support import CELLS, SupportMap, flat_cells, heights_under, highest_within
+from distill3d_ros.worlds.layout_touch import slide
 from distill3d_ros.worlds.room import PlacedObject
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,45 +22,6 @@ SLACK = 0.0005
 """Gap left between things that are put against each other, so that they touch and do not cut; metres."""
 WALL_YAWS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 """Heading of a thing whose back is at wall 0 (y = 0), 1 (x = width), 2 (y = depth), 3 (x = 0)."""
-
-
-@dataclass(slots=True, eq=False)
-class Footprint:
-    """Ground rectangle and height range of something placed, or kept free."""
-
-    center: FloatArray
-    half: FloatArray
-    axes: FloatArray
-    """(2, 2) rows: own x and y."""
-    low: float
-    high: float
-    owner: int
-    """Object id; 0 for a zone that is to stay free."""
-
-
-def footprint(center: npt.ArrayLike, size: npt.ArrayLike, yaw: float, low: float, high: float, owner: int) -> Footprint:
-    c, s = np.cos(yaw), np.sin(yaw)
-    half = np.asarray(size, float)[:2] / 2
-    return Footprint(np.asarray(center, float)[:2], half, np.array([[c, s], [-s, c]]), low, high, owner)
-
-
-def turn_about_z(yaw: float) -> FloatArray:
-    """(3, 3)"""
-    c, s = np.cos(yaw), np.sin(yaw)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
-def overlap(a: Footprint, b: Footprint) -> bool:
-    """Whether two upright boxes share more than a millimetre (separating axes)."""
-    if min(a.high, b.high) - max(a.low, b.low) < 0.0005:
-        return False
-    between = b.center - a.center
-    for axes in (a.axes, b.axes):
-        for axis in axes:
-            reach = a.half @ np.abs(a.axes @ axis) + b.half @ np.abs(b.axes @ axis)
-            if abs(between @ axis) > reach - 0.0004:
-                return False
-    return True
 
 
 @dataclass(slots=True, eq=False)
@@ -71,10 +34,12 @@ class Builder:
     rng: np.random.Generator
     objects: list[PlacedObject] = field(default_factory=list)
     footprints: list[Footprint] = field(default_factory=list)
-    solids: dict[int, fcl.CollisionObject] = field(default_factory=dict)
-    """Meshes of placed things by id, made when first needed."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Placed things by label."""
 
-    def pick(self, label: str, kinds: Sequence[str] | None = None, max_size: Sequence[float] | None = None) -> Instance | None:
+    def pick(
+        self, label: str, kinds: Sequence[str] | None = None, max_size: Sequence[float] | None = None
+    ) -> Instance | None:
         """A varied model of a label, of given kinds and at most of a size; None if the split has none."""
         models: Iterable[FurnitureModel] = self.pack.by_label(label, self.split)
         if kinds is not None:
@@ -87,7 +52,12 @@ class Builder:
         return vary(models[int(self.rng.integers(len(models)))], self.rng)
 
     def count(self, label: str) -> int:
-        return sum(o.label == label for o in self.objects)
+        return self.counts[label]
+
+    @property
+    def named(self) -> int:
+        """How many things have a name."""
+        return len(self.objects) - self.counts[""]
 
     def fits(self, candidate: Footprint, ignore: Iterable[int] = ()) -> bool:
         """Inside the room and free of everything placed, but for the ignored ids."""
@@ -143,6 +113,7 @@ class Builder:
             leaning=leaning,
         )
         self.objects.append(placed)
+        self.counts[placed.label] += 1
         self.footprints.append(taken)
         return placed
 
@@ -179,7 +150,9 @@ class Builder:
                 return placed
         return None
 
-    def somewhere(self, instance: Instance, tries: int = 12, yaw: float | None = None, margin: float = 0.0) -> PlacedObject | None:
+    def somewhere(
+        self, instance: Instance, tries: int = 12, yaw: float | None = None, margin: float = 0.0
+    ) -> PlacedObject | None:
         """On the free floor, at any angle."""
         for _ in range(tries):
             xy = self.rng.uniform(margin, self.size[:2] - margin)
@@ -188,18 +161,15 @@ class Builder:
                 return placed
         return None
 
-    def beside(self, instance: Instance, anchor: PlacedObject, side: int, gap: float = SLACK, flush: str = "back") -> PlacedObject | None:
+    def beside(
+        self, instance: Instance, anchor: PlacedObject, side: int, gap: float = SLACK, flush: str = "back"
+    ) -> PlacedObject | None:
         """At the left (-1) or right (+1) of another thing, same heading; backs aligned, or centres."""
         half = (anchor.model.size * anchor.scale)[:2] / 2
         own_x = side * (half[0] + instance.size[0] / 2 + gap)
         own_y = -half[1] + instance.size[1] / 2 if flush == "back" else 0.0
         xy = anchor.position[:2] + anchor.rotation[:2, :2] @ [own_x, own_y]
         return self.put(instance, xy, anchor.yaw)
-
-    def solid(self, placed: PlacedObject) -> fcl.CollisionObject:
-        if placed.id not in self.solids:
-            self.solids[placed.id] = solid_of(placed)
-        return self.solids[placed.id]
 
     def push_to(
         self,
@@ -219,7 +189,7 @@ class Builder:
         position = np.array([*np.asarray(start, float)[:2], z])
         way = np.array([*(target.position[:2] - position[:2]), 0.0])
         way /= max(float(np.linalg.norm(way)), 1e-9)
-        moved, _ = slide(instance, turn_about_z(yaw), position, way, [self.solid(target)], travel)
+        moved, _ = slide(instance, turn_about_z(yaw), position, way, target, travel)
         xy = (position + moved * way)[:2]
         if on is not None:
             level = self._standing_height(instance, on, self.support_map(on.model), xy, yaw)
@@ -228,8 +198,16 @@ class Builder:
             return self.put(instance, xy, yaw, level, ignore=(target.id, on.id), support=on.id)
         return self.put(instance, xy, yaw, z, ignore=(target.id,))
 
-    def in_front(self, instance: Instance, anchor: PlacedObject, gap: float, *, shift: float = 0.0, turn: float = np.pi,
-                 ignore: Iterable[int] = ()) -> PlacedObject | None:
+    def in_front(
+        self,
+        instance: Instance,
+        anchor: PlacedObject,
+        gap: float,
+        *,
+        shift: float = 0.0,
+        turn: float = np.pi,
+        ignore: Iterable[int] = (),
+    ) -> PlacedObject | None:
         """Before another thing (negative gap: pushed under it), turned towards it unless told otherwise."""
         depth = (anchor.model.size * anchor.scale)[1]
         own = np.array([shift, depth / 2 + gap + instance.size[1] / 2])
@@ -239,7 +217,7 @@ class Builder:
     def support_map(self, model: FurnitureModel) -> SupportMap:
         """Computed once a model and kept with the pack."""
         if model.name not in self.pack.support_maps:
-            self.pack.support_maps[model.name] = support_map(model)
+            self.pack.support_maps[model.name] = layout_support.support_map(model)
         return self.pack.support_maps[model.name]
 
     def on_top(
@@ -282,7 +260,11 @@ class Builder:
         return None if z is None else self.put(instance, xy, yaw, z, ignore=(support.id,), support=support.id)
 
     def put_under(self, instance: Instance, table: PlacedObject, xy: FloatArray, yaw: float) -> PlacedObject | None:
-        """On the floor within the box of a table that it is lower than."""
+        """On the floor within the box of a table that it is lower than, clear of its legs."""
+        start = np.array([*xy[:2], 0.0])
+        _, met = slide(instance, turn_about_z(yaw), start, np.array([1.0, 0.0, 0.0]), table, 0.0)
+        if met:
+            return None
         return self.put(instance, xy, yaw, ignore=(table.id,))
 
     def _standing_height(
@@ -291,18 +273,24 @@ class Builder:
         """World height at which its base rests on the support there; None if that is not level or not all under it."""
         grid = np.linspace(-0.46, 0.46, 5)
         own = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2) * instance.size[:2]
-        c, s = np.cos(yaw), np.sin(yaw)
-        world = own @ np.array([[c, s], [-s, c]]) + xy
+        turn = turn_about_z(yaw)[:2, :2]
+        world = own @ turn.T + xy
         local = (world - support.position[:2]) @ support.rotation[:2, :2] / support.scale[:2]
         heights = heights_under(made, local)
         if not np.isfinite(heights).all() or np.ptp(heights) * support.scale[2] > 0.0015:
             return None
-        return float(support.position[2] + heights.max() * support.scale[2]) + SLACK / 5
+        # between the points of the grid, too, nothing may stick up
+        placed_in_base = (support.rotation[:2, :2] @ np.diag(support.scale[:2])).T @ turn
+        between = highest_within(made, placed_in_base, (support.position[:2] - xy) @ turn, instance.size[:2] / 2)
+        top = max(float(heights.max()), between)
+        if (top - heights.min()) * support.scale[2] > 0.0015:
+            return None
+        return float(support.position[2] + top * support.scale[2]) + SLACK / 5
 
     def lean(self, instance: Instance, wall: int, tilt: float, tries: int = 6) -> PlacedObject | None:
         """On the floor, its back tilted against a wall until its top edge meets it."""
         yaw = WALL_YAWS[wall]
-        rotation, low, out = _tilted(instance, yaw, tilt)
+        rotation, low, out = tilted(instance, yaw, tilt)
         width = instance.size[0]
         if width > self.wall_length(wall):
             return None
@@ -310,7 +298,7 @@ class Builder:
         for _ in range(tries):
             along = self.rng.uniform(width / 2, self.wall_length(wall) - width / 2)
             xy = self.wall_point(wall, along, SLACK - out[0])
-            placed = self._put_tilted(instance, rotation, np.array([*xy, -low]), yaw, inward, out, ())
+            placed = self._puttilted(instance, rotation, np.array([*xy, -low]), yaw, inward, out, ())
             if placed is not None:
                 return placed
         return None
@@ -318,20 +306,20 @@ class Builder:
     def lean_on(self, instance: Instance, target: PlacedObject, side: int, tilt: float) -> PlacedObject | None:
         """On the floor, its back tilted against one side (0 front, 1 left, 2 back, 3 right) of another thing."""
         yaw = target.yaw + side * np.pi / 2
-        rotation, low, out = _tilted(instance, yaw, tilt)
+        rotation, low, out = tilted(instance, yaw, tilt)
         inward = np.array([-np.sin(yaw), np.cos(yaw)])
         half = (target.model.size * target.scale)[:2] / 2
         reach = half[1] if side % 2 == 0 else half[0]
         across = self.rng.uniform(-0.6, 0.6) * (half[0] if side % 2 == 0 else half[1])
         start = target.position[:2] + inward * (reach - out[0] + 0.02) + across * np.array([inward[1], -inward[0]])
         position = np.array([*start, -low])
-        moved, met = slide(instance, rotation, position, np.array([*-inward, 0.0]), [self.solid(target)], 0.3)
+        moved, met = slide(instance, rotation, position, np.array([*-inward, 0.0]), target, 0.3)
         if not met:
             return None
         position[:2] -= moved * inward
-        return self._put_tilted(instance, rotation, position, yaw, inward, out, (target.id,))
+        return self._puttilted(instance, rotation, position, yaw, inward, out, (target.id,))
 
-    def _put_tilted(
+    def _puttilted(
         self,
         instance: Instance,
         rotation: FloatArray,
@@ -349,12 +337,3 @@ class Builder:
             return None
         heading = float((yaw + np.pi) % (2 * np.pi) - np.pi)
         return self._add(instance, position, rotation, heading, candidate, None, leaning=True)
-
-
-def _tilted(instance: Instance, yaw: float, tilt: float) -> tuple[FloatArray, float, FloatArray]:
-    """Rotation of a thing that leans back by ``tilt``; lowest z of its mesh; its extent (2,) along its heading."""
-    ct, st = np.cos(tilt), np.sin(tilt)
-    rotation = turn_about_z(yaw) @ np.array([[1.0, 0.0, 0.0], [0.0, ct, -st], [0.0, st, ct]])
-    points = (instance.model.vertices * instance.scale) @ rotation.T
-    along = points[:, :2] @ np.array([-np.sin(yaw), np.cos(yaw)])
-    return rotation, float(points[:, 2].min()), np.array([along.min(), along.max()])

@@ -7,12 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from distill3d_ros.worlds.layout_builder import SLACK, Builder
-from distill3d_ros.worlds.layout_looks import Instance, vary
+from distill3d_ros.worlds.layout_small import cover, small, under
 from distill3d_ros.worlds.room import PlacedObject
 
 SEATS = ("chair", "chair", "chair", "stool", "armchair")
-ON_TABLES = ("cup", "bowl", "bottle", "vase", "plant", "computer", "lamp", "box", "bag", "", "", "")
-_PROPS = ("cabinet", "wardrobe", "shelf", "fridge", "oven", "washing machine", "desk", "sofa", "bed", "box", "bathtub")
 
 
 def openings(b: Builder) -> None:
@@ -99,66 +97,6 @@ def seats(b: Builder, table: PlacedObject, count: int) -> None:
             b.put(instance, start + (start - table.position[:2]) * b.rng.uniform(-0.1, 0.3), heading)
 
 
-def cover(b: Builder, support: PlacedObject, count: int, labels: tuple[str, ...] = ON_TABLES) -> None:
-    """Small things on a surface."""
-    for _ in range(count):
-        label = str(b.rng.choice(labels))
-        instance = small(b, label)
-        if instance is None or (label and b.rng.uniform() > 0.5 ** b.count(label)):
-            continue
-        faces = instance.model.has_front
-        yaw = support.yaw + b.rng.normal(0, 0.4) if faces else None
-        placed = b.on_top(instance, support, yaw=yaw)
-        if placed is not None and b.rng.uniform() < 0.25:
-            touch_on(b, placed, support)
-
-
-def small(b: Builder, label: str) -> Instance | None:
-    """A thing that may stand on a table."""
-    models = [m for m in b.pack.by_label(label, b.split) if m.mount == "top" or label in ("box", "bag")]
-    models = [m for m in models if m.size[2] < 0.8 and m.size[:2].max() < 0.65]
-    return vary(models[int(b.rng.integers(len(models)))], b.rng) if models else None
-
-
-def touch_on(b: Builder, placed: PlacedObject, support: PlacedObject) -> None:
-    """Another small thing, side by side with one that stands on the same surface."""
-    instance = small(b, str(b.rng.choice(("cup", "bottle", "bowl", "vase", "box", "plant", "computer"))))
-    if instance is None or instance.model.label == placed.label:
-        return
-    angle = b.rng.uniform(-np.pi, np.pi)
-    size = placed.model.size * placed.scale
-    reach = float(np.hypot(*size[:2]) + np.hypot(*instance.size[:2])) / 2 + 0.005
-    start = placed.position[:2] + reach * np.array([np.cos(angle), np.sin(angle)])
-    yaw = support.yaw if instance.model.has_front else b.rng.uniform(-np.pi, np.pi)
-    b.push_to(instance, placed, start, yaw, reach, z=placed.position[2], on=support)
-
-
-def touch_on_floor(b: Builder, label: str) -> None:
-    """A thing on the floor that touches a larger one."""
-    anchors = [o for o in b.objects if o.support is None and o.model.mount == "floor" and o.label not in ("", label)]
-    instance = b.pick(label, max_size=(0.9, 0.9, 1.0))
-    if not anchors or instance is None or instance.model.mount in ("wall", "ceiling"):
-        return
-    anchor = anchors[int(b.rng.integers(len(anchors)))]
-    angle = b.rng.uniform(-np.pi, np.pi)
-    size = anchor.model.size * anchor.scale
-    reach = float(np.hypot(*size[:2]) + np.hypot(*instance.size[:2])) / 2 + 0.005
-    start = anchor.position[:2] + reach * np.array([np.cos(angle), np.sin(angle)])
-    b.push_to(instance, anchor, start, b.rng.uniform(-np.pi, np.pi), reach - 0.05)
-
-
-def under(b: Builder, table: PlacedObject, chance: float) -> None:
-    """A small thing on the floor under a table."""
-    if b.rng.uniform() > chance or table.model.drop_top == 0:
-        return
-    label = str(b.rng.choice(("bag", "box", "trash can")))
-    instance = b.pick(label, max_size=(0.6, 0.45, 0.5))
-    size = table.model.size * table.scale
-    if instance is not None and instance.size[2] < size[2] - 0.12:
-        xy = table.position[:2] + table.rotation[:2, :2] @ (b.rng.uniform(-0.2, 0.2, 2) * size[:2])
-        b.put_under(instance, table, xy, b.rng.uniform(-np.pi, np.pi))
-
-
 def desk(b: Builder) -> None:
     """A desk at the wall, a chair before it, a computer and a lamp on it."""
     instance = b.pick("desk")
@@ -176,10 +114,19 @@ def desk(b: Builder) -> None:
     chair = b.pick("chair", ("office",) if b.rng.uniform() < 0.6 else ("", "office"))
     if chair is not None and b.rng.uniform() < 0.9:
         if b.rng.uniform() < 0.5:
-            start = placed.position[:2] + placed.rotation[:2, :2] @ [b.rng.uniform(-0.2, 0.2), placed.box.size[1] / 2 + 0.6]
+            start = placed.position[:2] + placed.rotation[:2, :2] @ [
+                b.rng.uniform(-0.2, 0.2),
+                placed.box.size[1] / 2 + 0.6,
+            ]
             b.push_to(chair, placed, start, placed.yaw + np.pi + b.rng.normal(0, 0.3), b.rng.uniform(0.2, 0.7))
         else:
-            b.in_front(chair, placed, b.rng.uniform(0.0, 0.4), shift=b.rng.uniform(-0.2, 0.2), turn=np.pi + b.rng.normal(0, 0.5))
+            b.in_front(
+                chair,
+                placed,
+                b.rng.uniform(0.0, 0.4),
+                shift=b.rng.uniform(-0.2, 0.2),
+                turn=np.pi + b.rng.normal(0, 0.5),
+            )
     cover(b, placed, int(b.rng.integers(1, 4)))
     if b.rng.uniform() < 0.4 and (bin_ := b.pick("trash can")):
         b.beside(bin_, placed, int(b.rng.choice([-1, 1])), gap=float(b.rng.choice([SLACK, 0.1])))
@@ -190,7 +137,9 @@ def bed(b: Builder) -> None:
     instance = b.pick("bed", ("", "", "small", "bunk"))
     if instance is None:
         return
-    placed = b.against_wall(instance, int(b.rng.integers(4)), turn=0.0 if b.rng.uniform() < 0.85 else b.rng.uniform(-0.4, 0.4), gap=0.0)
+    placed = b.against_wall(
+        instance, int(b.rng.integers(4)), turn=0.0 if b.rng.uniform() < 0.85 else b.rng.uniform(-0.4, 0.4), gap=0.0
+    )
     if placed is None:
         return
     for side in (-1, 1):
@@ -246,7 +195,7 @@ def television(b: Builder, wall: int) -> None:
 
 
 def kitchen_row(b: Builder) -> None:
-    """Cabinets, oven, sink, washing machine and fridge in a touching row along a wall, things on top, cabinets above."""
+    """Cabinets, oven, sink, washing machine and fridge in a touching row, things on top, cabinets above."""
     wall = int(b.rng.integers(4))
     wishes: list[tuple[str, tuple[str, ...] | None]] = [("oven", ("",)), ("sink", ("kitchen",)), ("fridge", None)]
     wishes += [("cabinet", ("kitchen",))] * int(b.rng.integers(1, 3))
@@ -285,7 +234,13 @@ def bathroom_set(b: Builder) -> None:
         placed = b.against_wall(tub, wall, along=along)
         if placed is not None:
             cover(b, placed, 1, ("bottle", "cup", "plant"))
-    wishes = (("toilet", 0.95, None), ("sink", 0.95, ("",)), ("washing machine", 0.5, None), ("radiator", 0.4, ("towel", "")), ("cabinet", 0.6, ("", "nightstand")))
+    wishes = (
+        ("toilet", 0.95, None),
+        ("sink", 0.95, ("",)),
+        ("washing machine", 0.5, None),
+        ("radiator", 0.4, ("towel", "")),
+        ("cabinet", 0.6, ("", "nightstand")),
+    )
     for label, chance, kinds in wishes:
         instance = b.pick(label, kinds)
         if instance is None or b.rng.uniform() > chance:
@@ -307,33 +262,10 @@ def storage(b: Builder, label: str) -> None:
         return
     if b.rng.uniform() < 0.6:
         cover(b, placed, int(b.rng.integers(1, 3)), ("box", "vase", "plant", "bag", "lamp", "bowl", "bottle", ""))
-    if b.rng.uniform() < 0.4 and (thing := b.pick(str(b.rng.choice(("trash can", "plant", "stool", "chair", "box", "bag"))))):
+    if b.rng.uniform() < 0.4 and (
+        thing := b.pick(str(b.rng.choice(("trash can", "plant", "stool", "chair", "box", "bag"))))
+    ):
         b.beside(thing, placed, int(b.rng.choice([-1, 1])), flush="center" if b.rng.uniform() < 0.5 else "back")
-
-
-def loose(b: Builder, label: str) -> None:
-    """A thing on the floor: free, or next to a wall."""
-    instance = b.pick(label, max_size=(1.2, 1.2, 2.0))
-    if instance is None or instance.model.mount in ("wall", "ceiling"):
-        return
-    if label in ("", "bottle", "cup", "bowl") or (instance.size[2] < 1.2 and b.rng.uniform() < 0.5):
-        b.somewhere(instance)
-    else:
-        b.against_wall(instance, int(b.rng.integers(4)), gap=float(b.rng.choice([0.0, 0.05])), turn=b.rng.normal(0, 0.3))
-
-
-def leaning(b: Builder) -> None:
-    """A flat or tall thing that leans at a wall or at furniture."""
-    models = [m for label in ("bag", "box", "television", "bowl", "chair", "") for m in b.pack.by_label(label, b.split)]
-    models = [m for m in models if m.size[2] > 1.1 * m.size[1] and 0.15 < m.size[2] < 1.1]
-    if models:
-        instance = vary(models[int(b.rng.integers(len(models)))], b.rng)
-        tilt = b.rng.uniform(0.12, 0.4)
-        props = [o for o in b.objects if o.label in _PROPS and o.support is None and not o.leaning]
-        if props and b.rng.uniform() < 0.5:
-            b.lean_on(instance, props[int(b.rng.integers(len(props)))], int(b.rng.integers(4)), tilt)
-        else:
-            b.lean(instance, int(b.rng.integers(4)), tilt)
 
 
 def ceiling_lamp(b: Builder) -> None:
@@ -341,12 +273,19 @@ def ceiling_lamp(b: Builder) -> None:
     instance = b.pick("lamp", ("ceiling",))
     if instance is not None:
         instance.scale[2] *= min(1.0, 0.9 / instance.size[2])
-        b.put(instance, b.rng.uniform(0.3, 0.7, 2) * b.size[:2], b.rng.uniform(-np.pi, np.pi), b.size[2] - instance.size[2] - 0.001)
+        b.put(
+            instance,
+            b.rng.uniform(0.3, 0.7, 2) * b.size[:2],
+            b.rng.uniform(-np.pi, np.pi),
+            b.size[2] - instance.size[2] - 0.001,
+        )
 
 
 def tabletop(b: Builder) -> None:
     """A table, desk or counter that is densely covered."""
-    instance = b.pick(str(b.rng.choice(["table", "table", "desk", "cabinet"])), ("", "kitchen", "coffee"), (2.2, 1.3, 1.0))
+    instance = b.pick(
+        str(b.rng.choice(["table", "table", "desk", "cabinet"])), ("", "kitchen", "coffee"), (2.2, 1.3, 1.0)
+    )
     if instance is None or instance.size[0] * instance.size[1] < 0.45:
         return
     placed = b.somewhere(instance, margin=0.8) or b.against_wall(instance, int(b.rng.integers(4)))
@@ -371,5 +310,3 @@ GROUPS: dict[str, Callable[[Builder], None]] = {
     "shelf": lambda b: storage(b, "shelf"),
     "cabinet": lambda b: storage(b, "cabinet"),
 }
-
-__all__ = ["GROUPS", "ceiling_lamp", "cover", "leaning", "loose", "openings", "radiator", "television", "touch_on_floor"]

@@ -34,7 +34,9 @@ def support_map(model: FurnitureModel) -> SupportMap:
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     lengths = np.linalg.norm(normals, axis=1)
     corners = corners[np.abs(normals[:, 2]) > 0.05 * np.maximum(lengths, 1e-12)]
-    bounds = np.stack([corners[..., 0].min(1), corners[..., 0].max(1), corners[..., 1].min(1), corners[..., 1].max(1)], 1)
+    bounds = np.stack(
+        [corners[..., 0].min(1), corners[..., 0].max(1), corners[..., 1].min(1), corners[..., 1].max(1)], 1
+    )
     made = SupportMap(heights=np.full((CELLS, CELLS), -np.inf), triangles=corners, bounds=bounds)
     step = model.size[:2] / CELLS
     axes = [(np.arange(CELLS) + 0.5) * step[k] - model.size[k] / 2 for k in range(2)]
@@ -73,6 +75,25 @@ def heights_under(made: SupportMap, points: FloatArray) -> FloatArray:
     inside = (u >= -1e-6) & (v >= -1e-6) & (u + v <= 1 + 1e-6)
     z = np.where(inside, a[:, 2] + u * e1[:, 2] + v * e2[:, 2], -np.inf)
     return z.max(axis=1)
+
+
+def highest_within(made: SupportMap, linear: FloatArray, shift: FloatArray, half: FloatArray) -> float:
+    """Exact height of the highest point inside a rectangle -half..half; a point p lies at ``p @ linear + shift`` there.
+
+    The highest point of a triangle cut by a rectangle is one of its corners, or where an edge of one meets the
+    other: so it is enough to clip the edges (the rectangle's own corners are looked at by ``heights_under``).
+    """
+    points = made.triangles[..., :2] @ linear + shift  # (T, 3, 2)
+    near = ((points.min(axis=1) <= half) & (points.max(axis=1) >= -half)).all(axis=1)
+    points, z = points[near], made.triangles[near, :, 2]
+    ends, ends_z = np.roll(points, -1, axis=1), np.roll(z, -1, axis=1)
+    way = np.where(np.abs(ends - points) < 1e-12, 1e-12, ends - points)
+    a, b = (-half - points) / way, (half - points) / way
+    enter = np.maximum(np.minimum(a, b).max(axis=-1), 0.0)  # (T, 3), share of the edge
+    leave = np.minimum(np.maximum(a, b).min(axis=-1), 1.0)
+    inside = enter <= leave
+    along = np.where(ends_z > z, leave, enter)
+    return float(np.where(inside, z + along * (ends_z - z), -np.inf).max(initial=-np.inf))
 
 
 def flat_cells(made: SupportMap, size: FloatArray, half: FloatArray, tolerance: float = 0.004) -> npt.NDArray[np.int64]:

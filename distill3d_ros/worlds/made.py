@@ -1,4 +1,4 @@
-"""Models that are made here, for labels of which the libraries have few. Training rooms only: tests use real designs."""
+"""Models made here, for labels of which the libraries have few. Training rooms only: tests use real designs."""
 
 from __future__ import annotations
 

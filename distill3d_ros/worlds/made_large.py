@@ -10,7 +10,11 @@ from distill3d_ros.worlds.shapes import Shape
 
 
 def _white_goods(rng: Rng) -> FloatArray:
-    return grey(rng, 0.75, 0.95) if rng.uniform() < 0.6 else (grey(rng, 0.05, 0.6) if rng.uniform() < 0.7 else any_color(rng))
+    return (
+        grey(rng, 0.75, 0.95)
+        if rng.uniform() < 0.6
+        else (grey(rng, 0.05, 0.6) if rng.uniform() < 0.7 else any_color(rng))
+    )
 
 
 def _finish(rng: Rng) -> FloatArray:
@@ -60,11 +64,22 @@ def oven(rng: Rng) -> tuple[Shape, str]:
     for x in (-w / 4, w / 4):
         for y in (-d / 4, d / 5):
             r = rng.uniform(0.06, 0.1)
-            s.turned([(r, h + 0.008), (r, h + 0.016), (r * 0.6, h + 0.016)], grey(rng, 0.15, 0.4), center=(x, y), segments=14)
+            s.turned(
+                [(r, h + 0.008), (r, h + 0.016), (r * 0.6, h + 0.016)], grey(rng, 0.15, 0.4), center=(x, y), segments=14
+            )
     s.box((-w * 0.42, d / 2, 0.18), (w * 0.42, d / 2 + 0.012, h - 0.2), body * 0.85)
     s.box((-w * 0.34, d / 2 + 0.012, 0.25), (w * 0.34, d / 2 + 0.014, h - 0.3), (0.06, 0.06, 0.07))
     bar = h - 0.23
-    s.tube([(-w * 0.38, d / 2, bar), (-w * 0.36, d / 2 + 0.05, bar), (w * 0.36, d / 2 + 0.05, bar), (w * 0.38, d / 2, bar)], 0.01, grey(rng, 0.3, 0.8))
+    s.tube(
+        [
+            (-w * 0.38, d / 2, bar),
+            (-w * 0.36, d / 2 + 0.05, bar),
+            (w * 0.36, d / 2 + 0.05, bar),
+            (w * 0.38, d / 2, bar),
+        ],
+        0.01,
+        grey(rng, 0.3, 0.8),
+    )
     for k in range(5):
         x = (k - 2) * w * 0.17
         s.box((x - 0.02, d / 2, h - 0.12), (x + 0.02, d / 2 + 0.03, h - 0.08), grey(rng, 0.05, 0.5))
@@ -81,10 +96,12 @@ def washing_machine(rng: Rng) -> tuple[Shape, str]:
     for radius, out, color in ((r, 0.02, frame), (r * 0.75, 0.035, dark)):
         a = np.arange(24) * 2 * np.pi / 24
         ring = np.stack([radius * np.cos(a), np.full(24, d / 2), z + radius * np.sin(a)], 1)
-        disc = np.vstack([ring, ring + [0, out, 0], [[0, d / 2 + out, z]]])
+        disc = np.vstack([ring, ring + np.array([0, out, 0]), [[0, d / 2 + out, z]]])
         k = np.arange(24)
         n = (k + 1) % 24
-        faces = np.vstack([np.stack([k, n, n + 24], 1), np.stack([k, n + 24, k + 24], 1), np.stack([k + 24, n + 24, 0 * k + 48], 1)])
+        faces = np.vstack(
+            [np.stack([k, n, n + 24], 1), np.stack([k, n + 24, k + 24], 1), np.stack([k + 24, n + 24, 0 * k + 48], 1)]
+        )
         s.add(disc, faces, color)
     s.box((-w * 0.48, d / 2, h - 0.12), (w * 0.48, d / 2 + 0.006, h - 0.02), body * rng.uniform(0.5, 0.95))
     s.box((-w * 0.45, d / 2 + 0.006, h - 0.1), (-w * 0.15, d / 2 + 0.012, h - 0.04), body * 0.8)
@@ -185,7 +202,11 @@ def cabinet(rng: Rng) -> tuple[Shape, str]:
     d, h = rng.uniform(0.34, 0.5), (rng.uniform(0.4, 0.6), rng.uniform(0.7, 1.1), rng.uniform(0.45, 0.85))[style]
     lift = rng.uniform(0.03, 0.18)
     s.box((-w / 2, -d / 2, lift), (w / 2, d / 2 - 0.02, h - 0.02), color)
-    s.box((-w / 2 - 0.01, -d / 2, h - 0.02), (w / 2 + 0.01, d / 2 + 0.01, h), color if rng.uniform() < 0.6 else _finish(rng))
+    s.box(
+        (-w / 2 - 0.01, -d / 2, h - 0.02),
+        (w / 2 + 0.01, d / 2 + 0.01, h),
+        color if rng.uniform() < 0.6 else _finish(rng),
+    )
     s.legs((w / 2 - 0.04, d / 2 - 0.06), lift, 0.04, color * 0.7)
     front = color * 0.95 if rng.uniform() < 0.6 else _finish(rng)
     if style == 2:
@@ -199,7 +220,10 @@ def stool(rng: Rng) -> tuple[Shape, str]:
     """A round or square seat on legs or on a column; low or high."""
     s, high = Shape(), rng.uniform() < 0.4
     h, r = rng.uniform(0.6, 0.8) if high else rng.uniform(0.38, 0.5), rng.uniform(0.14, 0.2)
-    seat, frame = any_color(rng) if rng.uniform() < 0.5 else wood(rng), wood(rng) if rng.uniform() < 0.5 else grey(rng, 0.05, 0.8)
+    seat, frame = (
+        any_color(rng) if rng.uniform() < 0.5 else wood(rng),
+        wood(rng) if rng.uniform() < 0.5 else grey(rng, 0.05, 0.8),
+    )
     if rng.uniform() < 0.65:
         s.turned([(0, h - 0.05), (r, h - 0.05), (r, h - 0.01), (r * 0.9, h), (0, h)], seat)
     else:
@@ -251,7 +275,9 @@ def bathtub(rng: Rng) -> tuple[Shape, str]:
         points = np.vstack([rim, edge, floor, [[0, 0, 0.12]]])
         k = np.arange(32)
         n = (k + 1) % 32
-        rings = [np.stack([k + o, n + o, n + o + 32], 1) for o in (0, 32)] + [np.stack([k + o, n + o + 32, k + o + 32], 1) for o in (0, 32)]
+        rings = [np.stack([k + o, n + o, n + o + 32], 1) for o in (0, 32)] + [
+            np.stack([k + o, n + o + 32, k + o + 32], 1) for o in (0, 32)
+        ]
         s.add(points, np.vstack([*rings, np.stack([k + 64, n + 64, 0 * k + 96], 1)]), white)
     end, metal = -w * 0.43, grey(rng, 0.5, 0.9)
     s.tube([(end, 0, h), (end, 0, h + 0.12), (end + 0.12, 0, h + 0.13), (end + 0.13, 0, h + 0.09)], 0.014, metal)
@@ -271,7 +297,12 @@ def bed(rng: Rng) -> tuple[Shape, str]:
     n = 1 if w < 1.3 else 2
     for k in range(n):
         x = (k + 0.5) * w / n - w / 2
-        s.box((x - w / n * 0.4, -d / 2 + 0.08, h + thick), (x + w / n * 0.4, -d / 2 + 0.45, h + thick + 0.1), grey(rng, 0.6, 0.97), taper=1.1)
+        s.box(
+            (x - w / n * 0.4, -d / 2 + 0.08, h + thick),
+            (x + w / n * 0.4, -d / 2 + 0.45, h + thick + 0.1),
+            grey(rng, 0.6, 0.97),
+            taper=1.1,
+        )
     if rng.uniform() < 0.85:
         s.box((-w / 2 - 0.04, -d / 2 - 0.05, 0), (w / 2 + 0.04, -d / 2, h + thick + rng.uniform(0.2, 0.6)), frame)
     return s, "" if w > 1.0 else "small"

@@ -34,7 +34,7 @@ def box(rng: Rng) -> tuple[Shape, str]:
         _tray(s, w, d, h, 0.006, card)
         for side in (-1, 1):
             top = np.array([(-w / 2, side * d / 2, h), (w / 2, side * d / 2, h)])
-            out = top + [0.0, side * d * rng.uniform(0.1, 0.35), rng.uniform(-0.6, 0.7) * d / 3]
+            out = top + np.array([0.0, side * d * rng.uniform(0.1, 0.35), rng.uniform(-0.6, 0.7) * d / 3])
             s.add(np.vstack([top, out]), np.array([[0, 1, 3], [0, 3, 2]]), card * 0.9)
     elif style == 2:
         color, n = wood(rng), int(rng.integers(3, 6))
@@ -73,7 +73,11 @@ def vase(rng: Rng) -> tuple[Shape, str]:
     h, r = rng.uniform(0.15, 0.42), rng.uniform(0.07, 0.13)
     belly, neck = rng.uniform(0.25, 0.75), rng.uniform(0.4, 1.3)
     t = np.linspace(0, 1, 11)
-    radius = r * (0.55 + 0.45 * np.exp(-(((t - belly) / 0.25) ** 2)) - (1 - neck) * 0.45 * np.clip((t - belly) / (1 - belly), 0, 1))
+    radius = r * (
+        0.55
+        + 0.45 * np.exp(-(((t - belly) / 0.25) ** 2))
+        - (1 - neck) * 0.45 * np.clip((t - belly) / (1 - belly), 0, 1)
+    )
     radius[-1] *= rng.uniform(1.0, 1.4)
     color = any_color(rng)
     _vessel(s, list(zip(radius, t * h, strict=True)), 0.006, color, segments=20)
@@ -91,7 +95,9 @@ def bottle(rng: Rng) -> tuple[Shape, str]:
     neck, shoulder, rise = rng.uniform(0.28, 0.5) * r, rng.uniform(0.5, 0.75) * h, rng.uniform(0.05, 0.2) * h
     cap = h * 0.93
     glass = any_color(rng) if rng.uniform() < 0.5 else hsv(rng.choice([0.1, 0.3, 0.33]), 0.6, rng.uniform(0.15, 0.5))
-    s.turned([(0, 0), (r * 0.95, 0), (r, 0.01), (r, shoulder), (neck, shoulder + rise), (neck, cap)], glass, segments=16)
+    s.turned(
+        [(0, 0), (r * 0.95, 0), (r, 0.01), (r, shoulder), (neck, shoulder + rise), (neck, cap)], glass, segments=16
+    )
     s.turned([(neck * 1.15, cap - 0.01), (neck * 1.15, h), (0, h)], any_color(rng), segments=16)
     low = rng.uniform(0.15, 0.4) * shoulder
     s.turned([(r + 0.001, low), (r + 0.001, rng.uniform(0.6, 0.95) * shoulder)], any_color(rng), segments=16)
@@ -110,7 +116,11 @@ def cup(rng: Rng) -> tuple[Shape, str]:
         path = np.stack([r * 0.93 + reach * np.cos(a), 0 * a, h * (0.5 + 0.32 * np.sin(a))], 1)
         s.tube(path, 0.005, color)
     elif rng.uniform() < 0.4:
-        s.turned([(r * 1.03, h - 0.005), (r * 1.03, h + 0.008), (r * 0.8, h + 0.012), (0, h + 0.012)], any_color(rng), segments=20)
+        s.turned(
+            [(r * 1.03, h - 0.005), (r * 1.03, h + 0.008), (r * 0.8, h + 0.012), (0, h + 0.012)],
+            any_color(rng),
+            segments=20,
+        )
     if rng.uniform() < 0.3:
         s.turned([(0, 0), (r * 1.6, 0.004), (r * 1.75, 0.012)], color, segments=20)
     return s, ""
@@ -133,7 +143,9 @@ def bag(rng: Rng) -> tuple[Shape, str]:
     dark = color * 0.5
     if style == 0:
         w, d, h = rng.uniform(0.26, 0.36), rng.uniform(0.13, 0.2), rng.uniform(0.38, 0.52)
-        s.turned([(0, 0), (w * 0.46, 0), (w / 2, 0.06), (w / 2, h * 0.7), (w * 0.4, h * 0.92), (0, h)], color, squash=d / w)
+        s.turned(
+            [(0, 0), (w * 0.46, 0), (w / 2, 0.06), (w / 2, h * 0.7), (w * 0.4, h * 0.92), (0, h)], color, squash=d / w
+        )
         s.box((-w * 0.36, d * 0.3, 0.05), (w * 0.36, d * 0.62, h * 0.45), color * rng.uniform(0.6, 1.3), taper=0.95)
         for x in (-0.25 * w, 0.25 * w):
             a = np.linspace(-np.pi / 2, np.pi / 2, 7)
@@ -154,7 +166,9 @@ def bag(rng: Rng) -> tuple[Shape, str]:
         s.legs((w / 2 - 0.05, d / 2 - 0.05), 0.06, 0.05, (0.08, 0.08, 0.08))
         if rng.uniform() < 0.6:
             up = h + rng.uniform(0.05, 0.4)
-            s.tube([(-0.11, -0.08, h), (-0.11, -0.08, up), (0.11, -0.08, up), (0.11, -0.08, h)], 0.01, grey(rng, 0.2, 0.7))
+            s.tube(
+                [(-0.11, -0.08, h), (-0.11, -0.08, up), (0.11, -0.08, up), (0.11, -0.08, h)], 0.01, grey(rng, 0.2, 0.7)
+            )
     else:
         w, d, h = rng.uniform(0.25, 0.4), rng.uniform(0.1, 0.18), rng.uniform(0.28, 0.42)
         _ring(s, w, d, 0, h, 0.004, color)
@@ -170,7 +184,9 @@ def trash_can(rng: Rng) -> tuple[Shape, str]:
     s, style, color = Shape(), int(rng.integers(3)), any_color(rng) if rng.uniform() < 0.5 else grey(rng)
     h, r, taper = rng.uniform(0.26, 0.65), rng.uniform(0.11, 0.19), rng.uniform(0.7, 1.0)
     if style == 0:
-        _vessel(s, [(r * taper, 0), (r * (1 + taper) / 2, h / 2), (r, h - 0.02), (r + 0.01, h)], 0.006, color, segments=20)
+        _vessel(
+            s, [(r * taper, 0), (r * (1 + taper) / 2, h / 2), (r, h - 0.02), (r + 0.01, h)], 0.006, color, segments=20
+        )
     elif style == 1:
         lid = any_color(rng) if rng.uniform() < 0.5 else color * 0.6
         s.turned([(0, 0), (r * taper, 0), (r, h)], color, segments=20)
@@ -209,7 +225,12 @@ def computer(rng: Rng) -> tuple[Shape, str]:
     s, body = Shape(), grey(rng, 0.08, 0.85)
     lit = hsv(rng.uniform(), rng.uniform(0.1, 0.8), rng.uniform(0.05, 0.8))
     if rng.uniform() < 0.6:
-        w, d, t, open_ = rng.uniform(0.29, 0.4), rng.uniform(0.2, 0.27), rng.uniform(0.012, 0.022), rng.uniform(0.0, 0.5)
+        w, d, t, open_ = (
+            rng.uniform(0.29, 0.4),
+            rng.uniform(0.2, 0.27),
+            rng.uniform(0.012, 0.022),
+            rng.uniform(0.0, 0.5),
+        )
         s.box((-w / 2, 0, 0), (w / 2, d, t), body)
         s.box((-w * 0.45, d * 0.08, t), (w * 0.45, d * 0.55, t + 0.002), body * 0.35)
         s.box((-w * 0.16, d * 0.62, t), (w * 0.16, d * 0.93, t + 0.001), body * 0.8)

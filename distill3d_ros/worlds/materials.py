@@ -130,12 +130,18 @@ def make_surface(kind: str, color: FloatArray, rng: np.random.Generator) -> Surf
 def room_surfaces(room_type: str, rng: np.random.Generator) -> dict[str, Surface]:
     """Floor, ceiling and four walls; now and then one wall is of another colour."""
     wet = room_type in ("bathroom", "kitchen")
-    floor_kind = str(rng.choice(["planks", "tiles", "carpet", "plain"], p=[0.25, 0.6, 0.0, 0.15] if wet else [0.5, 0.12, 0.28, 0.1]))
+    floor_kind = str(
+        rng.choice(["planks", "tiles", "carpet", "plain"], p=[0.25, 0.6, 0.0, 0.15] if wet else [0.5, 0.12, 0.28, 0.1])
+    )
     if floor_kind == "planks":
         floor_color = hsv(rng.uniform(0.04, 0.11), rng.uniform(0.15, 0.65), rng.uniform(0.25, 0.9))
     else:
         floor_color = hsv(rng.uniform(), rng.beta(1.2, 3.5), rng.uniform(0.2, 0.95))
-    wall_kind = str(rng.choice(["plain", "tiles", "stripes", "planks"], p=[0.45, 0.5, 0.0, 0.05] if wet else [0.75, 0.02, 0.15, 0.08]))
+    wall_kind = str(
+        rng.choice(
+            ["plain", "tiles", "stripes", "planks"], p=[0.45, 0.5, 0.0, 0.05] if wet else [0.75, 0.02, 0.15, 0.08]
+        )
+    )
     wall = make_surface(wall_kind, hsv(rng.uniform(), rng.beta(1.0, 4.0), rng.uniform(0.5, 1.0)), rng)
     surfaces = {f"wall_{k}": wall for k in range(4)}
     if rng.uniform() < 0.35:
@@ -153,7 +159,9 @@ def room_lights(size: FloatArray, rng: np.random.Generator) -> tuple[list[Light]
     shares = rng.dirichlet(np.full(count, 2.0)) * (1 - ambient_share)
     lights = []
     for k in range(count):
-        spot = rng.uniform(0.15, 0.85, 2) * size[:2] if k or rng.uniform() < 0.5 else rng.uniform(0.4, 0.6, 2) * size[:2]
+        spot = (
+            rng.uniform(0.15, 0.85, 2) * size[:2] if k or rng.uniform() < 0.5 else rng.uniform(0.4, 0.6, 2) * size[:2]
+        )
         height = size[2] * rng.uniform(0.7, 0.96)
         lights.append(Light(position=np.array([*spot, height]), color=_light_color(rng), intensity=float(shares[k])))
     return lights, ambient_share * _light_color(rng)

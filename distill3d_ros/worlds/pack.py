@@ -28,7 +28,19 @@ MIN_KEPT = 0.8
 VERSION = 2
 """Raise it when what is built changes in a way that the tables below do not show."""
 
-_META = ("name", "label", "has_front", "drop_top", "mount", "elevation", "split", "family", "kind", "creator", "license")
+_META = (
+    "name",
+    "label",
+    "has_front",
+    "drop_top",
+    "mount",
+    "elevation",
+    "split",
+    "family",
+    "kind",
+    "creator",
+    "license",
+)
 _ARRAYS = ("vertices", "faces", "face_colors", "face_layers", "face_uvs", "textures")
 
 
@@ -131,7 +143,7 @@ def write_pack(path: Path, models: Iterable[FurnitureModel]) -> None:
 
 def read_pack(path: Path) -> tuple[FurnitureModel, ...]:
     """Load a pack; its arrays are views into a few large ones."""
-    with np.load(path) as file:
+    with path.open("rb") as handle, np.load(handle) as file:
         data = {name: file[name] for name in (*_ARRAYS, "counts", "meta")}
     meta = json.loads(data["meta"].tobytes())
     stops = np.cumsum(data["counts"], axis=0)

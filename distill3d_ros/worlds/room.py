@@ -71,7 +71,7 @@ class PlacedObject:
         """The box along the model's own axes; of a leaning thing the upright box with its heading that holds it."""
         if not self.leaning:
             size = self.model.size * self.scale
-            return WorldBox(center=self.position + [0.0, 0.0, size[2] / 2], size=size, yaw=self.yaw)
+            return WorldBox(center=self.position + np.array([0.0, 0.0, size[2] / 2]), size=size, yaw=self.yaw)
         c, s = np.cos(self.yaw), np.sin(self.yaw)
         heading = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
         own = self.to_world(self.model.vertices) @ heading

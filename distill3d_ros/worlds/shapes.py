@@ -10,9 +10,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 Color = Sequence[float] | FloatArray
 _CUBE = np.array([[x, y, z] for z in (-0.5, 0.5) for y in (-0.5, 0.5) for x in (-0.5, 0.5)])
-_CUBE_FACES = np.array(
-    [[0, 2, 3], [0, 3, 1], [4, 5, 7], [4, 7, 6], [0, 1, 5], [0, 5, 4], [2, 6, 7], [2, 7, 3], [0, 4, 6], [0, 6, 2], [1, 3, 7], [1, 7, 5]]
-)  # fmt: skip
+_SIDES = ((0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5))
+_CUBE_FACES = np.array([face for a, b, c, d in _SIDES for face in ((a, b, c), (a, c, d))])
 
 
 class Shape:
@@ -64,7 +63,9 @@ class Shape:
                     faces.append((a, d, c))
         self.add(points, np.array(faces), color)
 
-    def tube(self, path: Sequence[Sequence[float]] | FloatArray, radius: float, color: Color, *, segments: int = 6) -> None:
+    def tube(
+        self, path: Sequence[Sequence[float]] | FloatArray, radius: float, color: Color, *, segments: int = 6
+    ) -> None:
         """A round bar along a path of (x, y, z)."""
         points = np.asarray(path, float)
         along = np.gradient(points, axis=0)
@@ -85,7 +86,16 @@ class Shape:
         caps = [np.stack([np.zeros(segments - 2, int), k[1:-1], k[2:]], 1) + r * segments for r in (0, n - 1)]
         self.add(rings.reshape(-1, 3), np.concatenate(faces + caps), color)
 
-    def legs(self, half: Sequence[float], height: float, thick: float, color: Color, *, round_: bool = False, splay: float = 0.0) -> None:
+    def legs(
+        self,
+        half: Sequence[float],
+        height: float,
+        thick: float,
+        color: Color,
+        *,
+        round_: bool = False,
+        splay: float = 0.0,
+    ) -> None:
         """Four legs at the corners (+-half x, +-half y), from the floor to ``height``."""
         for sx in (-1, 1):
             for sy in (-1, 1):

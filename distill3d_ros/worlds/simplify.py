@@ -33,7 +33,9 @@ class SmallMesh:
     """Share of the original surface that is still there."""
 
 
-def shrink(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.ArrayLike, turn: int, pixels: int) -> SmallMesh:
+def shrink(
+    model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.ArrayLike, turn: int, pixels: int
+) -> SmallMesh:
     """Rotate, scale to ``size`` (width, depth, height), turn about the vertical by ``turn`` degrees, decimate.
 
     Textures become ``pixels`` x ``pixels``; parts with little area lose theirs and keep its mean colour.
@@ -61,7 +63,9 @@ def shrink(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.ArrayLi
     )
 
 
-def _own_axes(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.NDArray[np.float64], turn: int) -> npt.NDArray:
+def _own_axes(
+    model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.NDArray[np.float64], turn: int
+) -> npt.NDArray:
     points = model.vertices @ rotation.T @ _OWN_FROM_SWEETHOME.T
     used = points[np.unique(model.faces)]
     low, high = used.min(axis=0), used.max(axis=0)
@@ -71,7 +75,9 @@ def _own_axes(model: ObjModel, rotation: npt.NDArray[np.float64], size: npt.NDAr
     return points @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], float).T
 
 
-def _source_faces(points: npt.NDArray, faces: npt.NDArray, new_points: npt.NDArray, new_faces: npt.NDArray) -> npt.NDArray:
+def _source_faces(
+    points: npt.NDArray, faces: npt.NDArray, new_points: npt.NDArray, new_faces: npt.NDArray
+) -> npt.NDArray:
     """For each new face the original one that lies under its centre and looks the same way."""
     areas = triangle_areas(points, faces)
     rng = np.random.default_rng(0)

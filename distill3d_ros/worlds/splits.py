@@ -11,8 +11,24 @@ from distill3d_ros.worlds.catalogue import Entry
 from distill3d_ros.worlds.furniture import FurnitureModel, Split
 
 TEST_SHARE = 0.22
-_SETS = ("kitchen", "winchester", "cafe_set", "mid-century", "wooden_office", "window_2x", "window_4x", "exterior-door")
-_SETS += ("double_door", "medicoscopia_bottle", "little_lamp", "glass_table", "kids_", "beige_sofa", "frame", "window-08")
+_SETS = (
+    "kitchen",
+    "winchester",
+    "cafe_set",
+    "mid-century",
+    "wooden_office",
+    "window_2x",
+    "window_4x",
+    "exterior-door",
+    "double_door",
+    "medicoscopia_bottle",
+    "little_lamp",
+    "glass_table",
+    "kids_",
+    "beige_sofa",
+    "frame",
+    "window-08",
+)
 
 
 def family_of(entry: Entry) -> str:
