@@ -11,9 +11,9 @@ export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRA
 demo: setup
 	@$(BIN)/distill3d demo
 
-# A pattern may be given: make test K=depth
+# A pattern may be given: make test K=depth. A file's tests stay together, since some share what is slow to make.
 test: setup
-	@$(BIN)/python -m pytest $(if $(K),-k "$(K)")
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(if $(K),-k "$(K)")
 
 bench: setup
 	@$(BIN)/distill3d bench
