@@ -19,7 +19,12 @@ Options = argparse.Namespace
 
 
 def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rooms", type=_positive, required=True, help="number of rooms, all splits together")
+    parser.add_argument(
+        "--rooms",
+        type=_rooms,
+        required=True,
+        help="number of rooms, all splits together; or of each, as train=1700,val=30,test_known=90,test_unseen=90",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--workers", type=_positive, help="processes (default: one a core)")
@@ -266,6 +271,12 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Got '{text}'")
     return int(text)
+
+
+def _rooms(text: str) -> int | dict[str, int]:
+    if "=" not in text:
+        return _positive(text)
+    return {split: _positive(count) for split, _, count in (part.partition("=") for part in text.split(","))}
 
 
 def _size(text: str) -> tuple[int, int]:

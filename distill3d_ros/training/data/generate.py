@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ def generate(
         frames_per_room=frames_per_room,
         size=size,
         rooms_per_shard=rooms_per_shard,
-        furniture=_furniture(count),
+        furniture=furniture_fingerprint(count),
     )
     _make_folder(folder)
     with _only_writer(folder):
@@ -86,16 +87,16 @@ def generate(
     return manifest
 
 
-def _furniture(workers: int) -> str:
-    """The furniture pack's name; builds the pack if this machine has none yet, before workers all try to."""
-    from distill3d_ros.worlds.catalogue import library_files
+def furniture_fingerprint(workers: int = 2) -> str:
+    """Names the furniture by its content. Builds the pack if this machine has none yet, before workers all try to."""
     from distill3d_ros.worlds.furniture import FurniturePack
-    from distill3d_ros.worlds.pack import pack_path
 
-    path = pack_path(library_files())
-    if not path.exists():
-        FurniturePack.load(workers=workers)
-    return path.stem
+    digest = hashlib.sha256()
+    for model in FurniturePack.load(workers=workers).models:
+        digest.update(f"{model.name}|{model.label}|{model.split}|{model.kind}|{model.mount}|{model.elevation}".encode())
+        for array in (model.vertices, model.faces, model.face_colors, model.face_uvs, model.textures, model.size):
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _make_folder(folder: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import shard_name
 
-GENERATOR_VERSION = 1
-"""Raise it when the same seed gives other rooms, cameras or pictures than before."""
+GENERATOR_VERSION = 2
+"""Raise it when the same seed gives other rooms, cameras or pictures than before: layouts, lenses, light, effects."""
 
 ROOMS_PER_SHARD = 32
 ONE_TEST_ROOM_IN = 20
@@ -32,7 +32,7 @@ class Recipe:
     """Width and height of a picture, pixels."""
     rooms_per_shard: int = ROOMS_PER_SHARD
     furniture: str = ""
-    """Names the furniture pack: it changes with the libraries and the tables that shape it."""
+    """Names the furniture models by their content, see ``generate.furniture_fingerprint``."""
     generator_version: int = GENERATOR_VERSION
 
     def __post_init__(self) -> None:

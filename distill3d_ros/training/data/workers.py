@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from distill3d_ros.processes import deaf_to_interrupts
@@ -85,6 +84,10 @@ class WorkerPool:
     recipe: Recipe
     count: int
     _workers: list[_Worker] = field(default_factory=list)
+
+    def pids(self) -> list[int]:
+        """Of the workers that run now."""
+        return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -163,7 +166,7 @@ class WorkerPool:
     ) -> None:
         with deaf_to_interrupts():
             for worker in self._workers:
-                worker.connection.close()  # an idle worker ends by this, a busy one by the signal
+                worker.connection.close()
                 worker.process.terminate()
             for worker in self._workers:
                 worker.process.join(PATIENCE_S)
@@ -176,7 +179,6 @@ class WorkerPool:
 
 def work(connection: Connection, folder: str, recipe: Recipe) -> None:
     """A worker's life: make the shards that come through the connection until it is closed."""
-    signal.signal(signal.SIGTERM, _leave)
     try:
         _make_shards(connection, Path(folder), recipe)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -210,10 +212,6 @@ def remove_partial_files(folder: Path, pid: int | None = None) -> None:
     """Remove what a worker (default: any) left under a temporary name when it was killed."""
     for path in folder.glob(f".*.{'*' if pid is None else pid}.tmp"):
         path.unlink(missing_ok=True)
-
-
-def _leave(signum: int, frame: FrameType | None) -> None:
-    sys.exit(128 + signum)  # an exception, so that the shard's temporary file is removed on the way
 
 
 def _report(connection: Connection, failure: _Failure) -> None:
