@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -24,7 +25,9 @@ from distill3d_ros.nodes.conversions import set_stamp, stamp_to_ns
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
-KEPT_MOMENTS = 40
+KEPT_MOMENTS = 2000
+KEPT_IMAGES = 40
+"""Older moments keep what is small: an answer may take long on a busy machine, and its truth must still be there."""
 
 
 @dataclass(slots=True)
@@ -185,6 +188,9 @@ class RobotClient:
             moment = self._moments.setdefault(stamp_ns, Moment(stamp_ns))
             setattr(moment, part, message)
             moment.arrived[part] = time.monotonic()
+            if len(self._moments) > KEPT_IMAGES:
+                old = next(itertools.islice(reversed(self._moments.values()), KEPT_IMAGES, None))
+                old.image = old.depth = old.truth_depth = None
             while len(self._moments) > KEPT_MOMENTS:
                 self._moments.popitem(last=False)
             self._lock.notify_all()
