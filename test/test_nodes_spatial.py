@@ -36,7 +36,7 @@ NODE = "/spatial_node"
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     student = save_random_student(tmp_path_factory.mktemp("student"))
     # Random weights score low; with a threshold of 0 every box is an object.
-    parameters = {"model": student, "min_score": 0.0, "threads": 1, "answer_timeout": 10.0, "gravity_frame": ""}
+    parameters = {"model": student, "min_score": 0.0, "threads": 1, "answer_timeout": 60.0, "gravity_frame": ""}
     with NodeProcess("spatial_node", parameters) as process:
         yield process
 
