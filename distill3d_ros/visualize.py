@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.scene.geometry import BOX_EDGES, project
+from distill3d_ros.scene.geometry import BOX_EDGES, image_rectangle, project
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
@@ -284,16 +284,16 @@ def _segment(optical: NDArray[Any], intrinsics: Intrinsics) -> NDArray[Any] | No
 
 
 def _label_anchor(box: Box3D, level_from_optical: NDArray[Any], intrinsics: Intrinsics) -> tuple[int, int] | None:
-    """The pixel above which the name goes: the middle of the box's top, kept inside the image."""
-    top = box.center - [0.0, box.size[1] / 2, 0.0]
-    for point in (top, box.center):
-        optical = point @ level_from_optical
-        if optical[2] > NEAR:
-            uv, _ = project(optical, intrinsics)
-            if -0.2 < uv[0] / intrinsics.width < 1.2 and -0.5 < uv[1] / intrinsics.height < 1.2:
-                x = np.clip(uv[0], 0, intrinsics.width - 1)
-                return int(x), int(np.clip(uv[1], 0, intrinsics.height - 1))
-    return None
+    """The pixel above which the name goes: the middle of the box's top, or of what the image shows of the box."""
+    seen = image_rectangle(box, level_from_optical, intrinsics, near=NEAR)
+    if seen is None:
+        return None
+    middle = (box.center - [0.0, box.size[1] / 2, 0.0]) @ level_from_optical
+    if middle[2] > NEAR:
+        uv, _ = project(middle, intrinsics)
+        if seen[0] <= uv[0] <= seen[2] and seen[1] <= uv[1] <= seen[3]:
+            return int(uv[0]), int(uv[1])
+    return int((seen[0] + seen[2]) / 2), int(max(seen[1], 0.0))
 
 
 def _draw_tag(
