@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 
 import numpy as np
 
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.answer_text import answer_value
+from distill3d_ros.scene.balancing import answer_class, is_absent
 from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.questions import Question, is_correct, phrase
+
+ONE_ABSENT_IN = 10
+"""At most one question in so many is about something that is not there (existence and counting apart)."""
 
 
 class QuestionPlan:
@@ -22,7 +27,8 @@ class QuestionPlan:
         self._asked: set[str] = set()
         self._families: Counter[str] = Counter()
         self._kinds: Counter[str] = Counter()
-        self._truths: Counter[tuple[str, str]] = Counter()
+        self._truths: Counter[tuple[str, Hashable]] = Counter()
+        self._absent = 0
 
     def choose(self, scene: Scene) -> Question | None:
         """The question that keeps what was asked in balance; None when nothing new can be asked here."""
@@ -37,7 +43,8 @@ class QuestionPlan:
         self._asked.add(question.fact.group)
         self._families[question.family] += 1
         self._kinds[question.kind] += 1
-        self._truths[question.family, truth.answer.text] += 1
+        self._truths[question.family, answer_class(truth)] += 1
+        self._absent += is_absent(truth)
 
     def skip(self, question: Question) -> None:
         """``question`` had no clear answer any more when it was answered; do not try it again here."""
@@ -47,10 +54,12 @@ class QuestionPlan:
         """What was asked elsewhere may be asked here again."""
         self._asked.clear()
 
-    def _preference(self, fact: Fact) -> tuple[int, int, int, float]:
+    def _preference(self, fact: Fact) -> tuple[bool, int, int, int, float]:
         family = KINDS[fact.kind].family
-        given = self._truths[family, fact.answer.text]
-        return self._families[family], self._kinds[fact.kind], given, float(self._rng.random())
+        # Counter.total() is Python 3.11's.
+        too_many = is_absent(fact) and self._absent * ONE_ABSENT_IN >= sum(self._families.values())
+        given = self._truths[family, answer_class(fact)]
+        return too_many, self._families[family], self._kinds[fact.kind], given, float(self._rng.random())
 
 
 def same_fact(asked: Fact, scene: Scene) -> Fact | None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scene_samples import box, random_scene, scene_of, thing
 
-from distill3d_ros.demo_questions import QuestionPlan, judge, same_fact
+from distill3d_ros.demo_questions import ONE_ABSENT_IN, QuestionPlan, judge, same_fact
+from distill3d_ros.scene.balancing import is_absent
 from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.kinds import FAMILIES
 from distill3d_ros.scene.objects import Scene
@@ -44,6 +45,12 @@ def test_nothing_is_asked_twice_in_a_place() -> None:
 def test_yes_and_no_are_in_balance() -> None:
     answers = Counter(q.fact.answer.text for q in asked_over(scenes=10, each=12) if q.form == "yes_no")
     assert 0.4 <= answers["yes"] / (answers["yes"] + answers["no"]) <= 0.6, answers
+
+
+def test_few_questions_are_about_what_is_not_there() -> None:
+    asked = asked_over(scenes=10, each=12)
+    absent = sum(is_absent(q.fact) for q in asked)
+    assert 1 <= absent <= len(asked) / ONE_ABSENT_IN + 1
 
 
 def test_the_same_seed_asks_the_same_questions() -> None:
