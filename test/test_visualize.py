@@ -215,7 +215,7 @@ def test_png_keeps_the_colours():
 
 
 def test_a_thing_that_is_half_in_the_image_has_its_name_there():
-    # The middle of its top lies at u = 319.5 + 320 x 3.6 / 2.5 = 780, far beyond the right edge; its left end is inside.
+    # The middle of its top lies at u = 319.5 + 320 x 3.6 / 2.5 = 780, beyond the right edge; its left end is inside.
     half_out = thing(1, "sofa", [3.6, 0.0, 2.5], [4.0, 0.8, 1.0])
     plate = like(draw_scene(GRAY, scene(half_out)), label_color("sofa"), 10).astype(np.uint8)
     plate = cv2.morphologyEx(plate, cv2.MORPH_OPEN, np.ones((4, 8), np.uint8))
