@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from distill3d_ros.scene.frame import Frame, Intrinsics

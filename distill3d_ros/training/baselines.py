@@ -50,7 +50,7 @@ class QuestionOnlyBaseline:
     def answer(self, fact: Fact) -> Answer:
         if KINDS[fact.kind].form == "metric":
             return _spoken(self._median(fact))
-        scores: Counter[str] = Counter()
+        scores: dict[str, float] = {}
         *fine, coarse = _keys(fact)
         prior = _shares(self._counts.get(coarse, Counter()))
         for text, share in prior.items():
@@ -58,12 +58,10 @@ class QuestionOnlyBaseline:
         for key in reversed(fine):  # single names first, then all of them together
             counts = self._counts.get(key, Counter())
             n = sum(counts.values())
-            scores = Counter(
-                {
-                    text: (counts[text] + CONFIDENCE_AT * scores[text]) / (n + CONFIDENCE_AT)
-                    for text in set(scores) | set(counts)
-                }
-            )
+            scores = {
+                text: (counts[text] + CONFIDENCE_AT * scores.get(text, 0.0)) / (n + CONFIDENCE_AT)
+                for text in set(scores) | set(counts)
+            }
         allowed = {t: s for t, s in scores.items() if _possible(t, fact)}
         return _spoken(max(sorted(allowed), key=lambda t: allowed[t]) if allowed else None)
 

@@ -203,10 +203,10 @@ def _split(
         if asked.get(i):
             true = replace(sample.scene, contacts=None, gaps=None, supports=None)
             rows = {
-                "rules": lambda q, s=scene: answer_by_rules(q, s),
-                "majority": lambda q: majority.answer(q.fact),
-                "question_only": lambda q: question_only.answer(q.fact),
-                "rules_on_true_boxes": lambda q, s=true: answer_by_rules(q, s),
+                "rules": [answer_by_rules(q, scene) for q in asked[i]],
+                "majority": [majority.answer(q.fact) for q in asked[i]],
+                "question_only": [question_only.answer(q.fact) for q in asked[i]],
+                "rules_on_true_boxes": [answer_by_rules(q, true) for q in asked[i]],
             }
             _mark(engine, asked[i], scene, before, rows, marks, rng)
             t0 = time.perf_counter()
@@ -234,7 +234,7 @@ def _mark(
     asked: Sequence[Question],
     scene: Scene,
     other: Scene | None,
-    rows: dict[str, Callable[[Question], Answer]],
+    rows: dict[str, list[Answer]],
     marks: Marks,
     rng: np.random.Generator,
 ) -> None:
@@ -250,8 +250,8 @@ def _mark(
         marks.right["wrong_image"].append(is_correct(question, elsewhere[n]))
         marks.confidence.append(said[n].confidence)
         marks.by_language += said[n].source == "language"
-        for row, answer in rows.items():
-            marks.right[row].append(is_correct(question, answer(question)))
+        for row, answers in rows.items():
+            marks.right[row].append(is_correct(question, answers[n]))
     for (n, question), answer in zip(again, said_again, strict=True):
         marks.held_out.append(is_correct(question, answer))
         marks.same_facts.append(is_correct(asked[n], said[n]))

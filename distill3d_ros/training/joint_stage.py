@@ -80,7 +80,7 @@ class JointBuild:
 class JointStage:
     """Questions on the student's own perception, which stays as it is unless ``lr_scales`` let it learn too."""
 
-    loss_names = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES)
+    loss_names: tuple[str, ...] = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES)
     modules: tuple[str, ...] = TRAINED_PARTS["joint"]
 
     def __init__(

@@ -121,7 +121,7 @@ def object_set(reports: Sequence[NoisyObjects]) -> ObjectSet:
 class ReasoningStage:
     """Questions on noisy true boxes, without pixels."""
 
-    loss_names = LANGUAGE_LOSSES
+    loss_names: tuple[str, ...] = LANGUAGE_LOSSES
     modules: tuple[str, ...] = TRAINED_PARTS["reasoning"]
 
     def __init__(
@@ -140,7 +140,7 @@ class ReasoningStage:
 
     def validate(self, student: Student) -> dict[str, float]:
         """Accuracy of the answers on validation scenes, with and without noise."""
-        figures = {}
+        figures: dict[str, float] = {}
         for name, noise in (("clean", NoiseConfig(clean=1.0)), ("noisy", self.config.noise)):
             detector = Detector(noise, self.labels, places=self.places)
             figures |= self._accuracy(student, detector, name)

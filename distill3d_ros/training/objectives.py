@@ -49,7 +49,8 @@ def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
     cells = torch.nonzero(batch.cells >= 0)  # (K, 2): image and patch
     truth = batch.cells[cells[:, 0], cells[:, 1]]
     found["proposal_box"] = box_loss(perception.proposals, batch, cells[:, 0], cells[:, 1], truth, focal)
-    class_terms, box_terms = [], []
+    class_terms: list[Tensor | None] = []
+    box_terms: list[Tensor | None] = []
     for boxes in (*perception.decoder_layers, perception.detections):
         pairs = match_sets(boxes.class_logits, boxes.center, batch.labels, batch.center, batch.mask)
         image = torch.cat([torch.full_like(p, b) for b, (p, _) in enumerate(pairs)])

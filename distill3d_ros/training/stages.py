@@ -72,7 +72,7 @@ class PerceptionBuild:
 class PerceptionStage:
     """Depth, boxes and camera from pixels."""
 
-    loss_names = PERCEPTION_LOSSES
+    loss_names: tuple[str, ...] = PERCEPTION_LOSSES
     modules = TRAINED_PARTS["perception"]
     workers = 0
 
@@ -126,7 +126,7 @@ def decode_scenes(
         objects = []
         for n in range(arrays[0].shape[1]):
             row = arrays[0][b, n]
-            kept = {labels[c]: float(row[c]) for c in np.nonzero(row >= least)[0]}
+            kept = {labels[c]: float(row[c]) for c in np.nonzero(row >= least)[0].tolist()}
             if kept:
                 box = Box3D(center=arrays[1][b, n], size=arrays[2][b, n], yaw=float(arrays[3][b, n]))
                 label = max(kept, key=lambda name: kept[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ class PerceptionBatch:
     cells: Tensor  # (B, P) object that each patch is responsible for, or NOBODY or IGNORED
 
     def to(self, device: torch.device) -> PerceptionBatch:
-        moved = {
+        moved: dict[str, Any] = {
             f.name: v.to(device, non_blocking=True) if isinstance(v := getattr(self, f.name), Tensor) else v
             for f in fields(self)
         }

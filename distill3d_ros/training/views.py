@@ -77,7 +77,8 @@ def cutout(view: View, *, left: int, top: int, width: int, height: int, size: tu
     if (height, width) != size:
         target = (size[1], size[0])
         shrinks = width > size[1]
-        image = cv2.resize(image, target, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image = cv2.resize(image, target, interpolation=method).astype(np.uint8, copy=False)
         r = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
         c = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
         depth, ids = depth[r[:, None], c], ids[r[:, None], c]
@@ -145,10 +146,10 @@ def recoloured(image: NDArray[np.uint8], strength: float, noise: float, rng: np.
         gamma = np.exp(rng.normal(0, strength / 2))
         x = np.linspace(0, 1, 256)[:, None]
         table = np.clip(x**gamma * gain * 255, 0, 255).astype(np.uint8)
-        image = cv2.LUT(image, np.ascontiguousarray(table[None]))
+        image = cv2.LUT(image, np.ascontiguousarray(table[None])).astype(np.uint8, copy=False)
         saturation = np.exp(rng.normal(0, strength))
         gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        image = cv2.addWeighted(image, float(saturation), gray, float(1 - saturation), 0)
+        image = cv2.addWeighted(image, float(saturation), gray, float(1 - saturation), 0).astype(np.uint8, copy=False)
     if noise > 0:
         sigma = rng.uniform(0, noise) * 255
         # The same small block of noise at a random offset costs a tenth of fresh noise and looks no different.

@@ -26,7 +26,8 @@ chair/office: Office chair
 armchair: Armchair|Winchester armchair|Modern armchair|Rattan armchair
 stool/bar: Stool|Bar chair|Bar stool
 stool: Piano bench|Puff
-sofa: Couch|Sofa|Winchester sofa|Futon couch|Sofa 2 seats|Sofa 3 seats|Burlap sofa|Clear sofa|Convertible sofa BZ|Rattan sofa
+sofa: Couch|Sofa|Winchester sofa|Futon couch|Sofa 2 seats|Sofa 3 seats|Burlap sofa|Clear sofa
+sofa: Convertible sofa BZ|Rattan sofa
 sofa/corner: Corner sofa
 table: Oak table|Table with tablecloth|Table|Folding table|Glass table|Black table|Table on trestles|Wooden alder table
 table: Wooden table|Wooden teak table|Round table|Bar table|Cafe table
@@ -73,10 +74,15 @@ cup: Coffee cup|Plastic cup|Beer glass|Glass|Coffee mug|Cup|Cocktail glass
 bowl: Bowl|Plate|Oval plate|Bowl with fruits|Bowl with salad|Pottery
 bag: Handbag|Backpack|Briefcase|Suitcase
 trash can: Dustbin|Bullet trash can|Recycling bin|Residential trashcan|Park trashcan
-: Teddy bear|Mixer|Table fan|Rigged fan|Scissors|Book|Clock|Radio|Toy train|Xylophone|Chessboard|Bread|Hamburger|Hot dog
-: Phone|Wireless phone|Newspaper|Soccer ball|Basketball|Rubik's cube|Doll|Keys|Camera|Reflex camera|Birthday cake|Toaster
-: Headphones|Calendar|Slippers|Sneakers|Folded clothes|Deer|Car model|Hat|Cap|Helmet|Stapler|TV remote control|Joystick
-: Kitchen scale|Sandwich maker|Cup cake|Tablet|Roasted chicken|Woman shoes|Speaker|Electric guitar|Letter tray|Hammer|Drill
+: Teddy bear|Mixer|Table fan|Rigged fan|Scissors|Book|Clock|Radio|Toy train|Xylophone|Chessboard|Bread|Hamburger
+: Hot dog
+: Phone|Wireless phone|Newspaper|Soccer ball|Basketball|Rubik's cube|Doll|Keys|Camera|Reflex camera
+: Birthday cake
+: Toaster
+: Headphones|Calendar|Slippers|Sneakers|Folded clothes|Deer|Car model|Hat|Cap|Helmet|Stapler|TV remote control
+: Joystick
+: Kitchen scale|Sandwich maker|Cup cake|Tablet|Roasted chicken|Woman shoes|Speaker|Electric guitar|Letter tray|Hammer
+: Drill
 : Chopping board|Blender|Coffee maker|Knife stand|Paper towel holder|MP3 base|Biplane|Safe|DVD player|PlayStation
 """
 

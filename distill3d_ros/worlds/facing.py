@@ -15,7 +15,14 @@ _NO_FRONT_IDS: frozenset[str] = frozenset()
 
 _SMALL = frozenset({"bottle", "cup", "bowl", "computer"})
 _SMALL_IF_LOW = {"": 0.45, "plant": 0.5, "vase": 0.5, "lamp": 0.85, "television": 0.7}
-_WALL = {("television", "wall"), ("cabinet", "wall"), ("radiator", ""), ("radiator", "towel"), ("door", ""), ("window", "")}
+_WALL = {
+    ("television", "wall"),
+    ("cabinet", "wall"),
+    ("radiator", ""),
+    ("radiator", "towel"),
+    ("door", ""),
+    ("window", ""),
+}
 
 
 def has_front(model_id: str, label: str, kind: str) -> bool:
