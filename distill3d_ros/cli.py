@@ -158,6 +158,26 @@ def _doctor(options: Options) -> int:
     return run_doctor()
 
 
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, dest="training_run", help="folder of a training run")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the student that ships")
+    parser.add_argument("--notes", default="", help="a paragraph for its card")
+    parser.add_argument("--report", type=Path, help="folder of its evaluation, for its card")
+
+
+def _export(options: Options) -> int:
+    from distill3d_ros.training.release import add_report, export_student
+
+    if options.training_run is None and options.report is None:
+        raise ValueError("export needs --run (a training run), --report (an evaluation), or both")
+    if options.training_run is not None:
+        export_student(options.training_run, options.out, notes=options.notes)
+    if options.report is not None:
+        add_report(options.out, options.report)
+    print(f"wrote {options.out}")
+    return 0
+
+
 def _info_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="pico", help="preset of the student")
 
@@ -213,6 +233,7 @@ COMMANDS: dict[str, tuple[str, Arguments, Run]] = {
     "data verify": ("compare a data set with its checksums", _data_verify_arguments, _data_verify),
     "train": ("train a student", _train_arguments, _train),
     "evaluate": ("measure a student against geometry", _evaluate_arguments, _evaluate),
+    "export": ("put the student of a run into a folder that ships", _export_arguments, _export),
     "info": ("table of a student's parts and parameters", _info_arguments, _info),
     "bench": ("measure rendering, perception, answers and the service", _bench_arguments, _bench),
 }

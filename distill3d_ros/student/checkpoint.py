@@ -57,6 +57,8 @@ def save_student(
             "card": dict(card or {}),
         }
         config.write_text(json.dumps(description, indent=1) + "\n")
+        for path in (weights, tokenizer, config):
+            path.chmod(0o644)  # safetensors writes files that only their owner can read
         for path in (weights, tokenizer, config):  # the config, which holds the checksums, comes last
             os.replace(path, directory / path.name)
     return directory
