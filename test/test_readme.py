@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from distill3d_ros import cli
 from distill3d_ros.info import parameter_counts
@@ -134,3 +135,10 @@ def test_launch_arguments_are_there() -> None:
         if "launch" in line:
             for name in re.findall(r"(\w+):=", line):
                 assert re.search(rf"name: {name}\b", launch), line
+
+
+def test_the_parameter_file_holds_the_defaults() -> None:
+    content = yaml.safe_load((ROOT / "config" / "spatial_node.yaml").read_text(encoding="utf-8"))
+    defaults = {s.name: s.default for s in SPATIAL_SETTINGS}
+    given = content["/**"]["ros__parameters"]
+    assert given == {name: defaults[name] for name in given}
