@@ -40,7 +40,7 @@ def drive_shots(
     truth = contact_truth(room)
     config = DriveConfig(width=width, height=height, horizontal_fov=math.degrees(horizontal_fov))
     drive = Drive(room, config=config, seed=seed)
-    say(f"driving {drive.length:.1f} m through a {room.type.replace('_', ' ')} with {len(room.objects)} things")
+    say(f"driving {drive.length:.1f} m through the {room.type.replace('_', ' ')}, among {len(room.objects)} things")
     renderer = Renderer()
     for i in range(frames):
         frame, scene = observe(renderer, room, truth, drive.camera(drive.duration * i / frames))
