@@ -101,7 +101,11 @@ def _print_line(name: str, line: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Runs in the child: have the kernel end it when its parent dies, even by SIGKILL."""
+    """Runs in the child: have the kernel end it when its parent dies, even by SIGKILL.
+
+    A shell starts jobs in the background with SIGINT ignored, and children inherit that: ``stop`` needs it heard.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from distill3d_ros.environment import ros_environment
@@ -16,3 +17,6 @@ os.environ.update(ros_environment(domain=1 + os.getpid() % 100, localhost=True))
 # Only where ROS 2 comes from wheels: programs that tests start find its libraries by themselves.
 if sys.prefix not in os.environ["AMENT_PREFIX_PATH"].split(os.pathsep):
     os.environ["AMENT_PREFIX_PATH"] = os.pathsep.join([sys.prefix, os.environ["AMENT_PREFIX_PATH"]])
+
+# A shell starts jobs in the background with SIGINT ignored, and what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
