@@ -128,6 +128,11 @@ def set_up(robot: bool) -> bool:
     with stamps.step("distill3d_ros", digest(*(ROOT / name for name in files), sourced)) as stale:
         if stale:
             steps.register_package(sourced)
+    if not robot:
+        worlds = sorted((ROOT / "distill3d_ros" / "worlds").glob("*.py"))
+        with stamps.step("furniture", digest(*worlds)) as stale:
+            if stale:
+                steps.make_furniture_pack()
     return stamps.worked
 
 

@@ -257,6 +257,16 @@ def build_interfaces(package: Path) -> None:
     shutil.rmtree(build, ignore_errors=True)
 
 
+def make_furniture_pack() -> None:
+    """Simplify the furniture now, once for this user, rather than under the first demo or test."""
+    say("Making the furniture pack (once; about a minute)")
+    load = "from distill3d_ros.worlds.furniture import FurniturePack; FurniturePack.load(progress=False)"
+    try:
+        run([PYTHON, "-c", load], "furniture pack")
+    except SetupError as error:
+        say(f"No furniture pack; robots do not need it, simulated rooms do.\n{error}")
+
+
 def register_package(sourced: bool) -> None:
     """Make ``distill3d``, ``ros2 run`` and ``ros2 launch`` find this checkout."""
     say("Installing distill3d_ros (editable)")
