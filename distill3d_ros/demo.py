@@ -252,7 +252,8 @@ class _Demo:
         from distill3d_ros.nodes.conversions import stamp_to_ns
 
         if part == "objects" and time.monotonic() - self.recorded_at >= RECORD_EVERY_S:
-            moment = self.robot.client.moment(stamp_to_ns(message.header.stamp), "objects", timeout_s=0.0)
+            whole = ("image", "camera_info", "truth", "objects")  # a part can be lost, or come late
+            moment = self.robot.client.moment(stamp_to_ns(message.header.stamp), *whole, timeout_s=0.0)
             if moment is not None:
                 self.bag.write_moment(moment)
                 self.recorded_at = time.monotonic()
