@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -203,7 +204,7 @@ class SpatialNode(LifecycleNode):
 
     def _say_sometimes(self, text: str) -> None:
         """The same kind of trouble at most every few seconds."""
-        kind, now = text[:40], time.monotonic()
+        kind, now = re.sub(r"\d+", "", text)[:40], time.monotonic()  # "for 5 s" and "for 6 s" are the same trouble
         if now - self._said.get(kind, float("-inf")) >= _REPEAT_ERROR_S:
             self._said[kind] = now
             self.get_logger().warning(text)
@@ -227,5 +228,3 @@ class SpatialNode(LifecycleNode):
             quiet=self._quiet,
         )
         self._diagnostics.publish(message)
-
-
