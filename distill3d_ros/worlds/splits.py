@@ -11,6 +11,8 @@ from distill3d_ros.worlds.catalogue import Entry
 from distill3d_ros.worlds.furniture import FurnitureModel, Split
 
 TEST_SHARE = 0.22
+LEAST_FOR_TEST = 2
+"""Models of a label that are kept for testing however few there are: what rests on one model says little."""
 _SETS = (
     "kitchen",
     "winchester",
@@ -45,7 +47,7 @@ def family_of(entry: Entry) -> str:
 def assign_splits(models: Iterable[FurnitureModel]) -> dict[tuple[str, str], Split]:
     """(family, label) -> split: of each label the families with the smallest hashes, about TEST_SHARE of its models.
 
-    Labels with fewer than three models have no test model. A family may be on different sides in different labels:
+    Labels with fewer than three models have no test model, the others at least ``LEAST_FOR_TEST``. A family may be on different sides in different labels:
     a chair tells nothing about the table of its set.
     """
     by_label: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -54,7 +56,7 @@ def assign_splits(models: Iterable[FurnitureModel]) -> dict[tuple[str, str], Spl
     out: dict[tuple[str, str], Split] = {}
     for label, families in by_label.items():
         total, taken = sum(families.values()), 0
-        wanted = max(1, round(TEST_SHARE * total)) if total >= 3 else 0
+        wanted = max(LEAST_FOR_TEST, round(TEST_SHARE * total)) if total >= 3 else 0
         for family in sorted(families, key=lambda name: hashlib.sha256(f"{label}/{name}".encode()).hexdigest()):
             fits = taken < wanted and taken + families[family] <= wanted + 1 and families[family] < total
             out[family, label] = "test" if fits else "train"
