@@ -19,7 +19,7 @@ from torch.nn import functional
 from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.environment import shared_path
 from distill3d_ros.scene.answer import Answer
-from distill3d_ros.scene.answer_text import NO_SCALE, answer_value, unseen_label
+from distill3d_ros.scene.answer_text import NO_SCALE, answer_value, not_seen_text, unseen_label
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.objects import Scene
@@ -223,7 +223,7 @@ def combine(parsed: ParsedQuestion, said: GeneratedAnswer, scene: Scene) -> Answ
     r = rules.confidence / 2
     confidence = 1 - (1 - said.confidence) * (1 - r) if agree else said.confidence * (1 - r)
     return Answer(
-        text=said.text,
+        text=said.text if absent is None else not_seen_text(absent),  # the model's words are in lower case
         value=value,
         confidence=float(np.clip(confidence, 0.0, 1.0)),
         object_ids=() if absent is not None else ids,

@@ -18,7 +18,7 @@ from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.scene.questions import is_correct, phrase
 from distill3d_ros.training.asking import Balance, choose, question_text
 from distill3d_ros.training.baselines import MajorityBaseline, QuestionOnlyBaseline
-from distill3d_ros.training.config import NoiseConfig
+from distill3d_ros.training.config import NoiseConfig, StageConfig
 from distill3d_ros.training.language_stages import answerable, ask, object_set
 from distill3d_ros.training.noise import ALIKE, Detector
 
@@ -41,6 +41,7 @@ def room(seed: int) -> Scene:
 
 ROOMS = [room(seed) for seed in range(60)]
 BALANCE = Balance.of(ROOMS)
+STAGE = StageConfig(name="reasoning", kind="reasoning", questions_per_scene=12)
 
 
 def fact(kind: str, value: bool, *labels: str) -> Fact:
@@ -141,6 +142,19 @@ def test_things_are_only_confused_with_known_things() -> None:
     assert {name for group in ALIKE for name in group} <= set(LABELS)
 
 
+def test_families_that_are_learned_may_take_fewer_turns() -> None:
+    def counts(shares: dict[str, float]) -> Counter[str]:
+        rng = np.random.default_rng(4)
+        return Counter(KINDS[f.kind].family for room in ROOMS for f in choose(facts(room), BALANCE, 12, rng, shares))
+
+    even, fewer = counts({}), counts({"counting": 0.2})
+    assert fewer["counting"] < 0.5 * even["counting"]
+    assert abs(sum(fewer.values()) - sum(even.values())) <= 0.02 * sum(even.values()), "other families fill the places"
+    for shares in ({"count": 0.5}, {"counting": 0.0}, {"counting": 1.5}):
+        with pytest.raises(ValueError, match="family_shares"):
+            StageConfig(name="reasoning", kind="reasoning", family_shares=shares)
+
+
 def test_only_what_was_found_is_asked_about() -> None:
     scene, rng = ROOMS[3], np.random.default_rng(5)
     detector = Detector(NoiseConfig(miss=0.5, clean=0.0), list(LABELS))
@@ -149,7 +163,7 @@ def test_only_what_was_found_is_asked_about() -> None:
         there = set(report.origin.tolist())
         for f in answerable(scene, report):
             assert {i for i in f.object_ids if i is not None} <= there
-        assert len(ask(scene, report, BALANCE, 12, LABEL_INDEX, rng)) <= 12
+        assert len(ask(scene, report, BALANCE, STAGE, LABEL_INDEX, rng)) <= 12
 
 
 def test_reports_are_padded() -> None:

@@ -296,4 +296,4 @@ def test_wrong_overrides_are_named(tmp_path: Path) -> None:
 
 def test_the_shipped_configuration_is_valid() -> None:
     config = load_config(Path(__file__).parents[1] / "config" / "train" / "pico.yaml")
-    assert [s.kind for s in config.stages] == ["perception", "reasoning", "joint"]
+    assert [s.kind for s in config.stages] == ["perception", "reasoning", "joint", "perception", "joint"]

@@ -124,7 +124,18 @@ def test_cells_go_to_the_object_that_they_show() -> None:
     assert (cells == 0).sum() >= 2
     assert set(np.unique(cells[:, 2:])) == {NOBODY, IGNORED}
     assert cells[3, 3] == IGNORED
-    assert (cells[:, :2] == NOBODY).sum() == 0  # wholly covered cells are never called background
+    assert (cells[:, :2] == NOBODY).sum() == 0  # these touch the chosen cells and could as well have been chosen
+
+
+def test_a_large_object_is_one_object() -> None:
+    ids = np.ones((128, 128), np.uint16)
+    cells = assign_cells(ids, [1], [], grid=(8, 8), per_object=3).reshape(8, 8)
+    chosen = np.argwhere(cells == 0)
+    assert 1 <= len(chosen) <= 3
+    assert np.abs(chosen - 3.5).max() <= 1.5, "in the middle of what is seen"
+    for cell in np.argwhere(cells != 0):
+        beside = np.abs(chosen - cell).max(1).min() == 1
+        assert cells[tuple(cell)] == (IGNORED if beside else NOBODY)
 
 
 def test_matching_prefers_the_right_place_and_name() -> None:

@@ -89,13 +89,10 @@ class DetectionConfig:
     mlp_ratio: float = 2.0
     hidden: int = 256
     """Width of the proposal and box heads."""
-    peak_bonus: float = 1.0
-    """Added to the selection score (a logit) of a proposal that is the strongest among its eight neighbours, so that
-    one large object does not take every query."""
 
     def __post_init__(self) -> None:
         _at_least("detection", 1, queries=self.queries, heads=self.heads, hidden=self.hidden, mlp_ratio=self.mlp_ratio)
-        _at_least("detection", 0, layers=self.layers, peak_bonus=self.peak_bonus)
+        _at_least("detection", 0, layers=self.layers)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -112,7 +109,7 @@ class LanguageConfig:
     max_answer_tokens: int = 16
     pointer_dim: int = 128
     """Width of the grounding pointer and of the pair features."""
-    name_window: int = 4
+    name_window: int = 7
     """How many tokens, the current one included, the pointer reads to recognise a name."""
     patch_pool: int = 2
     """Patch tokens are averaged over patch_pool x patch_pool before they become visual tokens; 0 shows none."""

@@ -193,11 +193,15 @@ class DetectionHead(nn.Module):
         return self.place(torch.cat([rays, depth.log()[..., None], lens], -1))
 
     def _choose(self, logits: Tensor, grid: tuple[int, int]) -> Tensor:
-        """(B, N) the patches with the most certain proposals; local peaks are preferred."""
-        scores = logits.detach().amax(-1)  # (B, P)
-        image = scores.unflatten(1, (1, *grid))
-        peak = functional.max_pool2d(image, 3, 1, 1) == image
-        scores = scores + self.config.peak_bonus * peak.flatten(1)
+        """(B, N) the patches with the most certain proposals that no neighbour outdoes in their class.
+
+        A class peaks where its logit is the largest among its eight neighbours' (CenterNet, Zhou et al. 2019), so that
+        a large object does not take every query and a cup beside a bottle keeps its own.
+        """
+        classes = logits.detach()[..., 1:].transpose(1, 2)  # (B, C, P)
+        image = classes.unflatten(2, grid)
+        peak = (functional.max_pool2d(image, 3, 1, 1) == image).flatten(2)
+        scores = classes.masked_fill(~peak, -1e4).amax(1)  # (B, P)
         return scores.topk(min(self.config.queries, scores.shape[1]), dim=1).indices
 
     def _embedding(self, raw: _Raw) -> Tensor:

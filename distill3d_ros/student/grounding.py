@@ -3,9 +3,10 @@
 Looking a thing up by its name is a circuit that a transformer forms late; here it is built in, and trained by its own
 loss. Every word of a question is read with its neighbours as a name (or none); an object matches as far as its class
 scores agree; what is pointed at is added to the word. A word that points also sees the geometry between its object and
-the object of the name before it. The question is read as a whole; an answer never is, so decoding stays causal.
+the object of the name before it, and what stands to its object as the words say ("left of the chair"): the search
+that a naming question asks for. The question is read as a whole; an answer never is, so decoding stays causal.
 
-R counts rows (questions of all scenes); other letters as in outputs.py.
+R counts rows (questions of all scenes), K words that point; other letters as in outputs.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from distill3d_ros.student.vggt import Mlp
 _LOOK_AHEAD = 1
 """Words read after the current one, so that the "desk" of "desk lamp" is not taken for a desk."""
 _FLOOR = 1e-3
+_POINTS = 0.05
+"""A word points if at least this share of its pointer is on objects; the others have nothing to look round from."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,6 +56,11 @@ class Grounding(nn.Module):
         self.nothing = nn.Parameter(torch.zeros(dim))
         self.count = Mlp(5, pointer_dim, dim)
         self.pair = Mlp(PAIR_FEATURES + 1, pointer_dim * 2, dim)
+        self.relation = nn.Linear(pointer_dim * 2, pointer_dim // 2)
+        self.relation_key = Mlp(PAIR_FEATURES, pointer_dim // 2, pointer_dim // 2)
+        self.candidate = nn.Linear(dim, 1)
+        self.no_candidate = nn.Linear(pointer_dim * 2, 1)
+        self.related_value = nn.Linear(dim, dim)
         nn.init.zeros_(self.query.weight)  # at first the classes alone decide
         nn.init.zeros_(self.query.bias)
 
@@ -74,6 +82,7 @@ class Grounding(nn.Module):
         logits = logits.masked_fill(padded, -torch.inf)
         pointer = logits.softmax(-1) * is_word[..., None]
         added = self._value(pointer, prefix, n) + self._counted(logits, match) + self._pairs(pointer, prefix)
+        added = added + self._related(read, pointer[..., :-1], prefix)
         return GroundingOutput(added=added * is_word[..., None], name_logits=name_logits, pointer_logits=logits)
 
     def _read(self, words: Tensor, is_word: Tensor) -> Tensor:
@@ -107,6 +116,27 @@ class Grounding(nn.Module):
             pair = torch.einsum("bqtm,bqtmf->bqtf", here, seen)
             weight = before.sum(-1, keepdim=True) * here.sum(-1, keepdim=True)
         return self.pair(torch.cat([pair, weight], -1)) * weight
+
+    def _related(self, read: Tensor, here: Tensor, prefix: Prefix) -> Tensor:
+        """(B, Q, T, E) the objects that stand to the one pointed at as the word and its neighbours say.
+
+        Attention whose keys are the geometry of every object as seen from the one pointed at; ``here`` (B, Q, T, N).
+        """
+        n = here.shape[-1]
+        b, q, t = (here.sum(-1) > _POINTS).nonzero(as_tuple=True)  # (K,) each
+        mass, origin = here[b, q, t].max(-1)  # (K,)
+        tokens = prefix.tokens[:, :n]
+        with torch.autocast(here.device.type, enabled=False):
+            read_here = read[b, q, t].float()
+            keys = self.relation_key(prefix.pairs[b, origin])  # (K, N, d)
+            scores = torch.einsum("kd,knd->kn", self.relation(read_here), keys) * keys.shape[-1] ** -0.5
+            scores = scores + self.candidate(tokens.float())[b, :, 0]
+            itself = functional.one_hot(origin, n).bool()
+            scores = scores.masked_fill(itself | ~prefix.objects.mask[b], -torch.inf)
+            weights = torch.cat([scores, self.no_candidate(read_here)], -1).softmax(-1)[:, :-1]  # (K, N)
+            values = self.related_value(tokens.float())[b]  # (K, N, E)
+            found = torch.einsum("kn,kne->ke", weights, values) * mass[:, None]
+        return here.new_zeros(*here.shape[:3], found.shape[-1]).index_put((b, q, t), found)
 
 
 def _previous(here: Tensor) -> Tensor:

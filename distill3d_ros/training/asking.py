@@ -59,8 +59,17 @@ class Balance:
         return cls(json.loads(path.read_text()))
 
 
-def choose(candidates: Sequence[Fact], balance: Balance, number: int, rng: np.random.Generator) -> list[Fact]:
-    """Up to ``number`` facts, even over the families, then over the kinds, answers balanced by ``balance``."""
+def choose(
+    candidates: Sequence[Fact],
+    balance: Balance,
+    number: int,
+    rng: np.random.Generator,
+    family_shares: Mapping[str, float] | None = None,
+) -> list[Fact]:
+    """Up to ``number`` facts, even over the families, then over the kinds, answers balanced by ``balance``.
+
+    ``family_shares``: family -> how often it gets its turn, in (0, 1]; always without an entry.
+    """
     draws = rng.random(len(candidates))
     absent: list[Fact] = []
     by_family: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
@@ -75,6 +84,8 @@ def choose(candidates: Sequence[Fact], balance: Balance, number: int, rng: np.ra
     while len(chosen) < number and queues:
         families = list(queues)
         for f in rng.permutation(len(families)):
+            if family_shares and rng.random() >= family_shares.get(families[f], 1.0):
+                continue
             queue = queues[families[f]]
             chosen.append(queue.pop())
             if not queue:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import yaml
 
+from distill3d_ros.scene.kinds import FAMILIES
+
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
 TRAINED_PARTS = {
     "perception": PERCEPTION_PARTS,
@@ -104,6 +106,8 @@ class StageConfig:
     """Images (perception, joint) or scenes (reasoning) a step."""
     questions_per_scene: int = 24
     """Questions asked about each scene of a batch, in one pass."""
+    family_shares: dict[str, float] = field(default_factory=dict)
+    """Question family -> share of its turns that it takes when questions are drawn; 1 without an entry."""
     lr: float = 1e-3
     lr_scales: dict[str, float] = field(default_factory=dict)
     """Prefix of parameter names -> factor on ``lr``; the longest matching prefix counts, 0 freezes."""
@@ -142,6 +146,12 @@ class StageConfig:
         for name in ("steps", "batch_size", "questions_per_scene", "log_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"stage {self.name!r}: {name} must be at least 1. Got {getattr(self, name)}")
+        for family, share in self.family_shares.items():
+            if family not in FAMILIES or not 0 < share <= 1:
+                raise ValueError(
+                    f"stage {self.name!r}: family_shares maps {', '.join(FAMILIES)} to shares in (0, 1]. "
+                    f"Got {family!r}: {share}"
+                )
         if self.lr <= 0 or not 0 <= self.min_lr <= 1:
             raise ValueError(
                 f"stage {self.name!r}: lr must be positive and min_lr in 0..1. Got {self.lr}, {self.min_lr}"

@@ -64,7 +64,7 @@ class ReasoningBuild:
                 scene = mirrored_scene(scene)
             report = self.detector.observe(scene, rng)
             reports.append(report)
-            questions.append(ask(scene, report, self.balance, self.config.questions_per_scene, self.label_index, rng))
+            questions.append(ask(scene, report, self.balance, self.config, self.label_index, rng))
         return ReasoningBatch(objects=object_set(reports), questions=questions)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -75,12 +75,13 @@ def ask(
     scene: Scene,
     report: NoisyObjects,
     balance: Balance,
-    number: int,
+    config: StageConfig,
     label_index: dict[str, int],
     rng: np.random.Generator,
 ) -> list[QuestionText]:
     """Questions about what was found."""
-    asked = worded(choose(answerable(scene, report), balance, number, rng), scene, rng)
+    chosen = choose(answerable(scene, report), balance, config.questions_per_scene, rng, config.family_shares)
+    asked = worded(chosen, scene, rng)
 
     def members(label: str) -> tuple[int, ...] | None:
         places: tuple[int, ...] = ()

@@ -29,7 +29,8 @@ def assign_cells(
 
     Returns:
         (rows * columns,) index of the object, ``NOBODY`` (-1), or ``IGNORED`` (-2): the cell mostly shows an object
-        that is not a target, or one that chose other cells; calling that background would be wrong.
+        that is no target, or it mostly shows one that chose a cell beside it, and could as well have been chosen. The
+        rest of a large object is ``NOBODY``: where nothing says no, one bed becomes six.
     """
     rows, columns = grid
     height, width = ids.shape
@@ -50,10 +51,12 @@ def assign_cells(
         distance = np.hypot(seen // columns - row, seen % columns - column)
         radius = 1.0 + 0.5 * np.sqrt(cover.sum())
         score = cover[seen] * np.exp(-((distance / radius) ** 2))
-        result[seen[cover[seen] > 0.5]] = IGNORED
         order = np.argsort(-score)[:per_object]
         # At least a third as good as the best cell, or it is no place to see this object from.
         order = order[score[order] >= score[order[0]] / 3]
+        apart = np.abs(seen[:, None] // columns - seen[order] // columns)  # (cells, chosen)
+        apart = np.maximum(apart, np.abs(seen[:, None] % columns - seen[order] % columns)).min(1)
+        result[seen[(cover[seen] > 0.5) & (apart <= 1)]] = IGNORED
         wanted.append((index, seen[order], score[order] / score[order[0]]))
     for object_id in ignored_ids:
         cover = np.bincount(cell[ids == object_id], minlength=rows * columns) / cell_pixels
