@@ -48,8 +48,7 @@ def assign_splits(models: Iterable[FurnitureModel]) -> dict[tuple[str, str], Spl
     """(family, label) -> split: of each label the families with the smallest hashes, about TEST_SHARE of its models.
 
     Labels with fewer than three models have no test model, the others at least ``LEAST_FOR_TEST``. A family may be on
-    different sides in different labels:
-    a chair tells nothing about the table of its set.
+    different sides in different labels: a chair tells nothing about the table of its set.
     """
     by_label: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for model in models:
