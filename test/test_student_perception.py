@@ -150,13 +150,13 @@ def test_rope_pairs_channels_within_their_half() -> None:
 
 def test_qk_norm_makes_attention_blind_to_the_scale_of_queries_and_keys() -> None:
     torch.manual_seed(0)
-    attention, x = Attention(32, 2), torch.randn(1, 7, 32)
-    cos, sin = rope_2d((1, 7), 0, 16, 100.0, torch.device("cpu"))
+    attention, x = Attention(32, 2, qk_norm=True), torch.randn(1, 7, 32)
+    rotation = rope_2d((1, 7), 0, 16, 100.0, torch.device("cpu"))
     with torch.no_grad():
-        before = attention(x, cos, sin)
+        before = attention(x, rotation)
         for parameter in (attention.qkv.weight, attention.qkv.bias):
             parameter[:64] *= 50.0  # queries and keys; the 32 rows of the values stay
-        after = attention(x, cos, sin)
+        after = attention(x, rotation)
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
 
 

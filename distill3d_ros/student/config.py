@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-PATCH_EMBEDS = ("efficientnet_lite0",)
+PATCH_EMBEDS = ("efficientnet_lite0", "dinov2")
 COT_POSITIONS = ("after_question", "before_question")
 COT_MODES = ("learned", "zero", "random_frozen")
 DTYPES = ("float32", "bfloat16")
@@ -34,6 +34,26 @@ def _divides(owner: str, name: str, divisor: int, dim: int) -> None:
 
 
 @dataclass(kw_only=True, slots=True)
+class Dinov2Config:
+    """DINOv2 with registers as patch embedding; its width is the encoder's. The defaults are ViT-L/14's."""
+
+    layers: int = 24
+    heads: int = 16
+    registers: int = 4
+    patch_size: int = 14
+    image_size: int = 518
+    """Side of the square image that the table of positions is made for; it is resized for other sizes."""
+
+    def __post_init__(self) -> None:
+        _at_least("dinov2", 1, layers=self.layers, heads=self.heads, patch_size=self.patch_size)
+        _at_least("dinov2", 0, registers=self.registers)
+        if self.image_size < self.patch_size or self.image_size % self.patch_size:
+            raise ValueError(
+                f"dinov2.image_size must be a multiple of the patch size {self.patch_size}. Got {self.image_size}"
+            )
+
+
+@dataclass(kw_only=True, slots=True)
 class EncoderConfig:
     """Patch embedding and alternating attention (VGGT)."""
 
@@ -52,13 +72,33 @@ class EncoderConfig:
     layer_scale: float = 0.2
     """Initial LayerScale. VGGT starts at 0.01, on top of a strong patch embedding; too slow from scratch."""
     rope_base: float = 100.0
+    taps: tuple[int, ...] = ()
+    """The pairs whose outputs the heads read, frame half and global half side by side (VGGT: 4, 11, 17, 23); without
+    any they read the last output, normalised."""
+    dinov2: Dinov2Config = field(default_factory=Dinov2Config)
+    """Used where ``patch_embed`` is ``dinov2``."""
 
     def __post_init__(self) -> None:
+        self.taps = tuple(int(t) for t in self.taps)
+        if isinstance(self.dinov2, Mapping):
+            self.dinov2 = _build(Dinov2Config, "dinov2", self.dinov2)
+        if list(self.taps) != sorted(set(self.taps)) or any(not 0 <= t < self.pairs for t in self.taps):
+            raise ValueError(f"encoder.taps must be ascending numbers of the {self.pairs} pairs. Got {self.taps}")
+        if self.taps and self.taps[-1] != self.pairs - 1:
+            raise ValueError(
+                f"encoder.taps must end with the last pair, {self.pairs - 1}; later pairs would be computed in vain. "
+                f"Got {self.taps}"
+            )
         _one_of("encoder", "patch_embed", self.patch_embed, PATCH_EMBEDS)
         _at_least("encoder", 0, frozen_blocks=self.frozen_blocks, registers=self.registers)
         _at_least("encoder", 0, layer_scale=self.layer_scale)
         _at_least("encoder", 1, dim=self.dim, pairs=self.pairs, mlp_ratio=self.mlp_ratio, rope_base=self.rope_base)
         _divides("encoder", "heads", self.heads, self.dim)
+
+    @property
+    def width(self) -> int:
+        """Channels of the tokens that the heads read."""
+        return self.dim * (2 if self.taps else 1)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -7,7 +7,7 @@ folded into the convolutions: their statistics stay frozen anyway, and what is n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,10 @@ from torch.nn import functional
 
 from distill3d_ros.student.config import EncoderConfig
 from distill3d_ros.student.fast_conv import conv_relu6, depthwise_conv
+from distill3d_ros.student.patch_features import PatchFeatures
+
+if TYPE_CHECKING:
+    from distill3d_ros.student.dinov2 import Dinov2
 
 _BATCH_NORM_EPS = 1e-3
 
@@ -39,15 +43,6 @@ _BLOCKS = (
 )
 _TAPS = {4: 2, 8: 4, 16: 10, 32: 15}
 """Stride -> the last block at that stride."""
-
-
-@dataclass(kw_only=True, slots=True)
-class PatchFeatures:
-    """Letters as in outputs.py; frames and scenes are one axis here."""
-
-    tokens: Tensor  # (BS, P, D)
-    fine: dict[int, Tensor]  # stride -> (BS, c, H / stride, W / stride)
-    grid: tuple[int, int]  # (h, w)
 
 
 class _Conv(nn.Module):
@@ -180,6 +175,10 @@ def _flat(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def build_patch_embed(config: EncoderConfig) -> EfficientNetLite0:
+def build_patch_embed(config: EncoderConfig) -> EfficientNetLite0 | Dinov2:
     """The network that ``config.patch_embed`` names."""
-    return {"efficientnet_lite0": EfficientNetLite0}[config.patch_embed](config)
+    if config.patch_embed == "dinov2":
+        from distill3d_ros.student.dinov2 import Dinov2  # takes a second to import, and small students do without
+
+        return Dinov2(config)
+    return EfficientNetLite0(config)

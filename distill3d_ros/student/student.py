@@ -35,9 +35,9 @@ class Student(nn.Module):
         self.config = config
         self.encoder = Encoder(config.encoder)
         channels = self.encoder.patch_embed.channels
-        self.depth_head = DepthHead(config.depth, dim=config.encoder.dim, channels=channels)
-        self.camera_head = CameraHead(config.encoder.dim)
-        self.detection_head = DetectionHead(config.detection, dim=config.encoder.dim, classes=len(config.labels))
+        self.depth_head = DepthHead(config.depth, dim=config.encoder.width, channels=channels)
+        self.camera_head = CameraHead(config.encoder.width)
+        self.detection_head = DetectionHead(config.detection, dim=config.encoder.width, classes=len(config.labels))
         self.language = LanguageModel(config, tokenizer)
 
     def perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None = None) -> Perception:

@@ -16,6 +16,9 @@ from distill3d_ros.student.attention import attend
 from distill3d_ros.student.config import EncoderConfig
 from distill3d_ros.student.patch_embed import build_patch_embed
 
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and sines (tokens, head_dim) by which queries and keys are turned."""
+
 
 @dataclass(kw_only=True, slots=True)
 class EncoderFeatures:
@@ -23,9 +26,15 @@ class EncoderFeatures:
 
     patches: Tensor  # (B, S, P, D)
     camera: Tensor  # (B, S, D)
+    levels: list[Tensor]  # a tap each, (B, S, K + P, 2 D'), frame half first; none without taps
     fine: dict[int, Tensor]  # stride -> (BS, c, H / stride, W / stride)
     grid: tuple[int, int]  # (h, w)
     patch_size: int
+
+    @property
+    def specials(self) -> int:
+        """K, in front of the patches of a level."""
+        return self.levels[0].shape[2] - self.patches.shape[2] if self.levels else 0
 
 
 def rope_2d(
@@ -52,20 +61,22 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Self-attention whose queries and keys are normalised a head and turned by their position."""
+    """Self-attention; queries and keys may be normalised a head, and turned by their position."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, *, qk_norm: bool) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
-        self.q_norm = nn.LayerNorm(dim // heads)
-        self.k_norm = nn.LayerNorm(dim // heads)
+        self.q_norm = nn.LayerNorm(dim // heads) if qk_norm else nn.Identity()
+        self.k_norm = nn.LayerNorm(dim // heads) if qk_norm else nn.Identity()
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, heads, tokens, head_dim)
         q, k, v = qkv
-        q, k = apply_rope(self.q_norm(q), cos, sin), apply_rope(self.k_norm(k), cos, sin)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotation is not None:
+            q, k = apply_rope(q, *rotation), apply_rope(k, *rotation)
         return self.proj(attend(q.to(v.dtype), k.to(v.dtype), v).transpose(1, 2).flatten(2))
 
 
@@ -95,18 +106,24 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block with LayerScale."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(
+        self, dim: int, heads: int, *, mlp_ratio: float = 4.0, layer_scale: float = 0.01, qk_norm: bool = True
+    ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(config.dim)
-        self.attn = Attention(config.dim, config.heads)
-        self.ls1 = LayerScale(config.dim, config.layer_scale)
-        self.norm2 = nn.LayerNorm(config.dim)
-        self.mlp = Mlp(config.dim, int(config.dim * config.mlp_ratio))
-        self.ls2 = LayerScale(config.dim, config.layer_scale)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = Attention(dim, heads, qk_norm=qk_norm)
+        self.ls1 = LayerScale(dim, layer_scale)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.ls2 = LayerScale(dim, layer_scale)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.ls1(self.attn(self.norm1(x), cos, sin))
+    def forward(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
+        x = x + self.ls1(self.attn(self.norm1(x), rotation))
         return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+def _block(config: EncoderConfig) -> Block:
+    return Block(config.dim, config.heads, mlp_ratio=config.mlp_ratio, layer_scale=config.layer_scale)
 
 
 class Encoder(nn.Module):
@@ -120,9 +137,9 @@ class Encoder(nn.Module):
         # Index 0 is for the first frame of a scene, 1 for every other frame.
         self.camera_token = nn.Parameter(torch.randn(1, 2, 1, config.dim) * 0.02)
         self.register_token = nn.Parameter(torch.randn(1, 2, config.registers, config.dim) * 0.02)
-        self.frame_blocks = nn.ModuleList(Block(config) for _ in range(config.pairs))
-        self.global_blocks = nn.ModuleList(Block(config) for _ in range(config.pairs))
-        self.norm = nn.LayerNorm(config.dim)
+        self.frame_blocks = nn.ModuleList(_block(config) for _ in range(config.pairs))
+        self.global_blocks = nn.ModuleList(_block(config) for _ in range(config.pairs))
+        self.norm = nn.Identity() if config.taps else nn.LayerNorm(config.dim)
 
     def forward(self, images: Tensor) -> EncoderFeatures:
         """``images`` (B, S, 3, H, W) in 0..1."""
@@ -133,16 +150,18 @@ class Encoder(nn.Module):
         specials, tokens = x.shape[2] - patches.shape[2], x.shape[2]
         head_dim = self.config.dim // self.config.heads
         cos, sin = rope_2d(embedded.grid, specials, head_dim, self.config.rope_base, x.device)
-        x = x.flatten(0, 1)
-        for frame_block, global_block in zip(self.frame_blocks, self.global_blocks, strict=True):
-            x = frame_block(x, cos, sin)
-            x = global_block(x.reshape(b, s * tokens, -1), cos.repeat(s, 1), sin.repeat(s, 1)).reshape(
-                b * s, tokens, -1
-            )
-        x = self.norm(x).unflatten(0, (b, s))
+        everywhere = cos.repeat(s, 1), sin.repeat(s, 1)
+        levels = []
+        for index, (frame_block, global_block) in enumerate(zip(self.frame_blocks, self.global_blocks, strict=True)):
+            in_frame = frame_block(x.flatten(0, 1), (cos, sin))
+            x = global_block(in_frame.reshape(b, s * tokens, -1), everywhere).unflatten(1, (s, tokens))
+            if index in self.config.taps:
+                levels.append(torch.cat([in_frame.unflatten(0, (b, s)), x], -1))
+        last = levels[-1] if levels else self.norm(x)  # VGGT hands its levels on as they are
         return EncoderFeatures(
-            patches=x[:, :, specials:],
-            camera=x[:, :, 0],
+            patches=last[:, :, specials:],
+            camera=last[:, :, 0],
+            levels=levels,
             fine=embedded.fine,
             grid=embedded.grid,
             patch_size=self.patch_embed.patch_size,

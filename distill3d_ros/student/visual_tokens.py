@@ -41,7 +41,7 @@ class VisualTokens(nn.Module):
 
     def __init__(self, config: StudentConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
-        dim, encoder = config.language.dim, config.encoder.dim
+        dim, encoder = config.language.dim, config.encoder.width
         self.pool = config.language.patch_pool
         self.words = ClassWords(config.labels, tokenizer)
         self.name = nn.Linear(dim, dim)
