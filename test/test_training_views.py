@@ -144,10 +144,20 @@ def test_matching_prefers_the_right_place_and_name() -> None:
     centers = torch.tensor([[[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [1.0, 0.0, 2.1]]])
     true = torch.tensor([[[1.0, 0.0, 2.05], [0.1, 0.0, 2.0], [9.0, 9.0, 9.0]]])
     labels, mask = torch.tensor([[1, 0, 0]]), torch.tensor([[True, True, False]])
-    [(queries, truths)] = match_sets(logits, centers, labels, true, mask)
+    sizes = torch.full((1, 3, 3), 0.5)
+    [(queries, truths)] = match_sets(logits, centers, labels, true, sizes, mask)
     assert dict(zip(truths.tolist(), queries.tolist(), strict=True)) == {0: 2, 1: 0}
-    [(none, _)] = match_sets(logits, centers, labels, true, torch.zeros(1, 3, dtype=torch.bool))
+    [(none, _)] = match_sets(logits, centers, labels, true, sizes, torch.zeros(1, 3, dtype=torch.bool))
     assert len(none) == 0
+
+
+def test_what_was_not_found_is_not_matched() -> None:
+    """Reach: half the diagonal, 0.43 m, and a fifth of the distance, 0.4 m."""
+    logits, labels = torch.zeros(1, 1, 2), torch.tensor([[0]])
+    mask, sizes, true = torch.ones(1, 1, dtype=torch.bool), torch.full((1, 1, 3), 0.5), torch.tensor([[[0.0, 0.0, 2.0]]])
+    for sideways, matched in ((0.8, 1), (0.9, 0)):
+        [(queries, truths)] = match_sets(logits, torch.tensor([[[sideways, 0.0, 2.0]]]), labels, true, sizes, mask)
+        assert len(queries) == len(truths) == matched
 
 
 def test_matching_agrees_with_trying_all() -> None:
@@ -156,7 +166,8 @@ def test_matching_agrees_with_trying_all() -> None:
     generator = torch.Generator().manual_seed(0)
     logits, centers = torch.randn(1, 5, 3, generator=generator), torch.rand(1, 5, 3, generator=generator) * 3
     true, labels = torch.rand(1, 4, 3, generator=generator) * 3, torch.tensor([[0, 2, 1, 0]])
-    [(queries, truths)] = match_sets(logits, centers, labels, true, torch.ones(1, 4, dtype=torch.bool))
+    everywhere = torch.full((1, 4, 3), 100.0)
+    [(queries, truths)] = match_sets(logits, centers, labels, true, everywhere, torch.ones(1, 4, dtype=torch.bool))
 
     def cost(pairs: list[tuple[int, int]]) -> float:
         p = logits.sigmoid()[0]

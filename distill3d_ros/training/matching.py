@@ -9,6 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 NOBODY, IGNORED = -1, -2
+REACH = 0.2
+"""A box may be off by this share of its distance, beside half its diagonal, and still be matched to an object."""
 
 
 def assign_cells(
@@ -75,6 +77,7 @@ def match_sets(
     centers: Tensor,
     labels: Tensor,
     true_centers: Tensor,
+    true_sizes: Tensor,
     mask: Tensor,
     *,
     class_weight: float = 1.0,
@@ -83,13 +86,16 @@ def match_sets(
     """Hungarian matching of predicted to true objects (Carion et al., DETR, 2020), image by image.
 
     The cost is the focal class cost of Deformable DETR plus the distance of the centres relative to the true
-    distance from the camera, so that a decimetre counts more in front of the camera than across the room.
+    distance from the camera, so that a decimetre counts more in front of the camera than across the room. Pairs that
+    remain farther apart than half the object's diagonal plus a fifth of its distance are dropped: that object was not
+    found, and whoever was left to stand for it saw something else.
 
     Args:
         class_logits: (B, N, C).
         centers: (B, N, 3) metres.
         labels: (B, M) class numbers.
         true_centers: (B, M, 3) metres.
+        true_sizes: (B, M, 3) metres.
         mask: (B, M) which of the M places hold an object.
 
     Returns:
@@ -107,8 +113,11 @@ def match_sets(
             result.append((empty, empty))
             continue
         t = true_centers[b, true].float()
-        distance = torch.cdist(centers[b].float(), t) / t.norm(dim=-1).clamp_min(0.5)  # (N, m)
-        cost = class_weight * class_cost[b][:, labels[b, true]] + center_weight * distance
-        rows, columns = linear_sum_assignment(torch.nan_to_num(cost, nan=1e6, posinf=1e6).cpu().numpy())
-        result.append((torch.as_tensor(rows, device=mask.device), true[torch.as_tensor(columns, device=mask.device)]))
+        far, apart = t.norm(dim=-1), torch.cdist(centers[b].float(), t)  # (m,), (N, m)
+        cost = class_weight * class_cost[b][:, labels[b, true]] + center_weight * apart / far.clamp_min(0.5)
+        pairs = linear_sum_assignment(torch.nan_to_num(cost, nan=1e6, posinf=1e6).cpu().numpy())
+        rows, columns = (torch.as_tensor(x, device=mask.device) for x in pairs)
+        reach = true_sizes[b, true].norm(dim=-1) / 2 + REACH * far
+        found = apart[rows, columns] < reach[columns]
+        result.append((rows[found], true[columns[found]]))
     return result

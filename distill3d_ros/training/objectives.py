@@ -52,7 +52,7 @@ def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
     class_terms: list[Tensor | None] = []
     box_terms: list[Tensor | None] = []
     for boxes in (*perception.decoder_layers, perception.detections):
-        pairs = match_sets(boxes.class_logits, boxes.center, batch.labels, batch.center, batch.mask)
+        pairs = match_sets(boxes.class_logits, boxes.center, batch.labels, batch.center, batch.size, batch.mask)
         image = torch.cat([torch.full_like(p, b) for b, (p, _) in enumerate(pairs)])
         query, truth = torch.cat([p for p, _ in pairs]), torch.cat([t for _, t in pairs])
         unsure = _on_ignored(perception.query_patch, batch.cells)
