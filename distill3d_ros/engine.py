@@ -156,6 +156,7 @@ class Engine:
             depth_confidence=_resized(perception.depth_confidence[0, 0], size),
             stamp_ns=first.stamp_ns,
             frame_id=first.frame_id,
+            is_metric=self.student.config.depth.metric,
             features=SceneFeatures(self.student.cache(self.student.prefix(perception)), owner),
         )
 
@@ -191,8 +192,8 @@ class Engine:
     def _tensors(self, views: Sequence[Frame]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """images (1, S, 3, h, w), intrinsics (1, S, 4), up (1, S, 3) or None."""
         cameras = [np.array([f.intrinsics.fx, f.intrinsics.fy, f.intrinsics.cx, f.intrinsics.cy]) for f in views]
-        area = self.student.config.image_area
-        prepared = [preprocess(f.image, k, area=area) for f, k in zip(views, cameras, strict=True)]
+        area, multiple = self.student.config.image_area, self.student.multiple
+        prepared = [preprocess(f.image, k, area=area, multiple=multiple) for f, k in zip(views, cameras, strict=True)]
         images = torch.stack([p.image for p in prepared])[None]
         intrinsics = torch.stack([p.intrinsics for p in prepared])[None]
         up = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
-    """(part, parameters) for every part of a preset's student.
+    """(part, parameters) for every part of a preset's student, ``total`` last.
 
     Raises:
         ValueError: there is no such preset.
@@ -16,35 +16,34 @@ def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
 
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got '{preset}'")
+    import torch
+
     from distill3d_ros.scene.kinds import KINDS
     from distill3d_ros.scene.questions import wordings
+    from distill3d_ros.student.checkpoint import count_parameters
     from distill3d_ros.student.student import Student
     from distill3d_ros.student.text import train_tokenizer
 
     config = PRESETS[preset](LABELS)
     texts = [text for kind in KINDS for text in wordings(kind, False)]
-    student = Student(config, train_tokenizer(texts, vocab_size=config.language.vocab_size, words=LABELS))
-    counted: set[int] = set()
-    for name, part in student.named_children():
-        own = [p for p in part.parameters() if id(p) not in counted]
-        counted.update(map(id, own))
-        if own:
-            yield name, sum(p.numel() for p in own)
-    rest = sum(p.numel() for p in student.parameters() if id(p) not in counted)
-    if rest:
-        yield "other", rest
+    vocabulary = min(config.language.vocab_size, 2048)  # a pretrained language model brings its own tokenizer
+    tokenizer = train_tokenizer(texts, vocab_size=vocabulary, words=LABELS, end_token=config.language.end_token)
+    with torch.device("meta"):  # shapes without memory
+        student = Student(config, tokenizer)
+    yield from count_parameters(student).items()
 
 
 def print_parameters(preset: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    counts = list(parameter_counts(preset))
+    counts = dict(parameter_counts(preset))
+    total = counts.pop("total")
     table = Table(title=f"student preset {preset}")
     table.add_column("part")
     table.add_column("parameters", justify="right")
-    for name, count in counts:
+    for name, count in counts.items():
         table.add_row(name, f"{count:,}")
     table.add_section()
-    table.add_row("all", f"{sum(count for _, count in counts):,}")
+    table.add_row("all", f"{total:,}")
     Console().print(table)

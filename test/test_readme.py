@@ -120,7 +120,7 @@ def test_presets() -> None:
     rows = {row[0].strip("`"): row for row in table_after("## Presets")}
     assert set(rows) == set(PRESETS)
     for name, row in rows.items():
-        millions = sum(count for _, count in parameter_counts(name)) / 1e6
+        millions = dict(parameter_counts(name))["total"] / 1e6
         assert row[1] == f"{millions:.1f} M"
 
 

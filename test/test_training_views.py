@@ -154,7 +154,8 @@ def test_matching_prefers_the_right_place_and_name() -> None:
 def test_what_was_not_found_is_not_matched() -> None:
     """Reach: half the diagonal, 0.43 m, and a fifth of the distance, 0.4 m."""
     logits, labels = torch.zeros(1, 1, 2), torch.tensor([[0]])
-    mask, sizes, true = torch.ones(1, 1, dtype=torch.bool), torch.full((1, 1, 3), 0.5), torch.tensor([[[0.0, 0.0, 2.0]]])
+    mask, sizes = torch.ones(1, 1, dtype=torch.bool), torch.full((1, 1, 3), 0.5)
+    true = torch.tensor([[[0.0, 0.0, 2.0]]])
     for sideways, matched in ((0.8, 1), (0.9, 0)):
         [(queries, truths)] = match_sets(logits, torch.tensor([[[sideways, 0.0, 2.0]]]), labels, true, sizes, mask)
         assert len(queries) == len(truths) == matched

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 PATCH_EMBEDS = ("efficientnet_lite0", "dinov2")
+DEPTH_KINDS = ("fusion", "dpt")
 COT_POSITIONS = ("after_question", "before_question")
 COT_MODES = ("learned", "zero", "random_frozen")
 DTYPES = ("float32", "bfloat16")
@@ -105,14 +106,29 @@ class EncoderConfig:
 class DepthConfig:
     """Dense metric depth."""
 
+    kind: str = "fusion"
+    """``fusion`` of the patch embedding's own finer maps, or VGGT's ``dpt`` over four taps of the encoder."""
     dim: int = 64
-    """Channels of the fusion at stride 8 and 4."""
+    """``fusion``: channels at stride 8 and 4."""
+    dpt_features: int = 256
+    """``dpt``: channels of its fusion."""
+    dpt_channels: tuple[int, ...] = (256, 512, 1024, 1024)
+    """``dpt``: channels of its levels, finest first."""
+    metric: bool = True
+    """Whether the depth is in metres. False until the scale of a loaded VGGT, whose depth is relative, is trained."""
     canonical_focal: float = 200.0
     """Focal length in pixels for which the head predicts; the result is multiplied by focal / canonical_focal."""
     initial_depth: float = 2.5
     """Metres at the canonical focal length that an untrained head predicts."""
 
     def __post_init__(self) -> None:
+        _one_of("depth", "kind", self.kind, DEPTH_KINDS)
+        self.dpt_channels = tuple(self.dpt_channels)
+        if len(self.dpt_channels) != 4 or any(c < 4 or c % 4 for c in (*self.dpt_channels, self.dpt_features // 2)):
+            raise ValueError(
+                "depth.dpt_channels must be four multiples of 4 and depth.dpt_features a multiple of 8. "
+                f"Got {self.dpt_channels}, {self.dpt_features}"
+            )
         _at_least("depth", 8, dim=self.dim)
         _at_least("depth", 1e-3, canonical_focal=self.canonical_focal, initial_depth=self.initial_depth)
 
@@ -123,6 +139,8 @@ class DetectionConfig:
 
     queries: int = 32
     """How many boxes a scene can have."""
+    dim: int = 0
+    """Width of the tokens inside; 0 takes the encoder's."""
     layers: int = 2
     """Decoder layers that refine the chosen proposals."""
     heads: int = 4
@@ -132,7 +150,7 @@ class DetectionConfig:
 
     def __post_init__(self) -> None:
         _at_least("detection", 1, queries=self.queries, heads=self.heads, hidden=self.hidden, mlp_ratio=self.mlp_ratio)
-        _at_least("detection", 0, layers=self.layers)
+        _at_least("detection", 0, layers=self.layers, dim=self.dim)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -155,14 +173,29 @@ class LanguageConfig:
     """Patch tokens are averaged over patch_pool x patch_pool before they become visual tokens; 0 shows none."""
     prefix_positions: str = "shared"
     """``shared``: every visual token has position 0 (a set has no order); ``ordered`` counts, for pretrained models."""
+    causal_lm: dict[str, Any] = field(default_factory=dict)
+    """Configuration of one of transformers' causal language models, with its ``model_type``; it decides ``dim``.
+    Empty: a small Llama of the sizes above."""
+    end_token: str = "</s>"
+    """Ends an answer; also fills up rows."""
+    lora_rank: int = 0
+    """Rank of the adapters that learn in place of a ``causal_lm``; 0 trains the whole."""
 
     def __post_init__(self) -> None:
+        if self.causal_lm:
+            if "hidden_size" not in self.causal_lm or "model_type" not in self.causal_lm:
+                raise ValueError("language.causal_lm must have a model_type and a hidden_size")
+            self.dim = int(self.causal_lm["hidden_size"])
+        elif self.lora_rank:
+            raise ValueError("language.lora_rank adapts a causal_lm, and there is none")
+        _at_least("language", 0, lora_rank=self.lora_rank)
         _at_least("language", 300, vocab_size=self.vocab_size)
         _at_least("language", 1, dim=self.dim, layers=self.layers, mlp_dim=self.mlp_dim, pointer_dim=self.pointer_dim)
         _at_least("language", 1, name_window=self.name_window, max_answer_tokens=self.max_answer_tokens)
         _at_least("language", 8, max_question_tokens=self.max_question_tokens)
         _at_least("language", 0, patch_pool=self.patch_pool)
-        _divides("language", "heads", self.heads, self.dim)
+        if not self.causal_lm:
+            _divides("language", "heads", self.heads, self.dim)
         _one_of("language", "prefix_positions", self.prefix_positions, ("shared", "ordered"))
 
 
@@ -202,6 +235,12 @@ class StudentConfig:
     with AMX and rounds features to 8 bits; the language model, whose steps are small, gets slower and stays float32."""
 
     def __post_init__(self) -> None:
+        if self.depth.kind == "dpt" and len(self.encoder.taps) != len(self.depth.dpt_channels):
+            raise ValueError(
+                f"depth.kind 'dpt' reads {len(self.depth.dpt_channels)} taps of the encoder. Got {self.encoder.taps}"
+            )
+        if self.depth.kind == "fusion" and self.encoder.patch_embed == "dinov2":
+            raise ValueError("depth.kind 'fusion' reads finer maps, which dinov2 has not; use 'dpt'")
         self.labels = tuple(self.labels)
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be a non-empty list without repetitions. Got {self.labels}")
@@ -211,6 +250,11 @@ class StudentConfig:
     def to_dict(self) -> dict[str, Any]:
         """JSON types only."""
         return asdict(self) | {"labels": list(self.labels)}
+
+    @property
+    def box_dim(self) -> int:
+        """Width of what the detection head hands on of each box."""
+        return self.detection.dim or self.encoder.width
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudentConfig:
@@ -241,9 +285,70 @@ def _build(cls: type, owner: str, values: Mapping[str, Any]) -> Any:
 
 
 def pico(labels: Iterable[str]) -> StudentConfig:
-    """About 12 million parameters: runs on a CPU, trains on two cores."""
+    """About 13 million parameters: runs on a CPU, trains on two cores."""
     return StudentConfig(preset="pico", labels=tuple(labels))
 
 
-PRESETS = {"pico": pico}
+def small(labels: Iterable[str]) -> StudentConfig:
+    """About 170 million parameters, most of them SmolLM2-135M's: for a robot's GPU; trains on one."""
+    return StudentConfig(
+        preset="small",
+        labels=tuple(labels),
+        encoder=EncoderConfig(dim=384, pairs=6, heads=6),
+        depth=DepthConfig(dim=96),
+        detection=DetectionConfig(layers=3, heads=6),
+        language=LanguageConfig(
+            causal_lm={
+                "model_type": "llama",
+                "vocab_size": 49152,
+                "hidden_size": 576,
+                "intermediate_size": 1536,
+                "num_hidden_layers": 30,
+                "num_attention_heads": 9,
+                "num_key_value_heads": 3,
+                "max_position_embeddings": 8192,
+                "rms_norm_eps": 1e-5,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0},
+                "tie_word_embeddings": True,
+            },
+            vocab_size=49152,
+            end_token="<|im_end|>",
+            prefix_positions="ordered",
+        ),
+        image_area=320 * 256,
+    )
+
+
+def paper(labels: Iterable[str]) -> StudentConfig:
+    """The paper's 2.29 billion parameters: VGGT-1B's aggregator and depth head, Sheared-LLaMA-1.3B's shape."""
+    return StudentConfig(
+        preset="paper",
+        labels=tuple(labels),
+        encoder=EncoderConfig(
+            patch_embed="dinov2", dim=1024, pairs=24, heads=16, layer_scale=0.01, taps=(4, 11, 17, 23)
+        ),
+        depth=DepthConfig(kind="dpt", canonical_focal=460.0, metric=False),
+        detection=DetectionConfig(dim=512, layers=4, heads=8, hidden=512),
+        language=LanguageConfig(
+            causal_lm={
+                "model_type": "llama",
+                "vocab_size": 32000,
+                "hidden_size": 2048,
+                "intermediate_size": 5504,
+                "num_hidden_layers": 24,
+                "num_attention_heads": 16,
+                "num_key_value_heads": 16,
+                "max_position_embeddings": 4096,
+                "rms_norm_eps": 1e-5,
+                "tie_word_embeddings": False,
+            },
+            vocab_size=32000,
+            pointer_dim=256,
+            prefix_positions="ordered",
+        ),
+        image_area=518 * 392,
+    )
+
+
+PRESETS = {"pico": pico, "small": small, "paper": paper}
 """Preset name -> function of the class list."""

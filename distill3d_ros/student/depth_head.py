@@ -1,6 +1,6 @@
-"""Dense metric depth from the patch tokens and the finer maps, after DPT (Ranftl et al. 2021).
+"""Dense metric depth after DPT (Ranftl et al. 2021): from the patch tokens and the finer maps, or with VGGT's head.
 
-The head predicts the logarithm of depth for a camera of a canonical focal length, and adds log(focal / canonical): the
+A head predicts the logarithm of depth for a camera of a canonical focal length, and adds log(focal / canonical): the
 same image taken through a lens twice as long shows things twice as far away.
 """
 
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from distill3d_ros.student.config import DepthConfig
-from distill3d_ros.student.vggt import EncoderFeatures
+from distill3d_ros.student.dpt_head import DptHead
+from distill3d_ros.student.vggt import Encoder, EncoderFeatures, Mlp
 
 _LOG_RANGE = (math.log(0.01), math.log(500.0))
 
@@ -25,7 +26,7 @@ class DepthOutput:
 
     depth: Tensor  # (B, S, H, W) metres
     log_error: Tensor  # (B, S, H, W)
-    log_depth: Tensor  # (B, S, H/4, W/4)
+    log_depth: Tensor  # (B, S, H/4, W/4), or (B, S, H, W) of a DPT
     at_patches: Tensor  # (B, S, P) metres, geometric mean over the patch
 
 
@@ -53,7 +54,7 @@ class _Lateral(nn.Module):
         return self.proj(self.norm(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
 
 
-class DepthHead(nn.Module):
+class FusionDepthHead(nn.Module):
     """Fuses strides 16, 8 and 4 and predicts at stride 4."""
 
     def __init__(self, config: DepthConfig, *, dim: int, channels: dict[int, int]) -> None:
@@ -80,8 +81,7 @@ class DepthHead(nn.Module):
         x = self.refine_4(x + self.lateral_4(features.fine[4]))
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 would quantise log depth to half a per cent
             raw = self.output(functional.relu(x.float())).unflatten(0, (b, s))  # (B, S, 2, H/4, W/4)
-        focal = intrinsics[..., :2].log().mean(-1)[..., None, None]  # (B, S, 1, 1) log of the geometric mean
-        offset = focal - math.log(self.config.canonical_focal) + math.log(self.config.initial_depth)
+        offset = _log_focal(intrinsics, self.config.canonical_focal) + math.log(self.config.initial_depth)
         log_depth = (raw[:, :, 0] + offset).clamp(*_LOG_RANGE)
         log_error = raw[:, :, 1].clamp(-7.0, 2.0) - 1.5
         height, width = (n * features.patch_size for n in features.grid)
@@ -92,6 +92,53 @@ class DepthHead(nn.Module):
             log_depth=log_depth,
             at_patches=pooled.exp(),
         )
+
+
+class DptDepthHead(nn.Module):
+    """VGGT's depth head, whose depth is relative, and the scale that makes it metric.
+
+    The scale is one for a scene, of all its frames: read from the first frame's camera token at the canonical focal
+    length, and multiplied by the first camera's.
+    """
+
+    def __init__(self, config: DepthConfig, *, width: int) -> None:
+        super().__init__()
+        self.config = config
+        self.dpt = DptHead(width, features=config.dpt_features, channels=config.dpt_channels)
+        self.scale = Mlp(width, width // 4, 1)
+        nn.init.zeros_(self.scale.fc2.weight)
+        nn.init.zeros_(self.scale.fc2.bias)
+
+    def forward(self, features: EncoderFeatures, intrinsics: Tensor) -> DepthOutput:
+        """``intrinsics`` (B, S, 4)"""
+        b, s = features.patches.shape[:2]
+        levels = [x[:, :, features.specials :].flatten(0, 1).float() for x in features.levels]
+        with torch.autocast(features.patches.device.type, enabled=False):
+            raw = self.dpt(levels, features.grid, features.patch_size).unflatten(0, (b, s))  # (B, S, 2, H, W)
+            log_depth = raw[:, :, 0]
+            if self.config.metric:
+                scale = self.scale(features.camera[:, 0].float())[..., None, None]  # (B, 1, 1, 1)
+                log_depth = log_depth + scale + _log_focal(intrinsics[:, :1], self.config.canonical_focal)
+        log_depth = log_depth.clamp(*_LOG_RANGE)
+        pooled = functional.avg_pool2d(log_depth, features.patch_size).flatten(2)
+        return DepthOutput(
+            depth=log_depth.exp(),
+            log_error=-functional.softplus(raw[:, :, 1]).clamp(max=8.0),  # VGGT's confidence is 1 + exp(c)
+            log_depth=log_depth,
+            at_patches=pooled.exp(),
+        )
+
+
+def build_depth_head(config: DepthConfig, encoder: Encoder) -> FusionDepthHead | DptDepthHead:
+    """The head that ``config.kind`` names."""
+    if config.kind == "dpt":
+        return DptDepthHead(config, width=encoder.config.width)
+    return FusionDepthHead(config, dim=encoder.config.width, channels=encoder.patch_embed.channels)
+
+
+def _log_focal(intrinsics: Tensor, canonical: float) -> Tensor:
+    """(..., 4) -> (..., 1, 1) log of the geometric mean of the focal lengths over the canonical one."""
+    return (intrinsics[..., :2].log().mean(-1) - math.log(canonical))[..., None, None]
 
 
 def _enlarge(x: Tensor, like: Tensor) -> Tensor:

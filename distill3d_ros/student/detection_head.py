@@ -148,9 +148,12 @@ class _Layer(nn.Module):
 class DetectionHead(nn.Module):
     """Boxes of what the first frame sees; the queries look at the tokens of every frame."""
 
-    def __init__(self, config: DetectionConfig, *, dim: int, classes: int) -> None:
+    def __init__(self, config: DetectionConfig, *, width: int, classes: int) -> None:
+        """``width``: of the encoder's tokens."""
         super().__init__()
         self.config = config
+        dim = config.dim or width
+        self.narrow = nn.Linear(width, dim) if config.dim else nn.Identity()
         self.place = nn.Linear(2 + 2 * 2 * 3 + 1 + 6, dim)
         self.propose = _BoxMlp(dim, config.hidden, classes)
         self.embed = nn.Linear(1 + classes + 8, dim)
@@ -167,7 +170,7 @@ class DetectionHead(nn.Module):
         """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3), first frame."""
         depth = depth.detach()  # a box error must not bend the depth image
         uv = patch_centers(features.grid, features.patch_size, depth)
-        tokens = features.patches + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
+        tokens = self.narrow(features.patches) + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
         first = tokens[:, 0]
         raw = self.propose(first)
         decoder = BoxDecoder(

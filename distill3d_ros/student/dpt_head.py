@@ -96,7 +96,7 @@ class DptHead(nn.Module):
     Args:
         dim: channels of a token.
         features: channels of the fusion.
-        channels: channels of each level before the fusion, finest first.
+        channels: channels of each of the four levels before the fusion, finest first.
         outputs: channels of the result.
     """
 
@@ -105,7 +105,7 @@ class DptHead(nn.Module):
         dim: int,
         *,
         features: int = 256,
-        channels: tuple[int, int, int, int] = (256, 512, 1024, 1024),
+        channels: tuple[int, ...] = (256, 512, 1024, 1024),
         outputs: int = 2,
     ) -> None:
         super().__init__()

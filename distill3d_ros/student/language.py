@@ -13,11 +13,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import DynamicCache, LlamaConfig, LlamaModel
+from transformers import DynamicCache
 
-from distill3d_ros.student.attention import IMPLEMENTATION, attention_bias
-from distill3d_ros.student.config import LanguageConfig, StudentConfig
-from distill3d_ros.student.fast_llama import speed_up
+from distill3d_ros.student.attention import attention_bias
+from distill3d_ros.student.causal_lm import PretrainedLanguage, build_decoder
+from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.grounding import Grounding, GroundingOutput
 from distill3d_ros.student.hidden_cot import HiddenCot
 from distill3d_ros.student.outputs import (
@@ -49,28 +49,10 @@ class PrefixCache:
     keys_values: KeysValues
 
 
-def build_causal_lm(config: LanguageConfig, vocabulary: int) -> LlamaModel:
-    """A small Llama from scratch."""
-    model = LlamaModel(
-        LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=config.dim,
-            intermediate_size=config.mlp_dim,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.heads,
-            max_position_embeddings=4096,
-            pad_token_id=0,
-            bos_token_id=None,
-            eos_token_id=1,
-        )
-    )
-    model.set_attn_implementation(IMPLEMENTATION)
-    return speed_up(model)
-
-
 class LanguageModel(nn.Module):
     """Visual tokens, grounding of names, hidden thoughts, and the causal transformer that answers."""
+
+    read_scale: Tensor
 
     def __init__(self, config: StudentConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -84,18 +66,37 @@ class LanguageModel(nn.Module):
             thoughts=config.hidden_cot.tokens,
             thoughts_first=self.thoughts.before_question,
             max_question_tokens=config.language.max_question_tokens,
+            end_token=config.language.end_token,
         )
         self.visual = VisualTokens(config, tokenizer)
         self.grounding = Grounding(
             dim=config.language.dim, pointer_dim=config.language.pointer_dim, window=config.language.name_window
         )
-        self.model = build_causal_lm(config.language, tokenizer.get_vocab_size())
-        # Words start near the scale of the visual tokens added to them; the tied output layer needs the small one.
+        self.model, self.output = build_decoder(config.language, tokenizer.get_vocab_size())
+        # Words are worked on at the scale of the visual tokens, about 1. A Llama from scratch reads them so (its tied
+        # output layer needs the small embedding); one of transformers' reads at the scale of its own embedding.
         self.word_scale = config.language.dim**0.5
+        if config.language.causal_lm:
+            self.register_buffer("read_scale", torch.tensor(1.0 / self.word_scale))
+
+    @torch.no_grad()
+    def load_pretrained(self, pretrained: PretrainedLanguage) -> None:
+        """The weights of a language model whose configuration this one was made with."""
+        own = {name: p for name, p in self.model.state_dict().items() if "lora_" not in name}
+        base = {name.replace(".base_layer.", "."): p for name, p in own.items()}
+        if set(base) != set(pretrained.decoder):
+            different = sorted(set(base) ^ set(pretrained.decoder))
+            raise ValueError(f"the pretrained language model is of another shape: {', '.join(different[:6])}")
+        for name, parameter in base.items():
+            parameter.copy_(pretrained.decoder[name])
+        if self.output is not None:
+            self.output.load_state_dict(pretrained.output)
+        self.read_scale.fill_(self._words().weight.float().square().mean().sqrt())
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids (...,) -> embeddings (..., E)."""
-        return self.model.embed_tokens(ids) * self.word_scale
+        words = self._words()(ids)
+        return words / self.read_scale if self.config.causal_lm else words * self.word_scale
 
     def prefix(self, source: Perception | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
         """The visual tokens of what was perceived, or of given objects alone."""
@@ -177,7 +178,14 @@ class LanguageModel(nn.Module):
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return functional.linear(hidden, self.model.embed_tokens.weight).float()
+        if self.output is not None:
+            return self.output(hidden).float()
+        return functional.linear(hidden, self._words().weight).float()
+
+    def _words(self) -> nn.Embedding:
+        words = self.model.get_input_embeddings()
+        assert isinstance(words, nn.Embedding)
+        return words
 
     def _first_position(self, prefix: Prefix) -> int:
         return 1 if self.config.prefix_positions == "shared" else prefix.tokens.shape[1]
@@ -208,6 +216,8 @@ class LanguageModel(nn.Module):
         """(R, T, E); ``mask`` broadcasts to (R, 1, T, seen)."""
         rows, tokens = embeddings.shape[:2]
         bias = attention_bias(mask).expand(rows, 1, tokens, -1)
+        if self.config.causal_lm:
+            embeddings = embeddings * self.read_scale
         output = self.model(
             inputs_embeds=embeddings, attention_mask=bias, position_ids=positions, past_key_values=past, use_cache=True
         )

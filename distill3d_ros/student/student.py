@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distill3d_ros.student.camera_head import CameraHead
 from distill3d_ros.student.config import StudentConfig
-from distill3d_ros.student.depth_head import DepthHead
+from distill3d_ros.student.depth_head import build_depth_head
 from distill3d_ros.student.detection_head import DetectionHead
 from distill3d_ros.student.language import LanguageModel, PrefixCache
 from distill3d_ros.student.outputs import (
@@ -34,16 +34,20 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.encoder)
-        channels = self.encoder.patch_embed.channels
-        self.depth_head = DepthHead(config.depth, dim=config.encoder.width, channels=channels)
+        self.depth_head = build_depth_head(config.depth, self.encoder)
         self.camera_head = CameraHead(config.encoder.width)
-        self.detection_head = DetectionHead(config.detection, dim=config.encoder.width, classes=len(config.labels))
+        self.detection_head = DetectionHead(config.detection, width=config.encoder.width, classes=len(config.labels))
         self.language = LanguageModel(config, tokenizer)
 
+    @property
+    def multiple(self) -> int:
+        """Pixels: what the sides of an image must be multiples of."""
+        return self.encoder.patch_embed.multiple
+
     def perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None = None) -> Perception:
-        """``images`` (B, S, 3, H, W) in 0..1 with H and W multiples of 32, ``intrinsics`` (B, S, 4) fx, fy, cx, cy in
-        pixels of these images, ``up`` (B, S, 3) unit vectors against gravity in the optical frame where known."""
-        check_views(images, intrinsics, up)
+        """``images`` (B, S, 3, H, W) in 0..1, sides multiples of ``multiple``; ``intrinsics`` (B, S, 4) fx, fy, cx, cy
+        in pixels of these images; ``up`` (B, S, 3) unit vectors against gravity in the optical frame where known."""
+        check_views(images, intrinsics, up, multiple=self.multiple)
         with self._arithmetic(images.device.type):
             return self._perceive(images, intrinsics, up)
 
@@ -72,7 +76,9 @@ class Student(nn.Module):
             query_patch=boxes.query_patch,
             patch_tokens=features.patches,
             camera_token=features.camera,
-            patch_points=level_points(depth.at_patches.detach(), intrinsics, features.grid, level.detach()),
+            patch_points=level_points(
+                depth.at_patches.detach(), intrinsics, features.grid, level.detach(), patch=features.patch_size
+            ),
             grid=features.grid,
             image_size=(images.shape[-2], images.shape[-1]),
             intrinsics=intrinsics,

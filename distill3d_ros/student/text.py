@@ -19,7 +19,12 @@ _REPEATS = 50
 
 
 def train_tokenizer(
-    texts: Iterable[str], path: str | Path | None = None, *, vocab_size: int = 2048, words: Iterable[str] = ()
+    texts: Iterable[str],
+    path: str | Path | None = None,
+    *,
+    vocab_size: int = 2048,
+    words: Iterable[str] = (),
+    end_token: str = END_TOKEN,
 ) -> Tokenizer:
     """A byte-level BPE tokenizer of ``texts``: lower case, any text can be encoded, digits are tokens of their own.
 
@@ -36,7 +41,7 @@ def train_tokenizer(
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[PAD_TOKEN, END_TOKEN],
+        special_tokens=[PAD_TOKEN, end_token],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -56,16 +61,24 @@ class QuestionEncoder:
     """Turns questions, and their answers in training, into rows of tokens."""
 
     def __init__(
-        self, tokenizer: Tokenizer, *, classes: int, thoughts: int, thoughts_first: bool, max_question_tokens: int
+        self,
+        tokenizer: Tokenizer,
+        *,
+        classes: int,
+        thoughts: int,
+        thoughts_first: bool,
+        max_question_tokens: int,
+        end_token: str = END_TOKEN,
     ) -> None:
         self.tokenizer = tokenizer
         self.classes = classes
         self.thoughts = thoughts
         self.thoughts_first = thoughts_first
         self.max_question_tokens = max_question_tokens
-        pad, end = tokenizer.token_to_id(PAD_TOKEN), tokenizer.token_to_id(END_TOKEN)
-        if pad is None or end is None:
-            raise ValueError(f"the tokenizer must know {PAD_TOKEN} and {END_TOKEN}; train it with train_tokenizer")
+        pad, end = tokenizer.token_to_id(PAD_TOKEN), tokenizer.token_to_id(end_token)
+        if end is None:
+            raise ValueError(f"the tokenizer must know language.end_token {end_token!r}")
+        pad = end if pad is None else pad  # only its place in a row matters
         self.pad, self.end = pad, end
         self._encoded: dict[str, Encoding] = {}
 

@@ -87,11 +87,11 @@ def load_vggt(
     """
     wanted: dict[str, tuple[nn.Module, str]] = {}  # VGGT's name -> where it goes
     fused: dict[str, list[tuple[nn.Module, str]]] = {}
-    for prefix, module in (("aggregator.", encoder), ("depth_head.", depth), ("camera_head.", pose)):
-        for name in () if module is None else module.state_dict():
-            if module is encoder and name.startswith("patch_embed."):
-                continue
-            wanted[prefix + name] = (module, name)
+    modules: dict[str, nn.Module | None] = {"aggregator.": encoder, "depth_head.": depth, "camera_head.": pose}
+    for prefix, module in modules.items():
+        if module is not None:
+            names = (n for n in module.state_dict() if module is not encoder or not n.startswith("patch_embed."))
+            wanted |= {prefix + name: (module, name) for name in names}
     for name in (n for n in state if n.startswith(_DINO)):
         inner = name.removeprefix(_DINO)
         if qkv := _DINO_QKV.fullmatch(inner):
@@ -99,17 +99,17 @@ def load_vggt(
             fused[name] = [(encoder, part) for part in parts]
         else:
             wanted |= {name: (encoder, new)} if (new := _dino_name(inner)) else {}
-    unwanted = tuple(p for p, head in (("depth_head.", depth), ("camera_head.", pose)) if head is None)
+    unwanted = tuple(prefix for prefix, module in modules.items() if module is None)
     problems = _problems(state, wanted, fused, encoder, (*NOT_USED, *unwanted))
     if problems:
         shown = "; ".join(problems[:12]) + (f"; and {len(problems) - 12} more" if len(problems) > 12 else "")
         raise VggtWeightsError(f"{origin} does not hold the VGGT that is expected: {shown}")
     with torch.no_grad():
-        for name, (module, own) in wanted.items():
-            _parameter(module, own).copy_(state[name])
+        for name, (into, own) in wanted.items():
+            into.get_parameter(own).copy_(state[name])
         for name, targets in fused.items():
-            for (module, own), part in zip(targets, state[name].chunk(3), strict=True):
-                _parameter(module, own).copy_(part)
+            for (into, own), part in zip(targets, state[name].chunk(3), strict=True):
+                into.get_parameter(own).copy_(part)
     used = {*wanted, *fused}
     return Conversion(loaded=tuple(sorted(used)), not_used=tuple(sorted(set(state) - used)))
 
@@ -153,7 +153,3 @@ def _problems(
 
 def _unknown(state: Iterable[str], known: set[str], passed_over: tuple[str, ...]) -> list[str]:
     return [name for name in state if name not in known and not name.startswith(passed_over)]
-
-
-def _parameter(module: nn.Module, name: str) -> Tensor:
-    return module.get_parameter(name)

@@ -46,7 +46,7 @@ class VisualTokens(nn.Module):
         self.words = ClassWords(config.labels, tokenizer)
         self.name = nn.Linear(dim, dim)
         self.box = Mlp(OBJECT_FEATURES, dim, dim)
-        self.feature = nn.Linear(encoder, dim)
+        self.feature = nn.Linear(config.box_dim, dim)
         self.no_feature = nn.Parameter(torch.zeros(dim))
         self.object_norm = nn.LayerNorm(dim)
         self.patch = nn.Linear(encoder, dim)
