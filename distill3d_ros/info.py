@@ -12,7 +12,7 @@ def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
         ValueError: there is no such preset.
     """
     from distill3d_ros.scene.labels import LABELS
-    from distill3d_ros.student.config import PRESETS
+    from distill3d_ros.student.presets import PRESETS
 
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got '{preset}'")

@@ -9,7 +9,7 @@ import torch
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.questions import KINDS, wordings
 from distill3d_ros.student.checkpoint import save_student
-from distill3d_ros.student.config import pico
+from distill3d_ros.student.presets import pico
 from distill3d_ros.student.student import Student
 from distill3d_ros.student.text import train_tokenizer
 

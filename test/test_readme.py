@@ -16,7 +16,7 @@ import yaml
 from distill3d_ros import cli
 from distill3d_ros.info import parameter_counts
 from distill3d_ros.nodes.parameters import CAMERA_SETTINGS, SPATIAL_SETTINGS, Setting
-from distill3d_ros.student.config import PRESETS
+from distill3d_ros.student.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

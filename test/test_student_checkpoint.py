@@ -19,8 +19,9 @@ from distill3d_ros.student.checkpoint import (
     read_description,
     save_student,
 )
-from distill3d_ros.student.config import StudentConfig, pico
+from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.preprocess import network_size, preprocess
+from distill3d_ros.student.presets import pico
 from distill3d_ros.student.student import Student
 from distill3d_ros.student.text import train_tokenizer
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.checkpoint import load_student
-from distill3d_ros.student.config import PRESETS, StudentConfig
+from distill3d_ros.student.config import StudentConfig
+from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, TrainConfig
 from distill3d_ros.training.vocabulary import new_tokenizer
