@@ -45,7 +45,7 @@ class RawBoxes:
     """One scene's boxes as the student gives them."""
 
     scores: FloatArray
-    """(N, C) score of each class, objectness included."""
+    """(N, C) score of each class, 0..1."""
     center: FloatArray
     """(N, 3) level frame, metres."""
     size: FloatArray

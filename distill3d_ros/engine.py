@@ -289,9 +289,8 @@ def _choose_device(device: str) -> str:
 
 def _raw_boxes(perception: Perception) -> RawBoxes:
     boxes = perception.detections
-    scores = boxes.class_logits.float().sigmoid() * boxes.objectness.float().sigmoid()[..., None]  # (1, N, C)
     return RawBoxes(
-        scores=_numpy(scores[0]),
+        scores=_numpy(boxes.scores[0]),
         center=_numpy(boxes.center_level[0]),
         size=_numpy(boxes.size[0]),
         yaw=_numpy(boxes.yaw[0]),

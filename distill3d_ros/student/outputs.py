@@ -14,6 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+FIT_POWER = 0.5
+"""Weight of a box's expected overlap in its score; chosen by the average precision on validation rooms."""
+
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """A copy of an output with ``function`` applied to each of its tensors, nested ones included."""
@@ -31,7 +34,7 @@ class Boxes:
     """Labelled 3D boxes, raw enough for the losses. ``N`` is the number of queries, or of patches for proposals."""
 
     class_logits: Tensor  # (B, N, C) one sigmoid a class
-    objectness: Tensor  # (B, N) logit: is there any object
+    objectness: Tensor  # (B, N) logit: is there any object; of a refined box, how well it fits (see objectives.box_fit)
     center_uv: Tensor  # (B, N, 2) pixel of the box centre, may lie outside the image
     log_depth_ratio: Tensor  # (B, N) log of the centre's depth over the dense depth at the token
     log_size: Tensor  # (B, N, 3)
@@ -42,6 +45,12 @@ class Boxes:
     size: Tensor  # (B, N, 3) metres
     yaw_vector: Tensor  # (B, N, 2) unit (sin yaw, cos yaw) in the level frame
     feature: Tensor  # (B, N, D)
+
+    @property
+    def scores(self) -> Tensor:
+        """(B, N, C) in 0..1, by which boxes are ranked: the probability of the class, tempered by how well it fits."""
+        fit = self.objectness.float().sigmoid() ** FIT_POWER
+        return self.class_logits.float().sigmoid() * fit[..., None]
 
     @property
     def yaw(self) -> Tensor:

@@ -119,8 +119,7 @@ def decode_scenes(
 ) -> list[Scene]:
     """Predicted boxes as scenes in the frames of ``like``; every label scoring at least ``least`` is kept."""
     boxes = perception.detections
-    scores = boxes.class_logits.float().sigmoid() * boxes.objectness.float().sigmoid()[..., None]
-    arrays = [t.float().cpu().numpy() for t in (scores, boxes.center_level, boxes.size, boxes.yaw)]
+    arrays = [t.float().cpu().numpy() for t in (boxes.scores, boxes.center_level, boxes.size, boxes.yaw)]
     scenes = []
     for b, truth in enumerate(like):
         objects = []
