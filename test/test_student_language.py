@@ -8,9 +8,10 @@ from student_fixtures import LABELS, objects, questions, small_student, views
 from transformers import LlamaModel
 
 from distill3d_ros.student.attention import attention_bias
-from distill3d_ros.student.config import HiddenCotConfig, LanguageConfig
+from distill3d_ros.student.causal_lm import build_decoder
+from distill3d_ros.student.config import COT_POSITIONS, HiddenCotConfig, LanguageConfig
 from distill3d_ros.student.grounding import _previous
-from distill3d_ros.student.language import PrefixCache, build_causal_lm
+from distill3d_ros.student.language import PrefixCache
 from distill3d_ros.student.outputs import IGNORE, QUESTION, NameSpan, ObjectSet, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
 
@@ -18,6 +19,7 @@ LANGUAGE = {"vocab_size": 400, "dim": 32, "layers": 2, "heads": 2, "mlp_dim": 48
 COTS = [
     HiddenCotConfig(tokens=3),
     HiddenCotConfig(tokens=3, position="before_question"),
+    HiddenCotConfig(tokens=3, mode="recurrent"),
     HiddenCotConfig(tokens=0),
 ]
 
@@ -28,7 +30,7 @@ def answer_rows(student: Student, scene: ObjectSet, rows: list[QuestionText]) ->
     return [output.logits[output.question == q] for q in range(len(rows))]
 
 
-@pytest.mark.parametrize("cot", COTS, ids=lambda c: f"{c.tokens}-{c.position}")
+@pytest.mark.parametrize("cot", COTS, ids=lambda c: f"{c.tokens}-{c.position}-{c.mode}")
 def test_questions_in_one_pass_are_as_if_alone(cot: HiddenCotConfig) -> None:
     student, scene, rows = small_student(hidden_cot=cot), objects(), questions()
     with torch.no_grad():
@@ -73,7 +75,7 @@ def test_an_answer_token_sees_nothing_after_it() -> None:
     assert len(long) > len(short)
 
 
-@pytest.mark.parametrize("cot", COTS, ids=lambda c: f"{c.tokens}-{c.position}")
+@pytest.mark.parametrize("cot", COTS, ids=lambda c: f"{c.tokens}-{c.position}-{c.mode}")
 @pytest.mark.parametrize("positions", ["shared", "ordered"])
 def test_answering_with_a_cache_is_answering_without(cot: HiddenCotConfig, positions: str) -> None:
     """Greedy decoding step by step against reading the generated answer in one uncached pass."""
@@ -96,11 +98,9 @@ def _greedy_without_cache(student: Student, scene: ObjectSet, text: str) -> tupl
     language, ids, log_confidence = student.language, [], torch.zeros(())
     for _ in range(language.config.max_answer_tokens):
         batch = student.collate([[QuestionText(text=text)]], 5)
-        prompt = batch.token_ids.shape[2]
         extra = torch.tensor([[ids]], dtype=torch.long)
         batch.token_ids = torch.cat([batch.token_ids, extra], 2)
         batch.kind = torch.cat([batch.kind, torch.full_like(extra, 3)], 2)  # ANSWER
-        batch.positions = torch.arange(prompt + len(ids))[None, None]
         batch.targets = torch.full_like(batch.token_ids, IGNORE)
         batch.targets[..., -1] = 0
         with torch.no_grad():
@@ -247,7 +247,7 @@ def test_bad_objects_and_spans_are_named() -> None:
 def test_a_sped_up_llama_is_transformers_own() -> None:
     """Outputs and gradients against an unchanged LlamaModel with torch's attention."""
     torch.manual_seed(0)
-    ours = build_causal_lm(LanguageConfig(**LANGUAGE), 50).train()
+    ours = build_decoder(LanguageConfig(**LANGUAGE), 50)[0].train()
     reference = LlamaModel(ours.config).train()
     reference.set_attn_implementation("sdpa")
     reference.load_state_dict(ours.state_dict())
@@ -266,7 +266,37 @@ def _causal(n: int) -> torch.Tensor:
 
 
 def test_thoughts_are_trained_only_when_learned() -> None:
-    for mode, trained in (("learned", True), ("zero", False), ("random_frozen", False)):
+    for mode, trained in (("learned", True), ("zero", False), ("random_frozen", False), ("recurrent", True)):
         student = small_student(hidden_cot=HiddenCotConfig(tokens=3, mode=mode))
         assert student.language.thoughts.tokens.requires_grad == trained
     assert isinstance(student.cache(student.prefix_from_objects(objects())), PrefixCache)
+
+
+@pytest.mark.parametrize("position", COT_POSITIONS)
+def test_recurrent_thoughts_without_feedback_are_thoughts(position: str) -> None:
+    """Read one after the other they give what reading at once gives, for rows of any length."""
+    plain = small_student(hidden_cot=HiddenCotConfig(tokens=3, position=position))
+    recurrent = small_student(hidden_cot=HiddenCotConfig(tokens=3, position=position, mode="recurrent"))
+    state = plain.state_dict()
+    recurrent.load_state_dict(state | {"language.thoughts.feed.weight": torch.zeros(32, 32)})
+    batch = plain.collate([questions()], 5)
+    with torch.no_grad():
+        expected = plain.read(plain.prefix_from_objects(objects()), batch)
+        found = recurrent.read(recurrent.prefix_from_objects(objects()), batch)
+    torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.before_answer, expected.before_answer, atol=1e-5, rtol=1e-4)
+
+
+def test_recurrent_thoughts_learn_and_answer_alone_as_in_a_batch() -> None:
+    student = small_student(hidden_cot=HiddenCotConfig(tokens=3, mode="recurrent"))
+    output = student.read(student.prefix_from_objects(objects()), student.collate([questions()], 5))
+    output.logits.square().mean().backward()
+    feed = student.language.thoughts.feed
+    assert feed is not None
+    assert feed.weight.grad.abs().sum() > 0
+    cache = student.cache(student.prefix_from_objects(objects()))
+    texts = [q.text for q in questions()]
+    together, alone = student.answer(cache, texts), [student.answer(cache, [t])[0] for t in texts]
+    assert [a.text for a in together] == [a.text for a in alone]
+    for a, b in zip(together, alone, strict=True):
+        assert a.confidence == pytest.approx(b.confidence, rel=1e-3)

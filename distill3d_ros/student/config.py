@@ -12,7 +12,7 @@ from typing import Any
 PATCH_EMBEDS = ("efficientnet_lite0", "dinov2")
 DEPTH_KINDS = ("fusion", "dpt")
 COT_POSITIONS = ("after_question", "before_question")
-COT_MODES = ("learned", "zero", "random_frozen")
+COT_MODES = ("learned", "zero", "random_frozen", "recurrent")
 DTYPES = ("float32", "bfloat16")
 
 
@@ -208,7 +208,8 @@ class HiddenCotConfig:
     position: str = "after_question"
     """``before_question`` is the paper's order, where a causal mask keeps T from seeing the question."""
     mode: str = "learned"
-    """``zero`` and ``random_frozen`` are the controls that a gain must be held against."""
+    """``zero`` and ``random_frozen`` are the controls that a gain must be held against; ``recurrent`` feeds the state
+    before each thought back into it."""
 
     def __post_init__(self) -> None:
         _at_least("hidden_cot", 0, tokens=self.tokens)

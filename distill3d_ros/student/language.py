@@ -34,6 +34,7 @@ from distill3d_ros.student.outputs import (
     QuestionText,
     map_tensors,
 )
+from distill3d_ros.student.rows import last_of_prompt, read_at_once, read_thinking
 from distill3d_ros.student.text import QuestionEncoder
 from distill3d_ros.student.visual_tokens import VisualTokens
 
@@ -109,9 +110,9 @@ class LanguageModel(nn.Module):
         count = batch.token_ids.shape[1]
         past = [tuple(x.repeat_interleave(count, 0) for x in layer) for layer in self._read_prefix(prefix)]
         embeddings, grounding = self._embed_rows(prefix, batch)
-        mask = _row_mask(prefix.mask, batch.kind != PAD)
-        positions = batch.positions.flatten(0, 1) + self._first_position(prefix)
-        hidden = self._run(embeddings.flatten(0, 1), positions, mask, _cache(past)).unflatten(0, batch.kind.shape[:2])
+        visible = prefix.mask.repeat_interleave(count, 0)
+        hidden, _ = self._read(embeddings.flatten(0, 1), batch.kind.flatten(0, 1), visible, _cache(past), prefix)
+        hidden = hidden.unflatten(0, batch.kind.shape[:2])
         spoken = batch.targets != IGNORE  # (B, Q, T)
         scene, question, _ = spoken.nonzero(as_tuple=True)
         return LanguageOutput(
@@ -121,7 +122,7 @@ class LanguageModel(nn.Module):
             question=question,
             name_logits=grounding.name_logits,
             pointer_logits=grounding.pointer_logits,
-            before_answer=_at_prompt_end(hidden, batch),
+            before_answer=last_of_prompt(hidden, batch.kind),
         )
 
     def cache(self, prefix: Prefix) -> PrefixCache:
@@ -140,12 +141,9 @@ class LanguageModel(nn.Module):
         count = batch.kind.shape[1]
         past = _cache([(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values])
         embeddings, grounding = self._embed_rows(prefix, batch)
-        real = batch.kind[0] != PAD  # (Q, T)
-        first = self._first_position(prefix)
-        hidden = self._run(embeddings[0], batch.positions[0] + first, _row_mask(prefix.mask, real[None]), past)
-        hidden = _at_prompt_end(hidden[None], batch)[0]
-        lengths = real.sum(-1)  # position of the first answer token
-        visible = torch.cat([prefix.mask.expand(count, -1), real], 1)
+        hidden, visible = self._read(embeddings[0], batch.kind[0], prefix.mask.expand(count, -1), past, prefix)
+        hidden = last_of_prompt(hidden, batch.kind[0])
+        lengths, first = (batch.kind[0] != PAD).sum(-1), self._first_position(prefix)  # of the first answer token
         ids = torch.empty(count, 0, dtype=torch.long, device=device)
         log_confidence = torch.zeros(count, device=device)
         done = torch.zeros(count, dtype=torch.bool, device=device)
@@ -212,6 +210,16 @@ class LanguageModel(nn.Module):
             words = torch.where(is_thought[..., None], self.thoughts(order) * self.word_scale, words)
         return words + grounding.added, grounding
 
+    def _read(
+        self, embeddings: Tensor, kind: Tensor, visible: Tensor, past: DynamicCache, prefix: Prefix
+    ) -> tuple[Tensor, Tensor]:
+        """States (R, T, E) of rows (R, T) after a scene, and what of the cache an answer may look at."""
+        first = self._first_position(prefix)
+        if self.thoughts.feed is not None:
+            return read_thinking(self._run, self.thoughts.feed, embeddings, kind, visible, past, first)
+        hidden = read_at_once(self._run, embeddings, kind, visible, past, first)
+        return hidden, torch.cat([visible, kind != PAD], 1)
+
     def _run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: DynamicCache) -> Tensor:
         """(R, T, E); ``mask`` broadcasts to (R, 1, T, seen)."""
         rows, tokens = embeddings.shape[:2]
@@ -227,23 +235,6 @@ class LanguageModel(nn.Module):
 def _cache(keys_values: Sequence[tuple[Tensor, ...]]) -> DynamicCache:
     """A cache that starts with these; they themselves stay as they are."""
     return DynamicCache(list(keys_values))
-
-
-def _row_mask(prefix: Tensor, real: Tensor) -> Tensor:
-    """(R, 1, T, V + T): a token sees the visual tokens, and what comes before it in its own row."""
-    b, q, t = real.shape
-    causal = torch.ones(t, t, dtype=torch.bool, device=real.device).tril()
-    itself = torch.eye(t, dtype=torch.bool, device=real.device)
-    own = (causal & real[:, :, None]) | itself  # (B, Q, T, T)
-    seen = prefix[:, None, None].expand(b, q, t, -1)
-    return torch.cat([seen, own], -1).flatten(0, 1)[:, None]
-
-
-def _at_prompt_end(hidden: Tensor, batch: QuestionBatch) -> Tensor:
-    """(B, Q, E) the state at the last token before the answer."""
-    prompt = (batch.kind == QUESTION) | (batch.kind == THOUGHT)
-    last = (prompt.sum(-1) - 1).clamp_min(0)
-    return hidden.gather(2, last[..., None, None].expand(-1, -1, 1, hidden.shape[-1]))[:, :, 0]
 
 
 def _distinct(pointed: Tensor, nothing: int) -> tuple[int, ...]:

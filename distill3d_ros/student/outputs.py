@@ -137,7 +137,6 @@ class QuestionBatch:
 
     token_ids: Tensor  # (B, Q, T); padding and thoughts hold the pad token
     kind: Tensor  # (B, Q, T) one of PAD, QUESTION, THOUGHT, ANSWER
-    positions: Tensor  # (B, Q, T) 0, 1, 2 ... along the row
     targets: Tensor  # (B, Q, T) the next token where it belongs to the answer, else IGNORE
     name_targets: Tensor  # (B, Q, T) label at the last token of a name, C ("no name") at other words, else IGNORE
     pointer_targets: Tensor  # (B, Q, T, N + 1) bool: the objects that are meant; the last entry is "none"

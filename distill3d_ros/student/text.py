@@ -129,7 +129,7 @@ class QuestionEncoder:
                 arrays.targets[b, q, :n] = row.targets
                 self._ground(arrays, (b, q), questions[b][q], row, objects)
         tensors = {f.name: torch.from_numpy(getattr(arrays, f.name)) for f in fields(arrays)}
-        return QuestionBatch(positions=torch.arange(length).expand(shape), **tensors)
+        return QuestionBatch(**tensors)
 
     def _row(self, question: QuestionText) -> _Row:
         text = self.question(question.text).ids
