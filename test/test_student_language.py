@@ -300,3 +300,43 @@ def test_recurrent_thoughts_learn_and_answer_alone_as_in_a_batch() -> None:
     assert [a.text for a in together] == [a.text for a in alone]
     for a, b in zip(together, alone, strict=True):
         assert a.confidence == pytest.approx(b.confidence, rel=1e-3)
+
+
+def test_attention_on_the_thoughts_is_a_share() -> None:
+    student = small_student()
+    prefix, batch = student.prefix_from_objects(objects()), student.collate([questions()], 5)
+    share = student.language.attention_on_thoughts(prefix, batch)
+    assert share.shape == (2, 2)
+    assert ((share > 0) & (share < 1)).all()
+    none = small_student(hidden_cot=HiddenCotConfig(tokens=0))
+    asked = none.collate([questions()], 5)
+    assert (none.language.attention_on_thoughts(none.prefix_from_objects(objects()), asked) == 0).all()
+    # Queries that are zero attend evenly: to V visual tokens, and to the row up to the token that speaks.
+    with torch.no_grad():
+        for layer in student.language.model.layers:
+            layer.self_attn.q_proj.weight.zero_()
+    one = student.collate([questions()[:1]], 5)
+    even = student.language.attention_on_thoughts(prefix, one)
+    spoken = (one.targets[0, 0] != IGNORE).nonzero().flatten()
+    thoughts, visual = 3, prefix.mask.shape[1]
+    torch.testing.assert_close(even, torch.full((2, 2), float((thoughts / (visual + spoken + 1.0)).mean())))
+    recurrent = small_student(hidden_cot=HiddenCotConfig(tokens=3, mode="recurrent"))
+    with pytest.raises(ValueError, match="mode 'recurrent'"):
+        recurrent.language.attention_on_thoughts(prefix, batch)
+    with pytest.raises(ValueError, match="questions with answers"):
+        student.language.attention_on_thoughts(prefix, student.collate([[QuestionText(text="lamp?")]], 5))
+
+
+def test_sampled_answers_follow_the_generator() -> None:
+    student = small_student()
+    cache, texts = student.cache(student.prefix_from_objects(objects())), ["Is the lamp near?"] * 4
+
+    def drawn(seed: int, temperature: float) -> list[str]:
+        generator = torch.Generator().manual_seed(seed)
+        return [a.text for a in student.language.answer(cache, texts, temperature=temperature, generator=generator)]
+
+    assert drawn(1, 2.0) == drawn(1, 2.0) != drawn(2, 2.0)
+    assert len(set(drawn(1, 2.0))) > 1
+    assert drawn(1, 1e-4) == [a.text for a in student.language.answer(cache, texts)]
+    with pytest.raises(ValueError, match="temperature must be 0 or more"):
+        drawn(1, -1.0)

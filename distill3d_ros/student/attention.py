@@ -6,6 +6,9 @@ torch's fused kernel is the fastest forward; its backward pass on a CPU in bfloa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -15,6 +18,19 @@ from transformers import AttentionInterface
 
 IMPLEMENTATION = "distill3d"
 """Name under which transformers' models find ``attend``."""
+
+_record: ContextVar[list[Tensor] | None] = ContextVar("attention_record", default=None)
+
+
+@contextmanager
+def recorded_attention() -> Iterator[list[Tensor]]:
+    """Inside, each attention of a language model leaves its weights (R, heads, t, s) in the list, layer after layer."""
+    weights: list[Tensor] = []
+    token = _record.set(weights)
+    try:
+        yield weights
+    finally:
+        _record.reset(token)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -39,6 +55,10 @@ def _for_transformers(
 ) -> tuple[Tensor, None]:
     if key.shape[1] != query.shape[1]:  # grouped queries
         key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    record = _record.get()
+    if record is not None:
+        scores = torch.matmul(query.float() * query.shape[-1] ** -0.5, key.float().transpose(-1, -2))
+        record.append((scores if attention_mask is None else scores + attention_mask.float()).softmax(-1))
     return attend(query, key, value, attention_mask).transpose(1, 2), None
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache
 
-from distill3d_ros.student.attention import attention_bias
+from distill3d_ros.student.attention import attention_bias, recorded_attention
 from distill3d_ros.student.causal_lm import PretrainedLanguage, build_decoder
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.grounding import Grounding, GroundingOutput
@@ -125,14 +125,47 @@ class LanguageModel(nn.Module):
             before_answer=last_of_prompt(hidden, batch.kind),
         )
 
+    @torch.no_grad()
+    def attention_on_thoughts(self, prefix: Prefix, batch: QuestionBatch) -> Tensor:
+        """(layers, heads) mean share of its attention that an answer token pays to the thoughts T1..TK, 0..1.
+
+        ``batch`` must hold answers. Recurrent thoughts are read in another order; their share is not told apart here.
+        """
+        if self.thoughts.feed is not None:
+            raise ValueError("attention_on_thoughts needs thoughts that are read at once. Got mode 'recurrent'")
+        spoken = (batch.targets != IGNORE).flatten(0, 1)  # (R, T)
+        if not spoken.any():
+            raise ValueError("attention_on_thoughts needs questions with answers. Got none")
+        with recorded_attention() as weights:
+            self(prefix, batch)
+        thoughts = functional.pad((batch.kind == THOUGHT).flatten(0, 1), (prefix.mask.shape[1], 0))  # (R, V + T)
+        rows = weights[len(weights) // 2 :]  # the first half was the scene's
+        return torch.stack([(w * thoughts[:, None, None]).sum(-1).movedim(1, 0)[:, spoken].mean(-1) for w in rows])
+
+    @torch.inference_mode()
     def cache(self, prefix: Prefix) -> PrefixCache:
         """Reads the visual tokens of one scene."""
         if prefix.tokens.shape[0] != 1:
             raise ValueError(f"a prefix cache is of one scene. Got {prefix.tokens.shape[0]}")
         return PrefixCache(prefix=prefix, keys_values=self._read_prefix(prefix))
 
-    def answer(self, cache: PrefixCache, questions: Sequence[str]) -> list[GeneratedAnswer]:
-        """Greedy answers; each stops at its end token."""
+    @torch.inference_mode()
+    def answer(
+        self,
+        cache: PrefixCache,
+        questions: Sequence[str],
+        *,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> list[GeneratedAnswer]:
+        """Answers; each stops at its end token.
+
+        Args:
+            temperature: 0 takes the likeliest token; above, tokens are drawn, from flatter distributions the higher.
+            generator: source of the draws.
+        """
+        if not temperature >= 0:
+            raise ValueError(f"temperature must be 0 or more. Got {temperature}")
         if not questions:
             return []
         prefix, device = cache.prefix, cache.prefix.tokens.device
@@ -148,7 +181,9 @@ class LanguageModel(nn.Module):
         log_confidence = torch.zeros(count, device=device)
         done = torch.zeros(count, dtype=torch.bool, device=device)
         for step in range(self.config.max_answer_tokens):
-            log_probs, token = self._logits(hidden).log_softmax(-1).max(-1)
+            logits = self._logits(hidden)
+            token = _next(logits, temperature, generator)
+            log_probs = logits.log_softmax(-1).gather(1, token[:, None])[:, 0]
             log_confidence = log_confidence + log_probs.masked_fill(done, 0.0)
             ids = torch.cat([ids, token.masked_fill(done, self.encoder.end)[:, None]], 1)
             done = done | (token == self.encoder.end)
@@ -235,6 +270,13 @@ class LanguageModel(nn.Module):
 def _cache(keys_values: Sequence[tuple[Tensor, ...]]) -> DynamicCache:
     """A cache that starts with these; they themselves stay as they are."""
     return DynamicCache(list(keys_values))
+
+
+def _next(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
+    """(Q, vocabulary) -> (Q,)"""
+    if temperature == 0:
+        return logits.argmax(-1)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
 
 
 def _distinct(pointed: Tensor, nothing: int) -> tuple[int, ...]:

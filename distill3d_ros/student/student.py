@@ -104,12 +104,10 @@ class Student(nn.Module):
         """All questions of all scenes in one pass, each as if it were alone with its scene; for training."""
         return self.language(prefix, questions)
 
-    @torch.inference_mode()
     def cache(self, prefix: Prefix) -> PrefixCache:
         """Reads the visual tokens of one scene once, for all questions about it."""
         return self.language.cache(prefix)
 
-    @torch.inference_mode()
     def answer(self, cache: PrefixCache, questions: Sequence[str]) -> list[GeneratedAnswer]:
-        """Greedy answers to any number of questions about one scene."""
+        """The likeliest answers to any number of questions about one scene."""
         return self.language.answer(cache, questions)
