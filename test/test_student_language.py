@@ -202,6 +202,24 @@ def test_a_name_points_at_the_object_of_its_class() -> None:
     assert (nothing.pointer_logits.argmax(-1) == 5).all()
 
 
+def test_every_name_is_measured_by_what_the_whole_question_asks() -> None:
+    """The word that asks stands after the names, out of the window in which names are read."""
+    student, scene = small_student(), objects()
+    scene.class_probs = torch.eye(5, 4)[None] * 0.9
+    prefix = student.prefix_from_objects(scene)
+    grounding, class_words = student.language.grounding, student.language.visual.words(student.language.embed)
+    table = QuestionText(text="the table or the lamp, seen from here and measured well by you: which is closer")
+    lamp = QuestionText(text=table.text.replace("closer", "left"))
+    batch = student.collate([[table, lamp]], 5)
+    words = student.language.embed(batch.token_ids)
+    with torch.no_grad():
+        one, other = grounding(words, batch.kind == QUESTION, prefix, class_words).added[0, :, 4]
+        assert not torch.allclose(one, other, atol=1e-4)
+        grounding.measured.weight.zero_()
+        one, other = grounding(words, batch.kind == QUESTION, prefix, class_words).added[0, :, 4]
+        torch.testing.assert_close(one, other)  # that was the only way to know
+
+
 def test_previous_name_is_a_memory_that_each_name_overwrites() -> None:
     here = torch.zeros(1, 1, 6, 3)
     here[0, 0, 1, 0] = 1.0  # word 1 names object 0

@@ -4,7 +4,9 @@ Looking a thing up by its name is a circuit that a transformer forms late; here 
 loss. Every word of a question is read with its neighbours as a name (or none); an object matches as far as its class
 scores agree; what is pointed at is added to the word. A word that points also sees the geometry between its object and
 the object of the name before it, and what stands to its object as the words say ("left of the chair"): the search
-that a naming question asks for. The question is read as a whole; an answer never is, so decoding stays causal.
+that a naming question asks for. And every word sees what it is about, measured by what the whole question asks: the
+same distance to the right speaks for "right" and against "left", a product that a small transformer is slow to form.
+The question is read as a whole; an answer never is, so decoding stays causal.
 
 R counts rows (questions of all scenes), K words that point; other letters as in outputs.py.
 """
@@ -17,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distill3d_ros.student.box_features import PAIR_FEATURES
-from distill3d_ros.student.outputs import Prefix
+from distill3d_ros.student.box_features import OBJECT_FEATURES, PAIR_FEATURES, object_features
+from distill3d_ros.student.outputs import Prefix, map_tensors, to_float
 from distill3d_ros.student.vggt import Mlp
 
 _LOOK_AHEAD = 1
@@ -56,11 +58,18 @@ class Grounding(nn.Module):
         self.nothing = nn.Parameter(torch.zeros(dim))
         self.count = Mlp(5, pointer_dim, dim)
         self.pair = Mlp(PAIR_FEATURES + 1, pointer_dim * 2, dim)
+        self.asks = nn.Linear(pointer_dim * 2, 1)
+        self.measure_gate = nn.Linear(pointer_dim * 2, 2 * pointer_dim)
+        self.measure_pair = nn.Linear(PAIR_FEATURES, pointer_dim)
+        self.measure_one = nn.Linear(OBJECT_FEATURES, pointer_dim)
+        self.measured = nn.Linear(2 * pointer_dim, dim)
         self.relation = nn.Linear(pointer_dim * 2, pointer_dim // 2)
         self.relation_key = Mlp(PAIR_FEATURES, pointer_dim // 2, pointer_dim // 2)
         self.candidate = nn.Linear(dim, 1)
         self.no_candidate = nn.Linear(pointer_dim * 2, 1)
         self.related_value = nn.Linear(dim, dim)
+        nn.init.zeros_(self.measured.weight)
+        nn.init.zeros_(self.measured.bias)
         nn.init.zeros_(self.query.weight)  # at first the classes alone decide
         nn.init.zeros_(self.query.bias)
 
@@ -81,8 +90,12 @@ class Grounding(nn.Module):
         padded = functional.pad(~prefix.objects.mask, (0, 1))[:, None, None]
         logits = logits.masked_fill(padded, -torch.inf)
         pointer = logits.softmax(-1) * is_word[..., None]
-        added = self._value(pointer, prefix, n) + self._counted(logits, match) + self._pairs(pointer, prefix)
-        added = added + self._related(read, pointer[..., :-1], prefix)
+        here = pointer[..., :-1]
+        before, pair = _seen_from_before(here, prefix)
+        weight = before.sum(-1, keepdim=True) * here.sum(-1, keepdim=True)
+        added = self._value(pointer, prefix, n) + self._counted(logits, match) + self._related(read, here, prefix)
+        added = added + self.pair(torch.cat([pair, weight], -1)) * weight
+        added = added + self._measured(read, is_word, here, before, pair, prefix)
         return GroundingOutput(added=added * is_word[..., None], name_logits=name_logits, pointer_logits=logits)
 
     def _read(self, words: Tensor, is_word: Tensor) -> Tensor:
@@ -107,15 +120,18 @@ class Grounding(nn.Module):
         features = torch.stack([best, match.sum(-1), count, torch.log1p(count), present.amax(-1)], -1)
         return self.count(features)
 
-    def _pairs(self, pointer: Tensor, prefix: Prefix) -> Tensor:
-        """Geometry of the object pointed at as seen from the object of the name before it."""
-        with torch.autocast(pointer.device.type, enabled=False):
-            here = pointer[..., :-1]
-            before = _previous(here)
-            seen = torch.einsum("bqtn,bnmf->bqtmf", before, prefix.pairs)
-            pair = torch.einsum("bqtm,bqtmf->bqtf", here, seen)
-            weight = before.sum(-1, keepdim=True) * here.sum(-1, keepdim=True)
-        return self.pair(torch.cat([pair, weight], -1)) * weight
+    def _measured(
+        self, read: Tensor, is_word: Tensor, here: Tensor, before: Tensor, pair: Tensor, prefix: Prefix
+    ) -> Tensor:
+        """(B, Q, T, E) the pair at each word, and the object that it is about, times what the question asks for."""
+        with torch.autocast(here.device.type, enabled=False):
+            read = read.float()
+            share = self.asks(read)[..., 0].masked_fill(~is_word, -1e4).softmax(-1)  # (B, Q, T)
+            asked = torch.einsum("bqt,bqtd->bqd", share, read)
+            about = here + (1.0 - here.sum(-1, keepdim=True)).clamp_min(0.0) * before
+            one = torch.einsum("bqtn,bnf->bqtf", about, object_features(map_tensors(prefix.objects, to_float)))
+            values = torch.cat([self.measure_pair(pair), self.measure_one(one)], -1)  # (B, Q, T, 2d)
+            return self.measured(values * self.measure_gate(asked)[:, :, None])
 
     def _related(self, read: Tensor, here: Tensor, prefix: Prefix) -> Tensor:
         """(B, Q, T, E) the objects that stand to the one pointed at as the word and its neighbours say.
@@ -137,6 +153,15 @@ class Grounding(nn.Module):
             values = self.related_value(tokens.float())[b]  # (K, N, E)
             found = torch.einsum("kn,kne->ke", weights, values) * mass[:, None]
         return here.new_zeros(*here.shape[:3], found.shape[-1]).index_put((b, q, t), found)
+
+
+def _seen_from_before(here: Tensor, prefix: Prefix) -> tuple[Tensor, Tensor]:
+    """The object of the name before each word (B, Q, T, N), and the geometry (B, Q, T, F) of what the word points at as
+    seen from there."""
+    with torch.autocast(here.device.type, enabled=False):
+        before = _previous(here)
+        seen = torch.einsum("bqtn,bnmf->bqtmf", before, prefix.pairs)
+        return before, torch.einsum("bqtm,bqtmf->bqtf", here, seen)
 
 
 def _previous(here: Tensor) -> Tensor:

@@ -29,6 +29,11 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
+def to_float(x: Tensor) -> Tensor:
+    """float32, unless it counts or marks; for ``map_tensors``."""
+    return x.float() if x.is_floating_point() else x
+
+
 @dataclass(kw_only=True, slots=True)
 class Boxes:
     """Labelled 3D boxes, raw enough for the losses. ``N`` is the number of queries, or of patches for proposals."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from distill3d_ros.student.box_features import OBJECT_FEATURES, object_features, pair_features
 from distill3d_ros.student.config import StudentConfig
-from distill3d_ros.student.outputs import ObjectSet, Perception, Prefix, map_tensors
+from distill3d_ros.student.outputs import ObjectSet, Perception, Prefix, map_tensors, to_float
 from distill3d_ros.student.rays import fourier, lens_features
 from distill3d_ros.student.vggt import Mlp
 
@@ -87,8 +87,8 @@ class VisualTokens(nn.Module):
         names = share @ class_words
         seen = self.no_feature if objects.feature is None else self.feature(objects.feature)
         with torch.autocast(names.device.type, enabled=False):  # bfloat16 would round metres
-            box = self.box(object_features(map_tensors(objects, _to_float)))
-            pairs = pair_features(map_tensors(objects, _to_float))
+            box = self.box(object_features(map_tensors(objects, to_float)))
+            pairs = pair_features(map_tensors(objects, to_float))
         tokens = self.object_norm(self.name(functional.layer_norm(names, names.shape[-1:])) + box + seen)
         return Prefix(tokens=tokens, mask=objects.mask, objects=objects, pairs=pairs)
 
@@ -105,10 +105,6 @@ class VisualTokens(nn.Module):
         """(B, S, E)"""
         lens = lens_features(perception.intrinsics, perception.image_size)
         return self.camera_norm(self.camera(torch.cat([perception.camera_token, lens], -1)))
-
-
-def _to_float(x: Tensor) -> Tensor:
-    return x.float() if x.is_floating_point() else x
 
 
 def _pool(x: Tensor, grid: tuple[int, int], size: int) -> Tensor:
