@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FIT_POWER = 0.5
+FIT_POWER = 0.25
 """Weight of a box's expected overlap in its score; chosen by the average precision on validation rooms."""
 
 
