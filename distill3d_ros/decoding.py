@@ -15,7 +15,7 @@ from distill3d_ros.scene.geometry import box_iou, image_rectangle
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.scene.rules import MIN_SCORE
 
-FAINTEST = 0.1
+FAINTEST = 0.05
 """Objects down to this score stay in the scene, as a question may be about them; ``shown`` picks the surer ones."""
 SMALLEST_SIDE_M = 0.005
 

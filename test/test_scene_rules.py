@@ -51,16 +51,16 @@ def test_two_names_never_stand_for_one_object() -> None:
     assert alone.text == "I do not see an armchair."
 
 
-@pytest.mark.parametrize(("score", "seen"), [(0.4, True), (0.2, False)])
-def test_faint_things_are_not_seen(score: float, seen: bool) -> None:
+@pytest.mark.parametrize(("score", "seen", "named"), [(0.4, True, True), (0.15, False, True), (0.05, False, False)])
+def test_faint_things_are_not_seen_unless_they_are_taken_for_granted(score: float, seen: bool, named: bool) -> None:
     scene = scene_of(thing(1, "lamp", ground(0, 3), score=score))
     assert answer_by_rules(asked("is there a lamp?"), scene).value is seen
     how_far = answer_by_rules(asked("how far is the lamp?"), scene)
-    assert (how_far.value is not None) is seen
-    if not seen:
+    assert (how_far.value is not None) is named
+    if not named:
         assert how_far.text == "I do not see a lamp."
         assert how_far.understood
-        assert answer_by_rules(asked("how far is the lamp?"), scene, min_score=0.1).value is not None
+        assert answer_by_rules(asked("how far is the lamp?"), scene, named_score=0.01).value is not None
 
 
 @given(st.integers(0, 3000), st.sampled_from([kind for kind, spec in KINDS.items() if spec.form == "yes_no"]))

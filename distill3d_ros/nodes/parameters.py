@@ -105,7 +105,7 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="min_score",
-        default=0.35,
+        default=0.2,
         low=0.0,
         high=1.0,
         live=True,
