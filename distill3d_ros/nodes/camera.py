@@ -150,7 +150,11 @@ class CameraNode(Node):
         except queue.Empty:  # the source is slower than the rate
             return
         if shot is not None:
-            self._publish(shot)
+            try:
+                self._publish(shot)
+            except Exception:
+                if self.context.ok():  # else the node is being ended in the middle of a frame, which is no error
+                    raise
             return
         self._timer.cancel()
         if self.failure:
