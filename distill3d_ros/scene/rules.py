@@ -62,8 +62,8 @@ def answer_by_rules(
 
     Each name stands for the object with the highest score for it; if none reaches ``named_score`` the answer is that it
     is not seen. What is counted, or asked to be there, must reach ``min_score``. Inside a margin band the nearer side
-    is taken, with a confidence near one half. ``None`` (a question that ``parse`` did not understand) is answered as not
-    understood.
+    is taken, with a confidence near one half. ``None`` (a question that ``parse`` did not understand) is answered as
+    not understood.
     """
     if asked is None:
         return answer_text.not_understood()
