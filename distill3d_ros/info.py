@@ -18,16 +18,15 @@ def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got '{preset}'")
     import torch
 
-    from distill3d_ros.scene.kinds import KINDS
-    from distill3d_ros.scene.questions import wordings
     from distill3d_ros.student.checkpoint import count_parameters
     from distill3d_ros.student.student import Student
-    from distill3d_ros.student.text import train_tokenizer
+    from distill3d_ros.training.vocabulary import new_tokenizer
 
     config = PRESETS[preset](LABELS)
-    texts = [text for kind in KINDS for text in wordings(kind, False)]
-    vocabulary = min(config.language.vocab_size, 2048)  # a pretrained language model brings its own tokenizer
-    tokenizer = train_tokenizer(texts, vocab_size=vocabulary, words=LABELS, end_token=config.language.end_token)
+    language = config.language
+    # A pretrained language model brings its own tokenizer; any other serves to count its parameters.
+    vocabulary = 2048 if language.causal_lm else language.vocab_size
+    tokenizer = new_tokenizer(vocabulary, end_token=language.end_token)
     with torch.device("meta"):  # shapes without memory
         student = Student(config, tokenizer)
     yield from count_parameters(student).items()

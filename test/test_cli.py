@@ -76,12 +76,24 @@ def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsy
     assert not list(tmp_path.iterdir())
 
 
-def test_the_parameter_table_counts_every_parameter_once() -> None:
-    from random_student import random_student
+def test_the_parameter_table_is_that_of_the_student_that_ships() -> None:
+    from distill3d_ros.engine import packaged_model
+    from distill3d_ros.info import parameter_counts
+    from distill3d_ros.student.checkpoint import read_description
 
+    counts = dict(parameter_counts("pico"))
+    assert counts["total"] == read_description(packaged_model())["parameters"]
+    assert counts["total"] == sum(count for name, count in counts.items() if name != "total")
+
+
+def test_the_paper_counts_as_published() -> None:
+    """VGGT-1B's aggregator and depth head, and Sheared-LLaMA-1.3B."""
     from distill3d_ros.info import parameter_counts
 
-    assert dict(parameter_counts("pico"))["total"] == sum(p.numel() for p in random_student().parameters())
+    counts = dict(parameter_counts("paper"))
+    assert sum(count for name, count in counts.items() if name.startswith("encoder")) == 909_112_320
+    assert counts["depth_head.dpt"] == 32_654_562
+    assert counts["language.model"] + counts["language.output"] == 1_345_423_360
 
 
 def test_an_unknown_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:

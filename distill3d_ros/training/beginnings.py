@@ -54,6 +54,11 @@ def new_student(config: TrainConfig) -> Student:
     for key, value in config.student.items():
         base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
     chosen = StudentConfig.from_dict(base)
+    if chosen.language.causal_lm:
+        raise ValueError(
+            f"preset {config.preset!r} starts from a pretrained language model, and no stage fetches one yet; make the "
+            "student with LanguageModel.load_pretrained, save it, and give its folder as --init; or use preset pico"
+        )
     student = Student(chosen, new_tokenizer(chosen.language.vocab_size))
     # Without it the patch embedding starts from noise, and its frozen first blocks stay noise.
     student.encoder.patch_embed.load_pretrained()

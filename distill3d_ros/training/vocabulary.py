@@ -12,7 +12,7 @@ from distill3d_ros.scene import answer_text
 from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.labels import LABELS, known_names
 from distill3d_ros.scene.wordings import wordings
-from distill3d_ros.student.text import train_tokenizer
+from distill3d_ros.student.text import END_TOKEN, train_tokenizer
 
 _SLOT = re.compile(r"\{\d[as]?\}")
 _FILLINGS = 8
@@ -38,7 +38,7 @@ def corpus(seed: int = 0) -> Iterator[str]:
         yield answer_text.metres_text(float(metres))
 
 
-def new_tokenizer(vocab_size: int) -> Tokenizer:
+def new_tokenizer(vocab_size: int, *, end_token: str = END_TOKEN) -> Tokenizer:
     """A tokenizer in which every name of a thing that is one word is one token."""
     words = sorted({word for name in known_names() for word in name.split()})
-    return train_tokenizer(corpus(), vocab_size=vocab_size, words=words)
+    return train_tokenizer(corpus(), vocab_size=vocab_size, words=words, end_token=end_token)
