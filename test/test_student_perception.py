@@ -13,7 +13,7 @@ from torch.nn import functional
 from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.student.attention import attend, attention_bias
 from distill3d_ros.student.camera_head import CameraHead
-from distill3d_ros.student.config import EncoderConfig
+from distill3d_ros.student.config import DepthConfig, DetectionConfig, Dinov2Config, EncoderConfig
 from distill3d_ros.student.outputs import map_tensors
 from distill3d_ros.student.rays import level_from_optical, level_points, patch_centers, rays_at
 from distill3d_ros.student.vggt import Attention, apply_rope, rope_2d
@@ -218,3 +218,28 @@ def test_bad_configurations_are_named() -> None:
         EncoderConfig(patch_embed="resnet")
     with pytest.raises(ValueError, match=r"frozen_blocks must be at most 16. Got 17"):
         small_student(encoder=EncoderConfig(dim=32, heads=2, frozen_blocks=17))
+
+
+def test_a_student_with_vggt_inside_perceives_and_answers_in_bfloat16() -> None:
+    """What it hands on is float32 all the same: metres in 8 bits would be steps of a centimetre."""
+    student = small_student(
+        inference_dtype="bfloat16",
+        encoder=EncoderConfig(
+            patch_embed="dinov2",
+            dim=32,
+            heads=2,
+            pairs=4,
+            taps=(0, 1, 2, 3),
+            dinov2=Dinov2Config(layers=1, heads=2, image_size=28),
+        ),
+        depth=DepthConfig(kind="dpt", dpt_features=16, dpt_channels=(8, 8, 8, 8)),
+        detection=DetectionConfig(dim=16, queries=6, heads=2, hidden=32),
+    )
+    with torch.no_grad():
+        seen = student.perceive(*views(1, 2, height=28, width=42))
+        (answer,) = student.answer(student.cache(student.prefix(seen)), ["Is the chair near the table?"])
+    boxes = seen.detections
+    for tensor in (seen.depth, seen.patch_points, seen.patch_tokens, boxes.center_level, boxes.size):
+        assert tensor.dtype == torch.float32
+    assert seen.depth.shape == (1, 2, 28, 42)
+    assert 0 <= answer.confidence <= 1

@@ -93,7 +93,7 @@ class BoxDecoder:
         depth = self.depth * log_ratio.exp()
         rays = rays_at(center_uv, self.intrinsics)
         center = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
-        center_level = torch.einsum("bij,bnj->bni", self.level, center)
+        center_level = (self.level[:, None] * center[..., None, :]).sum(-1)  # see level_points
         log_size = size.clamp(-4.0, 3.0) + math.log(_TYPICAL_SIZE)
         angle = functional.normalize(angle + angle.new_tensor([0.0, 1e-3]), dim=-1)
         return Boxes(
@@ -170,7 +170,7 @@ class DetectionHead(nn.Module):
         """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3), first frame."""
         depth = depth.detach()  # a box error must not bend the depth image
         uv = patch_centers(features.grid, features.patch_size, depth)
-        tokens = self.narrow(features.patches) + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
+        tokens = self.narrow(features.patches).float() + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
         first = tokens[:, 0]
         raw = self.propose(first)
         decoder = BoxDecoder(

@@ -68,7 +68,8 @@ def level_points(depth: Tensor, intrinsics: Tensor, grid: tuple[int, int], level
     """(B, S, P, 3) metres: the surface seen by each patch, turned level as the first frame is. ``depth`` (B, S, P)."""
     rays = rays_at(patch_centers(grid, patch, depth), intrinsics)  # (B, S, P, 2)
     points = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
-    return torch.einsum("bij,bspj->bspi", level, points)
+    # Not a matrix product: autocast would round metres to bfloat16's 8 bits.
+    return (level[:, None, None] * points[..., None, :]).sum(-1)
 
 
 def fourier(x: Tensor, octaves: int, lowest: float) -> Tensor:

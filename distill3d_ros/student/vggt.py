@@ -159,8 +159,8 @@ class Encoder(nn.Module):
                 levels.append(torch.cat([in_frame.unflatten(0, (b, s)), x], -1))
         last = levels[-1] if levels else self.norm(x)  # VGGT hands its levels on as they are
         return EncoderFeatures(
-            patches=last[:, :, specials:],
-            camera=last[:, :, 0],
+            patches=last[:, :, specials:].float(),  # what leaves the encoder is float32, whatever it computed in
+            camera=last[:, :, 0].float(),
             levels=levels,
             fine=embedded.fine,
             grid=embedded.grid,
