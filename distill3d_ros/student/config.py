@@ -6,8 +6,8 @@ A configuration is plain data: ``to_dict`` and ``from_dict`` carry it through th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, get_type_hints
 
 PATCH_EMBEDS = ("efficientnet_lite0", "dinov2")
 DEPTH_KINDS = ("fusion", "dpt")
@@ -81,8 +81,6 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         self.taps = tuple(int(t) for t in self.taps)
-        if isinstance(self.dinov2, Mapping):
-            self.dinov2 = _build(Dinov2Config, "dinov2", self.dinov2)
         if list(self.taps) != sorted(set(self.taps)) or any(not 0 <= t < self.pairs for t in self.taps):
             raise ValueError(f"encoder.taps must be ascending numbers of the {self.pairs} pairs. Got {self.taps}")
         if self.taps and self.taps[-1] != self.pairs - 1:
@@ -260,25 +258,17 @@ class StudentConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudentConfig:
         """Reads ``to_dict`` back; an unknown or missing field is an error that names it."""
-        parts: dict[str, type] = {
-            "encoder": EncoderConfig,
-            "depth": DepthConfig,
-            "detection": DetectionConfig,
-            "language": LanguageConfig,
-            "hidden_cot": HiddenCotConfig,
-        }
-        values = dict(data)
-        for name, part in parts.items():
-            if name in values:
-                values[name] = _build(part, name, values[name])
-        return _build(cls, "student", values)
+        return _build(cls, "student", data)
 
 
 def _build(cls: type, owner: str, values: Mapping[str, Any]) -> Any:
+    """A configuration and those inside it."""
+    hints = get_type_hints(cls)
     known = [f.name for f in fields(cls)]
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ValueError(f"{owner} configuration has unknown fields {unknown}; known are {known}")
+    values = {name: _build(hints[name], name, v) if is_dataclass(hints[name]) else v for name, v in values.items()}
     try:
         return cls(**values)
     except TypeError as error:
