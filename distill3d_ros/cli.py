@@ -90,7 +90,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: Options) -> int:
-    from distill3d_ros.training.trainer import train
+    from distill3d_ros.training.train import train
 
     finished = train(
         options.config,
@@ -101,7 +101,8 @@ def _train(options: Options) -> int:
         init=options.init,
         wait=options.wait,
     )
-    print(f"student: {finished}" if finished else "stopped; the same command goes on from here")
+    if os.environ.get("RANK", "0") == "0":  # torchrun's name for the first of its processes
+        print(f"student: {finished}" if finished else "stopped; the same command goes on from here")
     return 0 if finished else 130
 
 

@@ -26,7 +26,7 @@ from distill3d_ros.training.joint_stage import matches
 from distill3d_ros.training.objectives import box_fit, box_loss
 from distill3d_ros.training.optimization import trained_parameters
 from distill3d_ros.training.stages import make_stage
-from distill3d_ros.training.trainer import train_stage
+from distill3d_ros.training.train import train_stage
 
 SAMPLES = 4
 LABELS = ("chair", "table", "lamp", "sofa", "plant", "box")

@@ -79,12 +79,21 @@ class Batches:
         first_step: number of the first batch that ``next`` gives; it decides the batch's random numbers.
         workers: processes that build batches; 0 builds in one thread of this process.
         ahead: how many batches are prepared in advance.
+        part: what of the keys of a batch is built here, where several processes share it.
     """
 
     def __init__(
-        self, sampler: Sampler, build: Build, *, seed: int, first_step: int = 0, workers: int = 0, ahead: int = 2
+        self,
+        sampler: Sampler,
+        build: Build,
+        *,
+        seed: int,
+        first_step: int = 0,
+        workers: int = 0,
+        ahead: int = 2,
+        part: Callable[[list[str]], list[str]] = list,
     ) -> None:
-        self._sampler, self._build, self._seed = sampler, build, seed
+        self._sampler, self._build, self._seed, self._part = sampler, build, seed, part
         self._step = first_step
         self._ahead = max(1, ahead, workers + 1 if workers else 1)
         self._queue: deque[tuple[Future[Any], dict[str, Any], list[str]]] = deque()
@@ -110,7 +119,7 @@ class Batches:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self) -> None:
-        keys = self._sampler.next()
+        keys = self._part(self._sampler.next())
         seed = [self._seed, 202, self._step]
         self._step += 1
         future = (

@@ -23,6 +23,7 @@ TRAINED_PARTS = {
 }
 """Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""
 STAGE_KINDS = tuple(TRAINED_PARTS)
+OPTIMIZERS = ("adamw", "muon")
 T = TypeVar("T")
 
 
@@ -108,6 +109,9 @@ class StageConfig:
     """Questions asked about each scene of a batch, in one pass."""
     family_shares: dict[str, float] = field(default_factory=dict)
     """Question family -> share of its turns that it takes when questions are drawn; 1 without an entry."""
+    optimizer: str = "adamw"
+    """adamw, or muon: Muon (Jordan et al. 2024) for the matrices of hidden layers, scaled so that the same ``lr``
+    serves, and AdamW for everything else."""
     lr: float = 1e-3
     lr_scales: dict[str, float] = field(default_factory=dict)
     """Prefix of parameter names -> factor on ``lr``; the longest matching prefix counts, 0 freezes."""
@@ -143,6 +147,10 @@ class StageConfig:
     def __post_init__(self) -> None:
         if self.kind not in STAGE_KINDS:
             raise ValueError(f"stage {self.name!r}: kind must be one of {', '.join(STAGE_KINDS)}. Got {self.kind!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"stage {self.name!r}: optimizer must be one of {', '.join(OPTIMIZERS)}. Got {self.optimizer!r}"
+            )
         for name in ("steps", "batch_size", "questions_per_scene", "log_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"stage {self.name!r}: {name} must be at least 1. Got {getattr(self, name)}")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.uncertainty import LossWeighting
+
+_LEAST_MUON_WIDTH = 64
+_NOT_HIDDEN = ("embed", "lm_head")
 
 
 def learning_rate(step: int, config: StageConfig, minutes: float = 0.0) -> float:
@@ -50,13 +54,58 @@ def lr_scale(name: str, config: StageConfig) -> float:
 def make_optimizer(
     parameters: dict[str, nn.Parameter], weighting: LossWeighting, config: StageConfig
 ) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, vectors (biases, norms, LayerScale) and the loss weights do not."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """AdamW, or Muon for the matrices of hidden layers and AdamW for the rest, as the stage's ``optimizer`` says.
+
+    Matrices decay; vectors (biases, norms, LayerScale) and the loss weights do not.
+    """
+    rows: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for name, p in parameters.items():
         decay = config.weight_decay if p.ndim > 1 and "embedding" not in name else 0.0
-        groups.setdefault((lr_scale(name, config), decay), []).append(p)
-    rows = [{"params": ps, "scale": s, "weight_decay": d} for (s, d), ps in groups.items()]
+        orthogonal = config.optimizer == "muon" and _is_hidden_matrix(name, p)
+        rows.setdefault((orthogonal, lr_scale(name, config), decay), []).append(p)
+    groups: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    for (orthogonal, scale, decay), ps in rows.items():
+        groups[orthogonal].append({"params": ps, "scale": scale, "weight_decay": decay})
     learned = [s for s in weighting.parameters() if s.requires_grad]
     if learned:
-        rows.append({"params": learned, "scale": 1.0, "weight_decay": 0.0})
-    return torch.optim.AdamW(rows, lr=config.lr, betas=config.betas)
+        groups[False].append({"params": learned, "scale": 1.0, "weight_decay": 0.0})
+    parts: list[torch.optim.Optimizer] = []
+    if groups[False]:
+        parts.append(torch.optim.AdamW(groups[False], lr=config.lr, betas=config.betas))
+    if groups[True]:
+        parts.append(torch.optim.Muon(groups[True], lr=config.lr, adjust_lr_fn="match_rms_adamw"))
+    return parts[0] if len(parts) == 1 else OptimizerPair(parts)
+
+
+def _is_hidden_matrix(name: str, p: nn.Parameter) -> bool:
+    """What Muon is for: matrices between hidden layers, wide on both sides; not embeddings, nor the first and last."""
+    return p.ndim == 2 and min(p.shape) >= _LEAST_MUON_WIDTH and not any(part in name for part in _NOT_HIDDEN)
+
+
+class OptimizerPair(torch.optim.Optimizer):
+    """Several optimisers that step as one; their groups can be looked at and changed as if they were one's."""
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
+        self.parts = list(parts)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        return [group for part in self.parts for group in part.param_groups]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        states = state_dict.get("parts", [])
+        if len(states) != len(self.parts):
+            raise ValueError(f"the state is of {len(states)} optimisers, this stage has {len(self.parts)}")
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)

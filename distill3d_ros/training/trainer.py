@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,16 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.batches import Batches, Sampler, open_when_ready
-from distill3d_ros.training.beginnings import STUDENT, starting_student
-from distill3d_ros.training.checkpointing import load_checkpoint, only_one, restore_rng, rng_state, save_checkpoint
-from distill3d_ros.training.config import StageConfig, TrainConfig, load_config, to_dict
+from distill3d_ros.training.batches import Batches, Sampler
+from distill3d_ros.training.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
+from distill3d_ros.training.config import StageConfig, to_dict
 from distill3d_ros.training.curves import drop_rows_after, plot_losses
 from distill3d_ros.training.ema import WeightAverage
 from distill3d_ros.training.optimization import learning_rate, make_optimizer, trained_parameters
-from distill3d_ros.training.stages import Stage, make_stage, moved
+from distill3d_ros.training.processes import Processes
+from distill3d_ros.training.stages import Stage, moved
 from distill3d_ros.training.uncertainty import LossWeighting
 
 
@@ -46,7 +45,14 @@ class Trainer:
         device: torch.device,
         report: Callable[[str], None] = print,
         on_save: Callable[[Trainer], None] | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = Processes() if processes is None else processes
+        if config.batch_size % self.processes.count:
+            raise ValueError(
+                f"stage {config.name!r}: batch_size must be a multiple of the number of processes, "
+                f"{self.processes.count}. Got {config.batch_size}"
+            )
         self.config, self.student, self.stage, self.sampler = config, student, stage, sampler
         self.folder, self.seed, self.device, self.report = folder, seed, device, report
         self.weighting = LossWeighting(stage.loss_names, kind=config.weighting, weights=config.loss_weights).to(device)
@@ -55,8 +61,8 @@ class Trainer:
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
         self.on_save = on_save
         self.step = 0
-        self._minutes_before = 0.0
-        self._began: float | None = None
+        self.minutes = 0.0
+        """Of training so far, earlier runs included."""
         self._stop = threading.Event()
         self._resume()
 
@@ -66,21 +72,30 @@ class Trainer:
         if self.finished:
             return True
         batches = Batches(
-            self.sampler, self.stage.builder(), seed=self.seed, first_step=self.step, workers=self.stage.workers
+            self.sampler,
+            self.stage.builder(),
+            seed=self.seed,
+            first_step=self.step,
+            workers=self.stage.workers,
+            part=self.processes.part,
         )
-        self._began = began = saved = time.monotonic()
+        began = saved = time.monotonic()
+        minutes_before = self.minutes
         before = self._catch_signals()
         sums, waited, logged = _Sums(), 0.0, time.monotonic()
         position = self.sampler.state()
+        is_first = self.processes.is_first
         try:
-            while not self.finished and not self._stop.is_set():
+            while self._goes_on(minutes_before + (time.monotonic() - began) / 60):
                 t0 = time.monotonic()
                 batch, position, keys = batches.next()
                 waited += time.monotonic() - t0
                 sums.add(self._update(moved(batch, self.device), keys))
                 self.step += 1
+                if not is_first:
+                    continue
                 now = time.monotonic()
-                if self.step % config.log_every == 0 or self.finished:
+                if self.step % config.log_every == 0 or self.step == config.steps:
                     self._log(sums, seconds=now - logged, waited=waited)
                     sums, waited, logged = _Sums(), 0.0, time.monotonic()
                 if self.step % config.validate_every == 0:
@@ -92,9 +107,11 @@ class Trainer:
                 if now - saved > config.checkpoint_minutes * 60:
                     self._save(position)
                     saved = now
-            if self.finished and self.step % config.validate_every:
-                self._validate()
-            self._save(position)
+            if is_first:
+                if self.finished and self.step % config.validate_every:
+                    self._validate()
+                self._save(position)
+            self.processes.wait()
         finally:
             batches.close()
             for number, handler in before.items():
@@ -105,14 +122,14 @@ class Trainer:
         return True
 
     @property
-    def minutes(self) -> float:
-        """Of training so far, earlier runs included."""
-        return self._minutes_before + (0.0 if self._began is None else (time.monotonic() - self._began) / 60)
-
-    @property
     def finished(self) -> bool:
         """Whether the planned steps, or the planned minutes, are over."""
         return self.step >= self.config.steps or 0 < self.config.minutes <= self.minutes
+
+    def _goes_on(self, minutes: float) -> bool:
+        """Whether there is a next step; the first process's clock and signals decide for all."""
+        self.minutes, stop = self.processes.from_first(minutes, float(self._stop.is_set()))
+        return not self.finished and not stop
 
     def _update(self, batch: Any, keys: list[str]) -> dict[str, float]:
         config = self.config
@@ -129,6 +146,7 @@ class Trainer:
             self._diverged(losses, keys)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
+        self.processes.average_gradients(p for g in self.optimizer.param_groups for p in g["params"])
         norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), config.grad_clip)
         if not torch.isfinite(norm):
             self._diverged(losses, keys)
@@ -220,7 +238,7 @@ class Trainer:
             self.average.restore(state["average"])
         restore_rng(state["rng"])
         self.sampler.restore(state["sampler"])
-        self.step, self._minutes_before = int(state["step"]), float(state["minutes"])
+        self.step, self.minutes = int(state["step"]), float(state["minutes"])
         drop_rows_after(self.folder / "metrics.jsonl", self.step)
         self.report(f"{self.config.name}: going on from step {self.step}")
 
@@ -251,96 +269,3 @@ class _Sums:
 
     def mean(self) -> dict[str, float]:
         return {name: sum(values) / len(values) for name, values in self._values.items()}
-
-
-def train(
-    config_path: str | Path,
-    *,
-    data: str | Path,
-    out: str | Path,
-    stage: str | None = None,
-    overrides: Sequence[str] = (),
-    init: str | Path | None = None,
-    wait: bool = False,
-    report: Callable[[str], None] = print,
-) -> Path | None:
-    """Trains the stages of a configuration one after the other, or one of them.
-
-    Everything lands in ``out/<stage>``; what is finished is not done again, what was stopped goes on.
-
-    Args:
-        init: folder of a student to start from, in place of the stage before or of random weights.
-        wait: wait for the first samples of a data folder that is being made.
-
-    Returns:
-        The folder of the finished student, or None if training was stopped before the end.
-    """
-    config = load_config(config_path, overrides)
-    out, data = Path(out), Path(data)
-    names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
-    finished: Path | None = None
-    for name in names:
-        finished = train_stage(config, name, data=data, out=out, init=init, wait=wait, report=report)
-        init = None
-        if finished is None:
-            return None
-    return finished
-
-
-def train_stage(
-    config: TrainConfig,
-    name: str,
-    *,
-    data: Path,
-    out: Path,
-    init: str | Path | None = None,
-    wait: bool = False,
-    report: Callable[[str], None] = print,
-) -> Path | None:
-    """Trains one stage; the student it starts from is ``init``, or the finished one of the stage before."""
-    stage_config = config.stage(name)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    automatic = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(automatic if config.device == "auto" else config.device)
-    torch.manual_seed(config.seed)
-    student = starting_student(config, name, out=out, init=init, report=report).to(device)
-    source = open_when_ready(data, "train", wait=wait, report=report)
-    number = [s.name for s in config.stages].index(name)
-    seed = config.seed * 100 + number
-    stage = make_stage(stage_config, data, out / name, student)
-    sampler = Sampler(source, stage_config.batch_size, seed, stage_config.epoch_samples)
-    folder = out / name / STUDENT
-    trainer = Trainer(
-        stage_config,
-        student,
-        stage,
-        sampler,
-        out / name,
-        seed=seed,
-        device=device,
-        report=report,
-        on_save=lambda t: save_trained(t, folder, config, data=data),
-    )
-    count = sum(p.numel() for p in trainer.parameters.values())
-    report(f"{name}: {count / 1e6:.2f} M parameters learn, {len(source)} samples in {data}, {device}")
-    with only_one(out / name):
-        done = trainer.run()
-    report(f"{name}: the student is in {folder}")
-    return folder if done else None
-
-
-def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Path) -> None:
-    """The student with its averaged weights, and a card that says how it came about."""
-    card = {
-        "stage": trainer.config.name,
-        "steps": trainer.step,
-        "minutes": round(trainer.minutes, 1),
-        "seed": config.seed,
-        "data": data.name,
-    }
-    if trainer.average is None:
-        save_student(folder, trainer.student, card)
-    else:
-        with trainer.average.applied():
-            save_student(folder, trainer.student, card)

@@ -1,0 +1,79 @@
+"""Training in several processes that hold the same student: each learns from its part of every batch.
+
+``torchrun --nproc-per-node N --no-python distill3d train ...`` starts them; each GPU, or each core of a machine without
+one, has its own. Their gradients are averaged, so that they stay one student.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+_PATIENCE = timedelta(hours=2)
+"""The others wait while the first validates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """How many there are, and which of them this is."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """The one that reports, validates and saves."""
+        return self.rank == 0
+
+    def part(self, keys: Sequence[str]) -> list[str]:
+        """What this process takes of a batch."""
+        return list(keys[self.rank :: self.count])
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replaces each gradient by its mean over the processes.
+
+        One that only some have counts as 0 in the others; one that nobody has stays absent, as with one process.
+        """
+        if self.count == 1:
+            return
+        learning = list(parameters)
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
+        having = learning[0].new_tensor([float(p.grad is not None) for p in learning])
+        flat = torch.cat([g.flatten() for g in gradients] + [having])
+        distributed.all_reduce(flat)
+        *means, having = (flat / self.count).split([*(p.numel() for p in learning), len(learning)])
+        for p, mean, present in zip(learning, means, having.tolist(), strict=True):
+            p.grad = mean.view_as(p) if present else None
+
+    def from_first(self, *numbers: float) -> list[float]:
+        """The first process's numbers, in all of them: what depends on its clock or its signals is decided there."""
+        if self.count == 1:
+            return list(numbers)
+        shared: list[list[float]] = [list(numbers)]
+        distributed.broadcast_object_list(shared, src=0)
+        return shared[0]
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def processes_of_torchrun(device: torch.device) -> Iterator[Processes]:
+    """The group that torchrun's environment variables describe; one process without them."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes()
+        return
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    try:
+        yield Processes(distributed.get_rank(), count)
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,138 @@
+"""From a configuration and data to a trained student: the stages one after the other, each in its folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+
+from distill3d_ros.student.checkpoint import save_student
+from distill3d_ros.training.batches import Sampler, open_when_ready
+from distill3d_ros.training.beginnings import STUDENT, starting_student
+from distill3d_ros.training.checkpointing import only_one
+from distill3d_ros.training.config import TrainConfig, load_config
+from distill3d_ros.training.processes import Processes, processes_of_torchrun
+from distill3d_ros.training.stages import make_stage
+from distill3d_ros.training.trainer import Trainer
+
+
+def train(
+    config_path: str | Path,
+    *,
+    data: str | Path,
+    out: str | Path,
+    stage: str | None = None,
+    overrides: Sequence[str] = (),
+    init: str | Path | None = None,
+    wait: bool = False,
+    report: Callable[[str], None] = print,
+) -> Path | None:
+    """Trains the stages of a configuration one after the other, or one of them.
+
+    Started by torchrun, its processes train one student together. Everything lands in ``out/<stage>``; what is
+    finished is not done again, what was stopped goes on.
+
+    Args:
+        init: folder of a student to start from, in place of the stage before or of random weights.
+        wait: wait for the first samples of a data folder that is being made.
+
+    Returns:
+        The folder of the finished student, or None if training was stopped before the end.
+    """
+    config = load_config(config_path, overrides)
+    out, data = Path(out), Path(data)
+    names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
+    finished: Path | None = None
+    with processes_of_torchrun(_device(config.device)) as processes:
+        for name in names:
+            finished = train_stage(
+                config, name, data=data, out=out, init=init, wait=wait, report=report, processes=processes
+            )
+            init = None
+            if finished is None:
+                return None
+    return finished
+
+
+def train_stage(
+    config: TrainConfig,
+    name: str,
+    *,
+    data: Path,
+    out: Path,
+    init: str | Path | None = None,
+    wait: bool = False,
+    report: Callable[[str], None] = print,
+    processes: Processes | None = None,
+) -> Path | None:
+    """Trains one stage; the student it starts from is ``init``, or the finished one of the stage before.
+
+    ``processes`` share every batch; the first of them reports, validates and saves.
+    """
+    processes = processes or Processes()
+    stage_config = config.stage(name)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = _device(config.device)
+    torch.manual_seed(config.seed)
+    if not processes.is_first:
+        report = _nothing
+        processes.wait()
+    with only_one(out / name) if processes.is_first else nullcontext():
+        student = starting_student(config, name, out=out, init=init, report=report).to(device)
+        source = open_when_ready(data, "train", wait=wait, report=report)
+        stage = make_stage(stage_config, data, out / name, student)
+        if processes.is_first:
+            processes.wait()  # what the stage keeps in its folder is there now
+        seed = config.seed * 100 + [s.name for s in config.stages].index(name)
+        folder = out / name / STUDENT
+        trainer = Trainer(
+            stage_config,
+            student,
+            stage,
+            Sampler(source, stage_config.batch_size, seed, stage_config.epoch_samples),
+            out / name,
+            seed=seed,
+            device=device,
+            report=report,
+            on_save=lambda t: save_trained(t, folder, config, data=data),
+            processes=processes,
+        )
+        count = sum(p.numel() for p in trainer.parameters.values())
+        together = f" in each of {processes.count} processes" if processes.count > 1 else ""
+        report(f"{name}: {count / 1e6:.2f} M parameters learn, {len(source)} samples in {data}, {device}{together}")
+        done = trainer.run()
+    report(f"{name}: the student is in {folder}")
+    return folder if done else None
+
+
+def _device(wanted: str) -> torch.device:
+    """``auto`` is the GPU of this process (torchrun numbers them) where there is one."""
+    if wanted != "auto":
+        return torch.device(wanted)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def _nothing(line: str) -> None:
+    """The report of a process that is not the first."""
+
+
+def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Path) -> None:
+    """The student with its averaged weights, and a card that says how it came about."""
+    card = {
+        "stage": trainer.config.name,
+        "steps": trainer.step,
+        "minutes": round(trainer.minutes, 1),
+        "seed": config.seed,
+        "data": data.name,
+    }
+    if trainer.average is None:
+        save_student(folder, trainer.student, card)
+    else:
+        with trainer.average.applied():
+            save_student(folder, trainer.student, card)

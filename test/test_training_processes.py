@@ -1,0 +1,178 @@
+"""Training in several processes: two real ones, started by torchrun, learn what one learns alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distill3d_ros.training.batches import Sampler
+from distill3d_ros.training.checkpointing import load_checkpoint
+from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.curves import read_metrics
+from distill3d_ros.training.processes import Processes, processes_of_torchrun
+from distill3d_ros.training.trainer import Trainer
+
+STEPS = 30
+
+
+class Source:
+    keys = [f"s{i:03d}" for i in range(26)]  # noqa: RUF012
+
+    def refresh(self) -> int:
+        return len(self.keys)
+
+
+class Net(nn.Module):
+    """The second layer learns from some samples only, so that a process may have no gradient for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.encoder = nn.Linear(4, 64)
+        self.language = nn.Linear(64, 64)
+        self.rare = nn.Linear(64, 1)
+
+
+def build(keys: Sequence[str], rng: np.random.Generator) -> Tensor:
+    return torch.stack([torch.from_numpy(np.random.default_rng(int(k[1:])).normal(size=4)).float() for k in keys])
+
+
+class AddingStage:
+    """Each loss is a mean over the samples of the batch: the mean over two halves is that over the whole."""
+
+    loss_names = ("text", "names")
+    modules = ("encoder", "language", "rare")
+    workers = 0
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.pause = pause
+
+    def builder(self) -> object:
+        return build
+
+    def losses(self, student: Net, batch: Tensor) -> dict[str, Tensor]:
+        time.sleep(self.pause)
+        hidden = torch.relu(student.encoder(batch))
+        out = hidden + student.language(hidden)
+        found = {"text": (out.mean(1) - batch.sum(1)).square().mean()}
+        rare = batch[:, 0] > 1.0
+        if rare.any():
+            found["names"] = (student.rare(hidden[rare])[:, 0] - 1).square().sum() / len(batch)
+        return found
+
+    def validate(self, student: Net) -> dict[str, float]:
+        return {"weight": student.encoder.weight.sum().item()}
+
+
+def train(folder: Path, processes: Processes, *, pause: float = 0.0, **changes: object) -> Trainer:
+    settings: dict[str, object] = {
+        "name": "adding",
+        "kind": "reasoning",
+        "steps": STEPS,
+        "batch_size": 4,
+        "lr": 0.01,
+        "warmup_steps": 2,
+        "precision": "fp32",
+        "log_every": 1,
+        "validate_every": 10,
+        **changes,
+    }
+    config = StageConfig(**settings)  # type: ignore[arg-type]
+    trainer = Trainer(
+        config,
+        Net(),  # type: ignore[arg-type]
+        AddingStage(pause),  # type: ignore[arg-type]
+        Sampler(Source(), config.batch_size, 1),
+        folder,
+        seed=1,
+        device=torch.device("cpu"),
+        report=lambda _: None,
+        processes=processes,
+    )
+    trainer.run()
+    return trainer
+
+
+def two_processes(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """This file as the script of torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", __file__]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, str(folder), *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(run: subprocess.Popen[str]) -> str:
+    output = run.communicate(timeout=120)[0]
+    assert run.returncode == 0, output
+    return output
+
+
+def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+    run = two_processes(tmp_path / "two")
+    alone = train(tmp_path / "one", Processes())
+    ended(run)
+    first, second = (torch.load(tmp_path / "two" / f"rank{rank}.pt") for rank in range(2))
+    state = load_checkpoint(tmp_path / "two")
+    assert state is not None
+    assert state["step"] == STEPS
+    for name, value in alone.student.state_dict().items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(state["student"][name], value, rtol=1e-3, atol=1e-4)
+    assert len([row for row in read_metrics(tmp_path / "two" / "metrics.jsonl") if "text" in row]) == STEPS
+
+
+def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
+    run = two_processes(tmp_path, "0.2")
+    metrics = tmp_path / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGTERM)  # what a batch system does
+    run.communicate(timeout=120)
+    stopped = load_checkpoint(tmp_path)
+    assert stopped is not None
+    assert 0 < stopped["step"] < STEPS
+    ended(two_processes(tmp_path))
+    finished = load_checkpoint(tmp_path)
+    assert finished is not None
+    assert finished["step"] == STEPS
+    alone = train(tmp_path / "one", Processes())
+    torch.testing.assert_close(
+        finished["student"]["encoder.weight"], alone.student.encoder.weight.detach(), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"batch_size must be a multiple of the number of processes, 2\. Got 5"):
+        train(tmp_path, Processes(0, 2), batch_size=5)
+
+
+def test_every_sample_of_a_batch_goes_to_one_process() -> None:
+    keys = list("abcdef")
+    parts = [Processes(rank, 3).part(keys) for rank in range(3)]
+    assert sorted(key for part in parts for key in part) == keys
+    assert {len(p) for p in parts} == {2}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    out, *rest = sys.argv[1:]
+    with processes_of_torchrun(torch.device("cpu")) as group:
+        student = train(Path(out), group, pause=float(rest[0]) if rest else 0.0).student
+        torch.save(student.state_dict(), Path(out) / f"rank{group.rank}.pt")
