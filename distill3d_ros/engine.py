@@ -16,23 +16,21 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from distill3d_ros.answering import asked_wrongly, combine, not_understood
 from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.environment import shared_path
+from distill3d_ros.registration import first_from_second
 from distill3d_ros.scene.answer import Answer
-from distill3d_ros.scene.answer_text import NO_SCALE, answer_value, not_seen_text, unseen_label
 from distill3d_ros.scene.frame import FloatArray, Frame
-from distill3d_ros.scene.kinds import KINDS
+from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.scene.parsing import ParsedQuestion, parse
-from distill3d_ros.scene.rules import answer_by_rules
+from distill3d_ros.scene.parsing import parse
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
-from distill3d_ros.student.outputs import GeneratedAnswer, Perception
+from distill3d_ros.student.outputs import GeneratedAnswer, Perception, map_tensors
 from distill3d_ros.student.preprocess import preprocess
+from distill3d_ros.student.rays import MAX_VIEWS
 from distill3d_ros.student.student import Student
 
-MAX_QUESTION_CHARACTERS = 500
-EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the lamp?"'
-"""What somebody can ask, for those who were not understood."""
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -121,7 +119,11 @@ class Engine:
 
     @torch.inference_mode()
     def perceive(self, frames: Frame | Sequence[Frame], *, min_score: float | None = None) -> Scene:
-        """What a frame shows, or several frames of the same place (boxes and depth are those of the first).
+        """What a frame shows, or up to eight frames of the same place, in the level frame of the first camera.
+
+        Where every frame knows its ``world_from_camera``, these poses tell how they belong together. Otherwise their
+        motion is found by matching the images, which needs views that overlap; a frame whose place cannot be found is
+        left out (``Scene.views`` counts those that were used). Depth is that of the first frame.
 
         Args:
             min_score: leaves objects with a lower score out; None for the decoding's own.
@@ -130,14 +132,14 @@ class Engine:
             ValueError: a frame cannot be used.
         """
         views = [frames] if isinstance(frames, Frame) else list(frames)
-        if not views:
-            raise ValueError("perceive needs at least one frame. Got 0")
+        if not 1 <= len(views) <= MAX_VIEWS:
+            raise ValueError(f"perceive needs 1 to {MAX_VIEWS} frames of a place. Got {len(views)}")
         first = views[0]
         shapes = sorted({f.image.shape[:2] for f in views})
         if len(shapes) > 1:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
-        images, intrinsics, up = self._tensors(views)
-        perception = self.student.perceive(images, intrinsics, up)
+        views, poses = self._placed(views)
+        perception = self.student.perceive(*self._tensors(views), poses)
         level = _numpy(perception.level_from_optical[0]).astype(np.float64)
         objects, owner = decode_objects(
             _raw_boxes(perception),
@@ -147,6 +149,8 @@ class Engine:
             config=self.decoding,
             min_score=min_score,
         )
+        if len(views) > 1:
+            perception, owner = _once_each(perception, owner, self.student.config.detection.queries)
         size = first.image.shape[:2]
         return Scene(
             objects=objects,
@@ -157,6 +161,7 @@ class Engine:
             stamp_ns=first.stamp_ns,
             frame_id=first.frame_id,
             is_metric=self.student.config.depth.metric,
+            views=len(views),
             features=SceneFeatures(self.student.cache(self.student.prefix(perception)), owner),
         )
 
@@ -176,18 +181,37 @@ class Engine:
         if not isinstance(scene.features, SceneFeatures):
             raise ValueError("ask needs a scene that Engine.perceive made; this one carries no features")
         started = time.perf_counter()
-        parsed = [parse(q) if _asked_wrongly(q) is None else None for q in questions]
+        parsed = [parse(q) if asked_wrongly(q) is None else None for q in questions]
         understood = [i for i, p in enumerate(parsed) if p is not None]
         said: dict[int, GeneratedAnswer] = {}
         if understood:
             replies = self.student.answer(scene.features.cache, [questions[i].strip() for i in understood])
             said = dict(zip(understood, replies, strict=True))
         answers = [
-            _not_understood(question) if p is None else combine(p, said[i], scene)
+            not_understood(question) if p is None else combine(p, said[i], scene, scene.features.object_of_query)
             for i, (question, p) in enumerate(zip(questions, parsed, strict=True))
         ]
         each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
         return [replace(a, latency_ms=each_ms) for a in answers]
+
+    def _placed(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
+        """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None for one."""
+        if len(views) == 1:
+            return views, None
+        first = views[0]
+        poses: list[FloatArray | None] = [np.eye(4)]
+        if all(f.world_from_camera is not None for f in views):
+            camera_from_world = invert_pose(np.asarray(first.world_from_camera))
+            poses += [camera_from_world @ np.asarray(f.world_from_camera) for f in views[1:]]
+        else:
+            depth = self.student.perceive(*self._tensors([first])).depth[0, 0]
+            metres = _resized(depth, first.image.shape[:2])
+            poses += [first_from_second(first, metres, f) for f in views[1:]]
+        known = [(frame, pose) for frame, pose in zip(views, poses, strict=True) if pose is not None]
+        if len(known) == 1:
+            return [first], None
+        stacked = torch.as_tensor(np.stack([pose for _, pose in known]), dtype=torch.float32)
+        return [frame for frame, _ in known], stacked[None].to(self.device)
 
     def _tensors(self, views: Sequence[Frame]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """images (1, S, 3, h, w), intrinsics (1, S, 4), up (1, S, 3) or None."""
@@ -203,78 +227,25 @@ class Engine:
         return images.to(self.device), intrinsics.to(self.device), up
 
 
-def combine(parsed: ParsedQuestion, said: GeneratedAnswer, scene: Scene) -> Answer:
-    """The language model's answer, checked against the rules' answer on the scene's boxes.
+def _once_each(perception: Perception, owner: dict[int, int], places: int) -> tuple[Perception, dict[int, int]]:
+    """What several frames show, as one would show it: each thing has one box, and there are as many boxes as usual.
 
-    A text that is no answer to this kind of question is replaced by the rules' answer. Confidence: with p the language
-    model's probability of its text and r the rules' confidence, agreement gives 1 - (1 - p)(1 - r / 2), disagreement
-    p (1 - r / 2): the student's own geometry speaks for or against its words, with half its weight.
+    ``owner`` (box -> object, the best box of an object first) is renumbered with the boxes.
     """
-    rules = answer_by_rules(parsed, scene)
-    value, absent = answer_value(said.text), unseen_label(said.text)
-    metric = KINDS[parsed.kind].form == "metric"
-    if metric and not scene.is_metric:
-        return Answer(text=NO_SCALE, value=None, confidence=0.0, source="geometry")
-    if not _fits(parsed, value, absent):
-        return rules
-    features: SceneFeatures = scene.features
-    pointed = [features.object_of_query.get(i) for i in said.object_indices]
-    ids = tuple(dict.fromkeys(i for i in pointed if i is not None)) or rules.object_ids
-    agree = _agree(value, rules.value, metric) if absent is None else rules.value is None
-    r = rules.confidence / 2
-    confidence = 1 - (1 - said.confidence) * (1 - r) if agree else said.confidence * (1 - r)
-    return Answer(
-        text=said.text if absent is None else not_seen_text(absent),  # the model's words are in lower case
-        value=value,
-        confidence=float(np.clip(confidence, 0.0, 1.0)),
-        object_ids=() if absent is not None else ids,
-        source="language",
-    )
+    best = {object_id: box for box, object_id in reversed(owner.items())}
+    chosen = [box for box, object_id in owner.items() if best[object_id] == box][:places]
+    certainty = perception.detections.scores[0].amax(-1)
+    faint = [box for box in certainty.argsort(descending=True).tolist() if box not in owner]
+    chosen += faint[: places - len(chosen)]
+    index = torch.tensor(chosen, device=certainty.device)
+    boxes = map_tensors(perception.detections, lambda x: x[:, index])
+    objects = {place: owner[box] for place, box in enumerate(chosen) if box in owner}
+    return replace(perception, detections=boxes, query_patch=perception.query_patch[:, index]), objects
 
 
 def packaged_model() -> Path:
     """The folder of the student that comes with this package."""
     return shared_path("models", "pico")
-
-
-def _fits(parsed: ParsedQuestion, value: Any, absent: str | None) -> bool:
-    """Whether a text that reads as ``value`` (or as "I do not see ...") can answer this kind of question."""
-    if absent is not None:
-        return absent in parsed.labels
-    form = KINDS[parsed.kind].form
-    if form == "yes_no":
-        return isinstance(value, bool)
-    if form == "choice":
-        return value in parsed.labels[-2:]
-    if form == "count":
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, float) if form == "metric" else isinstance(value, str)
-
-
-def _agree(a: Any, b: Any, metric: bool) -> bool:
-    if metric and isinstance(a, float) and isinstance(b, (int, float)):
-        return abs(a - b) <= 0.25 * max(abs(a), abs(b))
-    return type(a) is type(b) and a == b
-
-
-def _asked_wrongly(question: str) -> str | None:
-    """Why a question cannot even be read; None when it can."""
-    if not question.strip():
-        return f"I got an empty question. Ask {EXAMPLE}."
-    if len(question) > MAX_QUESTION_CHARACTERS:
-        return (
-            f"The question has {len(question)} characters; I read at most {MAX_QUESTION_CHARACTERS}. "
-            f"Ask shortly, {EXAMPLE}."
-        )
-    return None
-
-
-def _not_understood(question: str) -> Answer:
-    text = _asked_wrongly(question)
-    if text is None:
-        shown = question.strip() if len(question) <= 60 else question.strip()[:57] + "..."
-        text = f'I do not understand "{shown}". I know English questions about where things are; ask {EXAMPLE}.'
-    return Answer(text=text, value=None, understood=False, confidence=0.0, source="language")
 
 
 def _choose_device(device: str) -> str:

@@ -14,12 +14,9 @@ import torch
 from random_student import save_random_student
 
 from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects, shown
-from distill3d_ros.engine import Engine, combine
+from distill3d_ros.engine import Engine
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
-from distill3d_ros.scene.parsing import parse
-from distill3d_ros.scene.rules import answer_by_rules
-from distill3d_ros.student.outputs import GeneratedAnswer
 
 CAMERA = Intrinsics.from_fov(width=320, height=240, horizontal_fov=1.1)
 LEVEL = np.eye(3)
@@ -85,10 +82,30 @@ def test_longer_lenses_see_things_farther_away(engine, scene):
     assert 1.5 < ratio < 2.7
 
 
-def test_several_frames_make_one_scene(engine):
-    scene = engine.perceive([frame(0), frame(1)], min_score=0.0)
-    assert scene.depth.shape == (240, 320)
-    assert engine.ask(scene, "Is there a chair?").understood
+def test_frames_with_poses_make_one_scene(engine):
+    """The same picture from two metres farther right: whatever it shows is there twice, two metres apart."""
+    right = np.eye(4)
+    right[:3, 3] = (2.0, 0.0, 0.0)
+    up = np.array([0.0, -1.0, 0.0])
+    first = frame(up=up, world_from_camera=np.eye(4))
+    one = engine.perceive(first, min_score=0.0)
+    two = engine.perceive([first, replace(first, world_from_camera=right)], min_score=0.0)
+    assert (one.views, two.views) == (1, 2)
+    np.testing.assert_allclose(two.depth, one.depth, rtol=1e-4)
+    centers = np.array([o.box.center for o in two.objects])
+    assert len(two.objects) > len(one.objects)
+    best = one.objects[0]
+    for place in (best.box.center, best.box.center + right[:3, 3]):
+        assert np.linalg.norm(centers - place, axis=1).min() < 0.3
+    assert engine.ask(two, "Is there a chair?").understood
+    assert all(object_id in {o.id for o in two.objects} for object_id in two.features.object_of_query.values())
+    assert len(two.features.object_of_query) <= engine.student.config.detection.queries
+
+
+def test_a_frame_whose_place_cannot_be_found_is_left_out(engine, scene):
+    several = engine.perceive([frame(0), frame(1)], min_score=0.0)
+    assert several.views == 1
+    np.testing.assert_array_equal(several.depth, scene.depth)
 
 
 def test_perceiving_twice_gives_the_same(engine, scene):
@@ -98,8 +115,10 @@ def test_perceiving_twice_gives_the_same(engine, scene):
 
 
 def test_bad_frames_are_named(engine):
-    with pytest.raises(ValueError, match=r"at least one frame. Got 0"):
+    with pytest.raises(ValueError, match=r"1 to 8 frames of a place. Got 0"):
         engine.perceive([])
+    with pytest.raises(ValueError, match=r"1 to 8 frames of a place. Got 9"):
+        engine.perceive([frame()] * 9)
     small = Frame(image=np.zeros((24, 32, 3), np.uint8), intrinsics=CAMERA.resized(width=32, height=24))
     with pytest.raises(ValueError, match=r"same size. Got .*\(24, 32\), \(240, 320\)"):
         engine.perceive([frame(), small])
@@ -197,42 +216,6 @@ def test_folders_without_a_student_and_damaged_ones_are_named(folder, tmp_path):
 def thing(object_id: int, label: str, x: float, score: float = 0.9) -> SceneObject:
     box = Box3D(center=[x, 0.5, 2.0], size=[0.5, 0.5, 0.5], yaw=0.0)
     return SceneObject(id=object_id, label=label, box=box, score=score)
-
-
-def test_agreement_makes_an_answer_surer_and_contradiction_less_sure(scene):
-    seen = replace(scene, objects=(thing(1, "chair", -1.0), thing(2, "table", 1.0)))
-    asked = parse("Is the chair left of the table?")
-    assert asked is not None
-    assert answer_by_rules(asked, seen).value is True
-    yes = combine(asked, GeneratedAnswer(text="yes", confidence=0.6), seen)
-    no = combine(asked, GeneratedAnswer(text="no", confidence=0.6), seen)
-    assert (yes.value, no.value) == (True, False)
-    assert (yes.source, no.source) == ("language", "language")
-    assert yes.confidence > 0.6 > no.confidence
-    assert yes.object_ids == (1, 2)  # the language model pointed at nothing: the rules' objects
-
-
-def test_a_text_that_is_no_answer_gives_way_to_the_rules(scene):
-    seen = replace(scene, objects=(thing(1, "chair", -1.0), thing(2, "table", 1.0)))
-    asked = parse("Is the chair left of the table?")
-    for text in ("", "chair chair", "two", "1.4 metres", "I do not see a lamp."):
-        answer = combine(asked, GeneratedAnswer(text=text, confidence=0.9), seen)
-        assert (answer.text, answer.source) == ("yes", "geometry"), text
-
-
-def test_not_seeing_is_an_answer_without_objects(scene):
-    asked = parse("Is the chair left of the table?")
-    seen = replace(scene, objects=(thing(2, "table", 1.0),))
-    answer = combine(asked, GeneratedAnswer(text="I do not see a chair.", confidence=0.7, object_indices=(0,)), seen)
-    assert (answer.text, answer.value, answer.object_ids) == ("I do not see a chair.", None, ())
-    assert answer.confidence > 0.7  # the rules do not see it either
-
-
-def test_metres_are_not_told_without_a_scale(scene):
-    asked = parse("How far away is the table?")
-    seen = replace(scene, objects=(thing(2, "table", 1.0),), is_metric=False)
-    answer = combine(asked, GeneratedAnswer(text="2.1 metres", confidence=0.9), seen)
-    assert (answer.value, answer.confidence) == (None, 0.0)
 
 
 def raw(rows: list[tuple[list[float], list[float]]]) -> RawBoxes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from student_fixtures import LABELS, small_student, views
+from student_fixtures import LABELS, small_config, small_student, views
 from torch.nn import functional
 
 from distill3d_ros.scene.geometry import level_rotation
@@ -243,3 +244,61 @@ def test_a_student_with_vggt_inside_perceives_and_answers_in_bfloat16() -> None:
         assert tensor.dtype == torch.float32
     assert seen.depth.shape == (1, 2, 28, 42)
     assert 0 <= answer.confidence <= 1
+
+
+def motion(metres: tuple[float, float, float], yaw: float) -> torch.Tensor:
+    """(4, 4) a step and a turn about the vertical of an upright camera."""
+    pose = torch.eye(4)
+    c, s = math.cos(yaw), math.sin(yaw)
+    pose[:3, :3] = torch.tensor([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    pose[:3, 3] = torch.tensor(metres)
+    return pose
+
+
+def test_boxes_of_every_posed_frame_are_in_the_first_cameras_frame() -> None:
+    student = small_student(encoder=replace(small_config().encoder, joint_frames=False))
+    with torch.no_grad():  # then the decoder would mix what the frames show
+        for layer in student.detection_head.layers:
+            layer.proj_cross.weight.zero_()
+            layer.proj_self.weight.zero_()
+    images, k = views(1, 2)
+    up = unit(0, -1, 0).expand(1, 2, 3)
+    pose = motion((1.0, -0.2, 3.0), 2.0)
+    poses = torch.stack([torch.eye(4), pose])[None]
+    with torch.no_grad():
+        both = student.perceive(images, k, up, poses)
+        alone = [student.perceive(images[:, i : i + 1], k[:, i : i + 1], up[:, i : i + 1]) for i in range(2)]
+    patches = both.patch_tokens.shape[2]
+    assert both.proposals.center.shape == (1, 2 * patches, 3)
+    assert both.detections.center.shape == (1, 12, 3)
+    own = torch.cat([a.proposals.center for a in alone], 1)
+    expected = torch.cat([own[:, :patches], own[:, patches:] @ pose[:3, :3].T + pose[:3, 3]], 1)
+    torch.testing.assert_close(both.proposals.center, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(both.proposals.center_level, expected, rtol=1e-4, atol=1e-4)  # it stands upright
+    turned = torch.cat([alone[0].proposals.yaw, alone[1].proposals.yaw + 2.0], 1)
+    torch.testing.assert_close((both.proposals.yaw - turned).cos(), torch.ones(1, 2 * patches), rtol=0, atol=1e-4)
+    points = alone[1].patch_points[0, 0] @ pose[:3, :3].T + pose[:3, 3]
+    torch.testing.assert_close(both.patch_points[0, 1], points, rtol=1e-4, atol=1e-4)
+    for frame in range(2):  # each of them has its queries
+        taken = both.query_patch[(both.query_patch // patches) == frame]
+        assert len(taken) == len(alone[frame].query_patch[0])
+    torch.testing.assert_close(both.depth, torch.cat([a.depth for a in alone], 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("poses", "message"),
+    [
+        (torch.eye(4).expand(1, 3, 4, 4), r"poses must be \(1, 2, 4, 4\).*Got \(1, 3, 4, 4\)"),
+        (2 * torch.eye(4).expand(1, 2, 4, 4), "finite rigid motions"),
+        (torch.full((1, 2, 4, 4), math.nan), "finite rigid motions"),
+        (motion((1, 0, 0), 0.0).expand(1, 2, 4, 4), "first of the poses must be the identity"),
+    ],
+)
+def test_bad_poses_are_named(poses: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small_student().perceive(*views(1, 2), None, poses)
+
+
+def test_nine_frames_are_too_many() -> None:
+    with pytest.raises(ValueError, match="1 to 8 frames"):
+        small_student().perceive(*views(1, 9))

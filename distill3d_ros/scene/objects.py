@@ -122,6 +122,8 @@ class Scene:
     """Object id -> id of the object that it stands or lies on; None as above. Things on the floor are absent."""
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
+    views: int = 1
+    """How many frames it rests on."""
     features: Any = None
     """The student's own tokens of this scene, opaque to everybody else."""
 

@@ -76,6 +76,9 @@ class EncoderConfig:
     taps: tuple[int, ...] = ()
     """The pairs whose outputs the heads read, frame half and global half side by side (VGGT: 4, 11, 17, 23); without
     any they read the last output, normalised."""
+    joint_frames: bool = True
+    """Whether the frames of a scene attend to each other. A student that was trained on single frames sees several
+    best one by one."""
     dinov2: Dinov2Config = field(default_factory=Dinov2Config)
     """Used where ``patch_embed`` is ``dinov2``."""
 

@@ -34,7 +34,7 @@ class DetectionOutput:
 
     proposals: Boxes
     layers: list[Boxes]
-    query_patch: Tensor  # (B, N)
+    query_patch: Tensor  # (B, N) index among the patches of all frames
 
 
 @dataclass(kw_only=True, slots=True)
@@ -69,21 +69,28 @@ class _BoxMlp(nn.Module):
 
 
 class BoxDecoder:
-    """Raw boxes of one batch to metres; knows the camera, and where and how deep each token is."""
+    """Raw boxes of one batch to metres; knows the cameras, and where and how deep each token is.
 
-    def __init__(self, *, uv: Tensor, depth: Tensor, intrinsics: Tensor, level: Tensor) -> None:
+    A box is predicted as its own frame sees it and handed out in the first camera's frame.
+    """
+
+    def __init__(
+        self, *, uv: Tensor, depth: Tensor, intrinsics: Tensor, level: Tensor, poses: Tensor | None = None
+    ) -> None:
         self.uv = uv  # (B, n, 2) pixels
         self.depth = depth  # (B, n) metres
-        self.intrinsics = intrinsics  # (B, 4)
-        self.level = level  # (B, 3, 3)
+        self.intrinsics = intrinsics  # (B, n, 4)
+        self.level = level  # (B, 3, 3) of the first frame
+        self.poses = poses  # (B, n, 3, 4) first camera from own; None: all are of the first frame
 
     def at(self, index: Tensor) -> BoxDecoder:
         """For the tokens ``index`` (B, m) alone."""
         return BoxDecoder(
             uv=gather(self.uv, index),
             depth=self.depth.gather(1, index),
-            intrinsics=self.intrinsics,
+            intrinsics=gather(self.intrinsics, index),
             level=self.level,
+            poses=None if self.poses is None else gather(self.poses.flatten(2), index).unflatten(2, (3, 4)),
         )
 
     def __call__(self, raw: _Raw, feature: Tensor) -> Boxes:
@@ -91,8 +98,12 @@ class BoxDecoder:
         center_uv = self.uv + _OFFSET_PIXELS * offset
         log_ratio = ratio[..., 0].clamp(-3.0, 3.0)
         depth = self.depth * log_ratio.exp()
-        rays = rays_at(center_uv, self.intrinsics)
-        center = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
+        rays = (center_uv - self.intrinsics[..., 2:]) / self.intrinsics[..., :2]
+        seen = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]  # from its own camera
+        center, camera = seen, torch.zeros_like(seen[..., :2])
+        if self.poses is not None:
+            center = (self.poses[..., :3] * seen[..., None, :]).sum(-1) + self.poses[..., 3]
+            camera = (self.level[:, None] * self.poses[..., None, :, 3]).sum(-1)[..., [0, 2]]
         center_level = (self.level[:, None] * center[..., None, :]).sum(-1)  # see level_points
         log_size = size.clamp(-4.0, 3.0) + math.log(_TYPICAL_SIZE)
         angle = functional.normalize(angle + angle.new_tensor([0.0, 1e-3]), dim=-1)
@@ -107,7 +118,7 @@ class BoxDecoder:
             center=center,
             center_level=center_level,
             size=log_size.exp(),
-            yaw_vector=_turn(angle, center_level[..., [0, 2]].detach()),
+            yaw_vector=_turn(angle, (center_level[..., [0, 2]] - camera).detach()),
             feature=feature,
         )
 
@@ -166,21 +177,35 @@ class DetectionHead(nn.Module):
         for mlp in refine:  # a fresh decoder repeats the proposals
             mlp.start_small()
 
-    def forward(self, features: EncoderFeatures, depth: Tensor, intrinsics: Tensor, level: Tensor) -> DetectionOutput:
-        """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3), first frame."""
+    def forward(
+        self,
+        features: EncoderFeatures,
+        depth: Tensor,
+        intrinsics: Tensor,
+        level: Tensor,
+        poses: Tensor | None = None,
+    ) -> DetectionOutput:
+        """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3), first frame;
+        ``poses`` (B, S, 3 or 4, 4), first camera from each. Without poses, boxes are of the first frame alone."""
         depth = depth.detach()  # a box error must not bend the depth image
         uv = patch_centers(features.grid, features.patch_size, depth)
         tokens = self.narrow(features.patches).float() + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
-        first = tokens[:, 0]
-        raw = self.propose(first)
+        b, s, patches = depth.shape
+        frames = 1 if poses is None else s
+        proposing = tokens[:, :frames].flatten(1, 2)  # (B, n, D), n = frames P
+        raw = self.propose(proposing)
         decoder = BoxDecoder(
-            uv=uv.expand(first.shape[0], -1, -1), depth=depth[:, 0], intrinsics=intrinsics[:, 0], level=level
+            uv=uv.repeat(frames, 1).expand(b, -1, -1),
+            depth=depth[:, :frames].flatten(1),
+            intrinsics=intrinsics[:, :frames].repeat_interleave(patches, 1),
+            level=level,
+            poses=None if poses is None or s == 1 else poses[:, :, :3].float().repeat_interleave(patches, 1),
         )
-        chosen = self._choose(raw.logits, features.grid)
-        proposals = decoder(raw, first)
+        chosen = self._choose(raw.logits, (frames, *features.grid))
+        proposals = decoder(raw, proposing)
         raw = _Raw(logits=gather(raw.logits, chosen), geometry=gather(raw.geometry, chosen))
         decoder, context = decoder.at(chosen), tokens.flatten(1, 2)
-        x = gather(first, chosen) + self._embedding(raw)
+        x = gather(proposing, chosen) + self._embedding(raw)
         boxes = [decoder(raw, self.norm_out(x))]
         for layer, refine in zip(self.layers, self.refine, strict=True):
             x = layer(x, context)
@@ -195,17 +220,18 @@ class DetectionHead(nn.Module):
         lens = lens_features(intrinsics, size)[:, :, None].expand(-1, -1, uv.shape[0], -1)
         return self.place(torch.cat([rays, depth.log()[..., None], lens], -1))
 
-    def _choose(self, logits: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _choose(self, logits: Tensor, grid: tuple[int, int, int]) -> Tensor:
         """(B, N) the patches with the most certain proposals that no neighbour outdoes in their class.
 
         A class peaks where its logit is the largest among its eight neighbours' (CenterNet, Zhou et al. 2019), so that
-        a large object does not take every query and a cup beside a bottle keeps its own.
+        a large object does not take every query and a cup beside a bottle keeps its own. ``grid``: frames, rows and
+        columns; each frame has the configured number of queries.
         """
-        classes = logits.detach()[..., 1:].transpose(1, 2)  # (B, C, P)
-        image = classes.unflatten(2, grid)
-        peak = (functional.max_pool2d(image, 3, 1, 1) == image).flatten(2)
-        scores = classes.masked_fill(~peak, -1e4).amax(1)  # (B, P)
-        return scores.topk(min(self.config.queries, scores.shape[1]), dim=1).indices
+        classes = logits.detach()[..., 1:].transpose(1, 2)  # (B, C, n)
+        image = classes.unflatten(2, grid).flatten(1, 2)
+        peak = (functional.max_pool2d(image, 3, 1, 1) == image).view_as(classes)
+        scores = classes.masked_fill(~peak, -1e4).amax(1)  # (B, n)
+        return scores.topk(min(grid[0] * self.config.queries, scores.shape[1]), dim=1).indices
 
     def _embedding(self, raw: _Raw) -> Tensor:
         raw = replace(raw, logits=raw.logits.detach(), geometry=raw.geometry.detach())

@@ -36,7 +36,10 @@ def to_float(x: Tensor) -> Tensor:
 
 @dataclass(kw_only=True, slots=True)
 class Boxes:
-    """Labelled 3D boxes, raw enough for the losses. ``N`` is the number of queries, or of patches for proposals."""
+    """Labelled 3D boxes, raw enough for the losses. ``N`` is the number of queries, or of patches for proposals.
+
+    ``center_uv`` and ``depth`` are as the frame sees it that the box grew from, ``center`` as the first camera does.
+    """
 
     class_logits: Tensor  # (B, N, C) one sigmoid a class
     objectness: Tensor  # (B, N) logit: is there any object; of a refined box, how well it fits (see objectives.box_fit)
@@ -65,7 +68,11 @@ class Boxes:
 
 @dataclass(kw_only=True, slots=True)
 class Perception:
-    """Everything that is known of a scene before a question is asked. Boxes are those of the first frame."""
+    """Everything that is known of a scene before a question is asked.
+
+    Boxes are in the first camera's frame: of what the first frame shows, or, with known poses, all frames. Then there
+    are S times as many queries and proposals, and a thing that several frames show has a box from each.
+    """
 
     depth: Tensor  # (B, S, H, W) metres
     depth_log_error: Tensor  # (B, S, H, W) log of the expected |log depth error| (Laplace scale)
@@ -74,7 +81,7 @@ class Perception:
     fov: Tensor  # (B, S, 2) predicted (vertical, horizontal), radians
     level_from_optical: Tensor  # (B, 3, 3) of the first frame, from the given up or else the predicted
     detections: Boxes  # N queries
-    proposals: Boxes  # N = P, one a patch of the first frame, row-major
+    proposals: Boxes  # N = P, one a patch of the first frame (of each frame with poses), row-major
     decoder_layers: list[Boxes]  # after each decoder layer but the last, for auxiliary losses
     query_patch: Tensor  # (B, N) which patch each query grew from
     patch_tokens: Tensor  # (B, S, P, D)

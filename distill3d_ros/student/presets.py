@@ -9,7 +9,7 @@ from distill3d_ros.student.config import DepthConfig, DetectionConfig, EncoderCo
 
 def pico(labels: Iterable[str]) -> StudentConfig:
     """About 13 million parameters: runs on a CPU, trains on two cores."""
-    return StudentConfig(preset="pico", labels=tuple(labels))
+    return StudentConfig(preset="pico", labels=tuple(labels), encoder=EncoderConfig(joint_frames=False))
 
 
 def small(labels: Iterable[str]) -> StudentConfig:
@@ -17,7 +17,7 @@ def small(labels: Iterable[str]) -> StudentConfig:
     return StudentConfig(
         preset="small",
         labels=tuple(labels),
-        encoder=EncoderConfig(dim=384, pairs=6, heads=6),
+        encoder=EncoderConfig(dim=384, pairs=6, heads=6, joint_frames=False),
         depth=DepthConfig(dim=96),
         detection=DetectionConfig(layers=3, heads=6),
         language=LanguageConfig(

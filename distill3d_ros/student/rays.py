@@ -10,8 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+MAX_VIEWS = 8
+"""Frames of one scene; attention between all of them grows with their number squared."""
 
-def check_views(images: Tensor, intrinsics: Tensor, up: Tensor | None, *, multiple: int = 32) -> None:
+
+def check_views(
+    images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None = None, *, multiple: int = 32
+) -> None:
     """Raises ValueError that names what is wrong with the student's input."""
     if images.ndim != 5 or images.shape[2] != 3 or not images.is_floating_point():
         raise ValueError(f"images must be (B, S, 3, H, W) floats in 0..1. Got {tuple(images.shape)} {images.dtype}")
@@ -22,6 +27,8 @@ def check_views(images: Tensor, intrinsics: Tensor, up: Tensor | None, *, multip
             f"to such a size. Got {width}x{height}"
         )
     views = tuple(images.shape[:2])
+    if not 1 <= views[1] <= MAX_VIEWS:
+        raise ValueError(f"images must show a scene in 1 to {MAX_VIEWS} frames. Got {views[1]} frames")
     if tuple(intrinsics.shape) != (*views, 4):
         raise ValueError(
             f"intrinsics must be {(*views, 4)}: fx, fy, cx, cy of each frame. Got {tuple(intrinsics.shape)}"
@@ -38,6 +45,23 @@ def check_views(images: Tensor, intrinsics: Tensor, up: Tensor | None, *, multip
         norms = up.norm(dim=-1)
         if not ((norms > 0.99) & (norms < 1.01)).all():  # also false for NaN
             raise ValueError(f"up must hold unit vectors. Got lengths {norms.flatten().tolist()}")
+    if poses is not None:
+        _check_poses(poses, views)
+
+
+def _check_poses(poses: Tensor, views: tuple[int, ...]) -> None:
+    if tuple(poses.shape) != (*views, 4, 4):
+        raise ValueError(
+            f"poses must be {(*views, 4, 4)}: the first camera's optical frame from each frame's. "
+            f"Got {tuple(poses.shape)}"
+        )
+    rotation = poses[..., :3, :3].double()
+    error = (rotation @ rotation.transpose(-1, -2) - torch.eye(3, dtype=torch.float64, device=poses.device)).abs()
+    if not (error < 1e-2).all() or not torch.isfinite(poses).all():
+        raise ValueError("poses must be finite rigid motions. Got a rotation whose axes are no unit vectors, or NaN")
+    identity = torch.eye(4, dtype=poses.dtype, device=poses.device)
+    if not torch.allclose(poses[:, 0], identity.expand_as(poses[:, 0]), atol=1e-3):
+        raise ValueError(f"the first of the poses must be the identity. Got {poses[0, 0].tolist()}")
 
 
 def patch_centers(grid: tuple[int, int], patch: int, like: Tensor) -> Tensor:
@@ -64,11 +88,22 @@ def level_from_optical(up: Tensor) -> Tensor:
     return torch.stack([torch.linalg.cross(y, z), y, z], -2)
 
 
-def level_points(depth: Tensor, intrinsics: Tensor, grid: tuple[int, int], level: Tensor, *, patch: int = 16) -> Tensor:
-    """(B, S, P, 3) metres: the surface seen by each patch, turned level as the first frame is. ``depth`` (B, S, P)."""
+def level_points(
+    depth: Tensor,
+    intrinsics: Tensor,
+    grid: tuple[int, int],
+    level: Tensor,
+    *,
+    patch: int = 16,
+    poses: Tensor | None = None,
+) -> Tensor:
+    """(B, S, P, 3) metres: the surface seen by each patch, in the first camera's level frame. ``depth`` (B, S, P);
+    ``poses`` (B, S, 3 or 4, 4), first camera from each; without them all cameras are taken to be the first."""
     rays = rays_at(patch_centers(grid, patch, depth), intrinsics)  # (B, S, P, 2)
     points = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
-    # Not a matrix product: autocast would round metres to bfloat16's 8 bits.
+    # Not matrix products: autocast would round metres to bfloat16's 8 bits.
+    if poses is not None:
+        points = (poses[:, :, None, :3, :3] * points[..., None, :]).sum(-1) + poses[:, :, None, :3, 3]
     return (level[:, None, None] * points[..., None, :]).sum(-1)
 
 

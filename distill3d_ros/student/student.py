@@ -44,12 +44,22 @@ class Student(nn.Module):
         """Pixels: what the sides of an image must be multiples of."""
         return self.encoder.patch_embed.multiple
 
-    def perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None = None) -> Perception:
-        """``images`` (B, S, 3, H, W) in 0..1, sides multiples of ``multiple``; ``intrinsics`` (B, S, 4) fx, fy, cx, cy
-        in pixels of these images; ``up`` (B, S, 3) unit vectors against gravity in the optical frame where known."""
-        check_views(images, intrinsics, up, multiple=self.multiple)
+    def perceive(
+        self, images: Tensor, intrinsics: Tensor, up: Tensor | None = None, poses: Tensor | None = None
+    ) -> Perception:
+        """Depth of every frame, and the boxes of what they show, in the first camera's frame.
+
+        Without ``poses``, boxes are of what the first frame shows, and the others are taken to stand where it stands.
+
+        Args:
+            images: (B, S, 3, H, W) in 0..1, 1 to 8 frames a scene, sides multiples of ``multiple``.
+            intrinsics: (B, S, 4) fx, fy, cx, cy in pixels of these images.
+            up: (B, S, 3) unit vectors against gravity in each optical frame where known.
+            poses: (B, S, 4, 4) metres; the first camera's optical frame from each frame's, where known.
+        """
+        check_views(images, intrinsics, up, poses, multiple=self.multiple)
         with self._arithmetic(images.device.type):
-            return self._perceive(images, intrinsics, up)
+            return self._perceive(images, intrinsics, up, poses)
 
     def _arithmetic(self, device: str) -> AbstractContextManager[object]:
         """The configured type outside training; in training the trainer decides."""
@@ -57,12 +67,12 @@ class Student(nn.Module):
             return nullcontext()
         return torch.autocast(device, getattr(torch, self.config.inference_dtype))
 
-    def _perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None) -> Perception:
+    def _perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None) -> Perception:
         features = self.encoder(images)
         depth = self.depth_head(features, intrinsics)
         predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
         level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
-        boxes = self.detection_head(features, depth.at_patches, intrinsics, level)
+        boxes = self.detection_head(features, depth.at_patches, intrinsics, level, poses)
         return Perception(
             depth=depth.depth,
             depth_log_error=depth.log_error,
@@ -77,7 +87,12 @@ class Student(nn.Module):
             patch_tokens=features.patches,
             camera_token=features.camera,
             patch_points=level_points(
-                depth.at_patches.detach(), intrinsics, features.grid, level.detach(), patch=features.patch_size
+                depth.at_patches.detach(),
+                intrinsics,
+                features.grid,
+                level.detach(),
+                patch=features.patch_size,
+                poses=poses,
             ),
             grid=features.grid,
             image_size=(images.shape[-2], images.shape[-1]),

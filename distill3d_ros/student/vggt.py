@@ -143,6 +143,9 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> EncoderFeatures:
         """``images`` (B, S, 3, H, W) in 0..1."""
+        frames = images.shape[1]
+        if frames > 1 and not self.config.joint_frames:
+            return _together(self.forward(images.flatten(0, 1)[:, None]), frames)
         b, s = images.shape[:2]
         embedded = self.patch_embed(images.flatten(0, 1))
         patches = embedded.tokens.unflatten(0, (b, s))
@@ -173,3 +176,15 @@ class Encoder(nn.Module):
         index = torch.ones(s, dtype=torch.long, device=slots.device)
         index[0] = 0
         return slots[index].expand(b, -1, -1, -1)
+
+
+def _together(apart: EncoderFeatures, frames: int) -> EncoderFeatures:
+    """(B S, 1, ...) of frames that were encoded as scenes of their own -> (B, S, ...)."""
+    return EncoderFeatures(
+        patches=apart.patches.squeeze(1).unflatten(0, (-1, frames)),
+        camera=apart.camera.squeeze(1).unflatten(0, (-1, frames)),
+        levels=[x.squeeze(1).unflatten(0, (-1, frames)) for x in apart.levels],
+        fine=apart.fine,
+        grid=apart.grid,
+        patch_size=apart.patch_size,
+    )
