@@ -26,6 +26,7 @@ from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.parsing import parse
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
+from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.outputs import GeneratedAnswer, Perception, map_tensors
 from distill3d_ros.student.preprocess import preprocess
 from distill3d_ros.student.rays import MAX_VIEWS
@@ -73,17 +74,12 @@ class Engine:
     def from_pretrained(
         cls, path: str | os.PathLike[str] | None = None, *, device: str = "auto", threads: int | None = None
     ) -> Engine:
-        """Loads the student in folder ``path``; None takes the one that comes with the package.
+        """Loads the student in folder ``path``, or ``owner/name@revision`` from a hub; None takes the packaged one.
 
         Raises:
             FileNotFoundError, ValueError: there is none, or its files are damaged; the message says which.
         """
-        folder = Path(path).expanduser() if path is not None else packaged_model()
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"model must be a folder with a student (config.json, model.safetensors). Got '{folder}', "
-                "which is no folder"
-            )
+        folder = packaged_model() if path is None else student_folder(path)
         student = load_student(folder, device=_choose_device(device))
         sha256 = str(read_description(folder)["sha256"][WEIGHTS])
         return cls(student, device=device, threads=threads, model_sha256=sha256)
@@ -92,6 +88,11 @@ class Engine:
     def labels(self) -> tuple[str, ...]:
         """The names of things that the student knows."""
         return tuple(self.student.config.labels)
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether depth and boxes are in metres; otherwise their scale is arbitrary, and another one in each scene."""
+        return self.student.config.depth.metric
 
     @property
     def device_name(self) -> str:
@@ -160,7 +161,7 @@ class Engine:
             depth_confidence=_resized(perception.depth_confidence[0, 0], size),
             stamp_ns=first.stamp_ns,
             frame_id=first.frame_id,
-            is_metric=self.student.config.depth.metric,
+            is_metric=self.is_metric,
             views=len(views),
             features=SceneFeatures(self.student.cache(self.student.prefix(perception)), owner),
         )

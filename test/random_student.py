@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,11 +15,12 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.student.text import train_tokenizer
 
 
-def random_student(seed: int = 0) -> Student:
+def random_student(seed: int = 0, *, metric: bool = True) -> Student:
     """Preset pico; the objectness bias is raised so that there are boxes to work with."""
     torch.manual_seed(seed)
     texts = [w for kind in KINDS for w in wordings(kind, False)]
     config = pico(LABELS)
+    config = replace(config, depth=replace(config.depth, metric=metric))
     tokenizer = train_tokenizer(texts, vocab_size=config.language.vocab_size, words=LABELS)
     student = Student(config, tokenizer).eval()
     _see_something(student)
@@ -33,5 +35,5 @@ def _see_something(student: Student) -> None:
         bias[0] = 2.0  # objectness
 
 
-def save_random_student(folder: Path, seed: int = 0) -> Path:
-    return save_student(folder, random_student(seed), {"note": "random weights"}, dtype="float16")
+def save_random_student(folder: Path, seed: int = 0, *, metric: bool = True) -> Path:
+    return save_student(folder, random_student(seed, metric=metric), {"note": "random weights"}, dtype="float16")

@@ -98,7 +98,8 @@ def answer_message(scene: Scene, question: str, answer: Answer) -> Any:
         question=question,
         answer=answer.text if answer.understood else "",
         confidence=float(answer.confidence),
-        objects=[object_message(scene.by_id(i), scene) for i in answer.object_ids],
+        # Boxes are in metres; of a scene without a scale they cannot be told.
+        objects=[object_message(scene.by_id(i), scene) for i in answer.object_ids if scene.is_metric],
         latency_ms=float(answer.latency_ms),
         success=answer.understood,
         message="" if answer.understood else answer.text,

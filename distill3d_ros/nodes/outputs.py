@@ -40,6 +40,9 @@ class SpatialOutputs:
         self._markers = self._publisher(MarkerArray, "~/markers")
         self._annotated = self._publisher(Image, "~/image_annotated")
         self._answer = self._publisher(messages.SpatialAnswer if messages.HAVE_INTERFACES else String, "~/answer", 10)
+        self._relative: Any = None
+        if setting("relative_depth"):
+            self._relative = self._publisher(Image, "~/depth/relative")
         self._objects: Any = None
         self._detections: Any = None
         if messages.HAVE_INTERFACES:
@@ -48,9 +51,21 @@ class SpatialOutputs:
             self._detections = self._publisher(messages.Detection3DArray, "~/detections")
 
     def publish_scene(self, frame: Frame, scene: Scene) -> None:
-        self._publish_depth(scene)
+        """What is told in metres is told of metric scenes only; others have names, pictures and relative depth."""
         where: dict[str, Any] = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}
-        if _wanted(self._points) and scene.depth is not None and scene.is_metric:
+        if scene.is_metric:
+            self._publish_metric(frame, scene, where)
+        elif _wanted(self._relative) and scene.depth is not None:
+            self._relative.publish(depth_to_image(scene.depth, **where))
+        if _wanted(self._annotated):
+            self._annotated.publish(rgb_to_image(draw_scene(frame.image, scene), **where))
+
+    def _publish_metric(self, frame: Frame, scene: Scene, where: dict[str, Any]) -> None:
+        if scene.depth is not None and _wanted(self._depth):
+            self._depth.publish(depth_to_image(scene.depth, **where))
+        if scene.depth is not None and _wanted(self._depth_info):
+            self._depth_info.publish(info_from(scene.intrinsics, **where))
+        if scene.depth is not None and _wanted(self._points):
             organised, stride = self._setting("points_organised"), self._setting("points_stride")
             cloud = cloud_from(
                 scene.depth, scene.intrinsics, frame.image, organised=organised, stride=stride, **where
@@ -62,8 +77,6 @@ class SpatialOutputs:
             self._detections.publish(messages.detections_message(scene))
         if _wanted(self._markers):
             self._markers.publish(markers_from(scene, lifetime_s=self._setting("marker_lifetime")))
-        if _wanted(self._annotated):
-            self._annotated.publish(rgb_to_image(draw_scene(frame.image, scene), **where))
 
     def publish_answer(self, scene: Scene, question: str, answer: Answer) -> None:
         if not _wanted(self._answer):
@@ -88,15 +101,6 @@ class SpatialOutputs:
         for publisher in self._made:
             destroy(publisher)
         self._made = []
-
-    def _publish_depth(self, scene: Scene) -> None:
-        if scene.depth is None or not scene.is_metric:  # REP 118: depth images are metres or nothing
-            return
-        where: dict[str, Any] = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}
-        if _wanted(self._depth):
-            self._depth.publish(depth_to_image(scene.depth, **where))
-        if _wanted(self._depth_info):
-            self._depth_info.publish(info_from(scene.intrinsics, **where))
 
     def _publisher(self, kind: Any, topic: str, depth: int = 1) -> Any:
         self._made.append(self._node.create_lifecycle_publisher(kind, topic, output_qos(depth)))

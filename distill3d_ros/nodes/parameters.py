@@ -66,7 +66,11 @@ def _check_questions(value: Sequence[str]) -> str:
 
 
 SPATIAL_SETTINGS: tuple[Setting, ...] = (
-    Setting(name="model", default="", description="Folder of the student to load; empty for the one in this package."),
+    Setting(
+        name="model",
+        default="",
+        description="Folder of the student to load, or owner/name@revision on a hub; empty for the one in this package.",
+    ),
     Setting(name="device", default="auto", description="Where the student runs.", choices=("auto", "cpu", "cuda")),
     Setting(name="threads", default=0, low=0, high=256, description="CPU threads of the student; 0 for the default."),
     Setting(
@@ -147,6 +151,11 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         default=False,
         live=True,
         description="~/points keeps the image's rows and columns, with NaN where nothing is known.",
+    ),
+    Setting(
+        name="relative_depth",
+        default=False,
+        description="Publish ~/depth/relative where the student's depth has no metric scale; never as metres.",
     ),
     Setting(
         name="marker_lifetime",

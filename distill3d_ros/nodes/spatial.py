@@ -108,6 +108,12 @@ class SpatialNode(LifecycleNode):
         )
         self._engine.warm_up()
         self.get_logger().info(f"{self._engine.describe()}; loaded in {time.monotonic() - started:.1f} s")
+        if not self._engine.is_metric:
+            relative = "~/depth/relative has it" if self.setting("relative_depth") else "`relative_depth` publishes it"
+            self.get_logger().warning(
+                "this student's depth has no metric scale: depth, points, boxes and markers, which are in metres, are "
+                f"not published; {relative} as it is"
+            )
         self._outputs = SpatialOutputs(self, self.setting)
         self._gravity = Gravity(self, self.setting("gravity_frame"))
         self._desk = QuestionDesk(self, group=self._asking, outputs=self._outputs, statistics=self._statistics)

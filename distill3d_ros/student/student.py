@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
@@ -38,6 +40,20 @@ class Student(nn.Module):
         self.camera_head = CameraHead(config.encoder.width)
         self.detection_head = DetectionHead(config.detection, width=config.encoder.width, classes=len(config.labels))
         self.language = LanguageModel(config, tokenizer)
+
+    @classmethod
+    def from_pretrained(cls, source: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Student:
+        """A student on disk, or on a hub as ``owner/name@revision``; ready for inference. See ``hub`` for errors."""
+        from distill3d_ros.student.checkpoint import load_student
+        from distill3d_ros.student.hub import student_folder
+
+        return load_student(student_folder(source), device)
+
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: str = "float32") -> None:
+        """Writes what ``from_pretrained`` reads; such a folder can be uploaded to a hub as it is."""
+        from distill3d_ros.student.checkpoint import save_student
+
+        save_student(Path(folder), self, dtype=dtype)
 
     @property
     def multiple(self) -> int:

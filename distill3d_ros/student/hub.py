@@ -1,0 +1,53 @@
+"""Where a student is found: in a folder, or on a Hugging Face hub, which is asked only for what is not here yet."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from distill3d_ros.student.checkpoint import CONFIG, TOKENIZER, WEIGHTS
+
+_HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
+
+
+def student_folder(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a student.
+
+    Args:
+        source: a folder, or ``owner/name@revision`` on the hub. The revision (a commit or a tag) is not optional: a
+            robot must not see differently after a restart because somebody uploaded something.
+        cache_dir: where downloads are kept; None is the hub's own choice (``HF_HOME``).
+
+    Raises:
+        FileNotFoundError: it is neither here nor can it be fetched; the message says what to do.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    named = _HUB_ID.fullmatch(str(source))
+    if named is None:
+        raise FileNotFoundError(
+            f"model must be a folder with a student ({CONFIG}, {WEIGHTS}), or owner/name@revision of one on the "
+            f"Hugging Face hub. Got '{source}', which is no folder"
+        )
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise FileNotFoundError(
+            f"'{source}' is on a hub, and huggingface_hub is not installed: pip install huggingface_hub, or fetch the "
+            "folder yourself and give its path"
+        ) from error
+    wanted = {"revision": named["revision"], "allow_patterns": [CONFIG, WEIGHTS, TOKENIZER], "cache_dir": cache_dir}
+    try:
+        return Path(snapshot_download(named["id"], local_files_only=True, **wanted))
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return Path(snapshot_download(named["id"], **wanted))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"'{source}' is not in the cache and could not be fetched: {str(error).strip().splitlines()[0]}. Check the "
+            "name and the revision, or fetch the folder elsewhere and give its path"
+        ) from error
