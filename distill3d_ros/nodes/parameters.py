@@ -69,7 +69,7 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="model",
         default="",
-        description="Folder of the student to load, or owner/name@revision on a hub; empty for the one in this package.",
+        description="Folder of the student, or owner/name@revision of one on a hub; empty for the packaged one.",
     ),
     Setting(name="device", default="auto", description="Where the student runs.", choices=("auto", "cpu", "cuda")),
     Setting(name="threads", default=0, low=0, high=256, description="CPU threads of the student; 0 for the default."),

@@ -39,13 +39,24 @@ def student_folder(source: str | os.PathLike[str], *, cache_dir: str | os.PathLi
             f"'{source}' is on a hub, and huggingface_hub is not installed: pip install huggingface_hub, or fetch the "
             "folder yourself and give its path"
         ) from error
-    wanted = {"revision": named["revision"], "allow_patterns": [CONFIG, WEIGHTS, TOKENIZER], "cache_dir": cache_dir}
+
+    def fetched(*, here: bool) -> Path:
+        return Path(
+            snapshot_download(
+                named["id"],
+                revision=named["revision"],
+                allow_patterns=[CONFIG, WEIGHTS, TOKENIZER],
+                cache_dir=None if cache_dir is None else str(cache_dir),
+                local_files_only=here,
+            )
+        )
+
     try:
-        return Path(snapshot_download(named["id"], local_files_only=True, **wanted))
+        return fetched(here=True)
     except LocalEntryNotFoundError:
         pass
     try:
-        return Path(snapshot_download(named["id"], **wanted))
+        return fetched(here=False)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise FileNotFoundError(
             f"'{source}' is not in the cache and could not be fetched: {str(error).strip().splitlines()[0]}. Check the "
