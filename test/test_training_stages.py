@@ -271,11 +271,3 @@ def test_calibration_by_hand() -> None:
     found = calibration([0.95, 0.95, 0.05, 0.05], [True, False, False, False])
     assert found["ece"] == pytest.approx((0.45 + 0.05) / 2)
     assert found["accuracy_of_surer_half"] == 0.5
-
-
-def test_a_preset_that_cannot_begin_from_nothing_says_what_to_do() -> None:
-    stages = (StageConfig(name="perception", kind="perception"),)
-    with pytest.raises(ValueError, match=r"'small' starts from a pretrained language model.*--init"):
-        new_student(TrainConfig(stages=stages, preset="small"))
-    with pytest.raises(ValueError, match=r"preset must be one of pico, small, paper. Got 'tiny'"):
-        new_student(TrainConfig(stages=stages, preset="tiny"))

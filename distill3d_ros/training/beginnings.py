@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.student.causal_lm import PretrainedLanguage
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, TrainConfig
+from distill3d_ros.training.language_models import SMOLLM2, pretrained_language
 from distill3d_ros.training.vocabulary import new_tokenizer
 
 STUDENT = "student"
@@ -43,23 +46,52 @@ def starting_student(
         else:
             for part in TRAINED_PARTS[before.kind]:
                 getattr(student, part).load_state_dict(getattr(made, part).state_dict())
-    return new_student(config) if student is None else student
+    return new_student(config, report) if student is None else student
 
 
-def new_student(config: TrainConfig) -> Student:
-    """A student with random weights (and pretrained patch embedding), of the configured preset and changes."""
+def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> Student:
+    """A new student of the configured preset and changes, its patch embedding and language model pretrained.
+
+    Raises:
+        ValueError: the preset, a change or the language model cannot be used.
+    """
     if config.preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got {config.preset!r}")
     base = PRESETS[config.preset](tuple(LABELS)).to_dict()
     for key, value in config.student.items():
         base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    pretrained = _language_model(config, base, report)
     chosen = StudentConfig.from_dict(base)
-    if chosen.language.causal_lm:
-        raise ValueError(
-            f"preset {config.preset!r} starts from a pretrained language model, and no stage fetches one yet; make the "
-            "student with LanguageModel.load_pretrained, save it, and give its folder as --init; or use preset pico"
-        )
-    student = Student(chosen, new_tokenizer(chosen.language.vocab_size))
+    tokenizer = new_tokenizer(chosen.language.vocab_size) if pretrained is None else pretrained.tokenizer
+    student = Student(chosen, tokenizer)
+    if pretrained is not None:
+        student.language.load_pretrained(pretrained)
     # Without it the patch embedding starts from noise, and its frozen first blocks stay noise.
     student.encoder.patch_embed.load_pretrained()
     return student
+
+
+def _language_model(
+    config: TrainConfig, base: dict[str, Any], report: Callable[[str], None]
+) -> PretrainedLanguage | None:
+    """The pretrained language model, entered into the student's configuration ``base``; None where there is none."""
+    has_one = bool(base["language"].get("causal_lm"))
+    if not config.language_model:
+        if has_one:
+            raise ValueError(
+                f"preset {config.preset!r} begins with a pretrained language model: set language_model to "
+                f"{SMOLLM2!r}, a folder or owner/name@revision; or use preset 'pico', which needs none"
+            )
+        return None
+    if not has_one:
+        raise ValueError(
+            f"preset {config.preset!r} has a language model of its own. Got language_model "
+            f"{config.language_model!r}; leave it out, or use preset 'small'"
+        )
+    found = pretrained_language(config.language_model, report)
+    base["language"] |= {
+        "causal_lm": found.config,
+        "vocab_size": found.config["vocab_size"],
+        "end_token": found.end_token,
+    }
+    return found

