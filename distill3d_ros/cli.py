@@ -113,6 +113,8 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
     parser.add_argument("--questions", type=_positive, default=2000, help="questions a split, about")
     parser.add_argument("--frames", type=_positive, default=600, help="frames a split, at most")
+    parser.add_argument("--lenses", type=_positive, metavar="ROOMS", help="also see so many rooms through 3 lenses")
+    parser.add_argument("--views", type=_positive, metavar="ROOMS", help="also look at so many rooms in several views")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
     parser.add_argument("--threads", type=_positive, help="CPU threads")
 
@@ -127,6 +129,8 @@ def _evaluate(options: Options) -> int:
         seed=options.seed,
         questions=options.questions,
         frames=options.frames,
+        lens_rooms=options.lenses or 0,
+        view_scenes=options.views or 0,
         device=options.device,
         threads=options.threads,
     )

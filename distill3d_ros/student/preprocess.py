@@ -59,7 +59,7 @@ def preprocess(
     if k.shape != (4,) or not np.isfinite(k).all() or (k[:2] <= 0).any():
         raise ValueError(f"intrinsics must be finite fx, fy, cx, cy with positive focal lengths. Got {k.tolist()}")
     new_width, new_height = network_size(width, height, area=area, multiple=multiple)
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255.0
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255.0
     if (new_width, new_height) != (width, height):
         pixels = functional.interpolate(
             pixels, size=(new_height, new_width), mode="bilinear", align_corners=False, antialias=True

@@ -24,6 +24,7 @@ from distill3d_ros.training.baselines import MajorityBaseline, QuestionOnlyBasel
 from distill3d_ros.training.batches import spread
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.lenses import lens_figures
 from distill3d_ros.training.metrics import (
     BoxScore,
     DepthScore,
@@ -32,6 +33,8 @@ from distill3d_ros.training.metrics import (
     mean_depth_score,
 )
 from distill3d_ros.training.report import accuracy_table, write_report
+from distill3d_ros.training.several_views import view_figures
+from distill3d_ros.worlds.furniture import FurniturePack
 
 SPLITS = ("test_known", "test_unseen")
 FAINTEST = 0.02
@@ -107,6 +110,8 @@ def evaluate(
     splits: Sequence[str] = SPLITS,
     questions: int = 2000,
     frames: int = 600,
+    lens_rooms: int = 0,
+    view_scenes: int = 0,
     device: str = "auto",
     threads: int | None = None,
     report: Callable[[str], None] = print,
@@ -117,6 +122,8 @@ def evaluate(
         model: folder of the student; None is the one that comes with the package.
         questions: how many are asked in each split, balanced so that their names do not give the answers away.
         frames: at most so many frames of each split are looked at, evenly spread.
+        lens_rooms: so many rooms are rendered through three lenses (see ``lenses``); needs the furniture.
+        view_scenes: in so many rooms of each split, several frames are looked at together (see ``several_views``).
 
     Raises:
         ValueError: the data folder lacks a split or cannot be read.
@@ -139,9 +146,14 @@ def evaluate(
             engine, reader, majority, question_only, seed=seed, questions=questions, frames=frames, report=report
         )
         result["splits"][split] = figures(marks, seen)
+        if view_scenes:
+            result["splits"][split]["several_views"] = view_figures(engine, reader, scenes=view_scenes)
         every.extend(marks)
         seen_in_all.extend(seen)
     result = {**figures(every, seen_in_all), **result}
+    if lens_rooms:
+        report(f"the same views through several lenses, in {lens_rooms} rooms")
+        result["lenses"] = lens_figures(engine, FurniturePack.load(), rooms=lens_rooms, seed=seed)
     result |= {
         "latency_ms": latency(seen_in_all),
         "device": engine.device_name,

@@ -11,7 +11,9 @@ from typing import Any
 
 from distill3d_ros.scene.kinds import FAMILIES
 from distill3d_ros.scene.questions import Question
+from distill3d_ros.training.lenses import lens_lines
 from distill3d_ros.training.metrics import wilson_interval
+from distill3d_ros.training.several_views import view_lines
 
 NAMES = {
     "language": "student",
@@ -82,6 +84,10 @@ def markdown(result: Mapping[str, Any]) -> str:
     ]
     for split, part in result["splits"].items():
         lines += ["", f"## {SPLIT_NAMES.get(split, split)} (`{split}`)", "", *_families(part), "", *_perception(part)]
+        if "several_views" in part:
+            lines += ["", *view_lines(part["several_views"])]
+    if "lenses" in result:
+        lines += ["", *lens_lines(result["lenses"])]
     lines += [
         "",
         "## All together",

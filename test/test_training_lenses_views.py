@@ -1,0 +1,65 @@
+"""The extra tables of an evaluation: the same view through several lenses, and several views of one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_samples import make_sample
+from furniture_pack import real_pack
+from random_student import random_student
+
+from distill3d_ros.engine import Engine
+from distill3d_ros.scene.frame import Intrinsics
+from distill3d_ros.training.data.manifest import Manifest, write_atomically
+from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.data.shards import ShardReader, ShardWriter
+from distill3d_ros.training.lenses import _seen_from, lens_figures, lens_lines
+from distill3d_ros.training.several_views import view_figures, view_lines
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(random_student(), device="cpu")
+
+
+def slanted_wall(lens: Intrinsics) -> np.ndarray:
+    """Depth of the plane z = 2 + 0.3 x."""
+    return (2 / (1 - 0.3 * lens.rays()[..., 0])).astype(np.float32)
+
+
+def test_a_plane_is_the_same_plane_through_another_lens() -> None:
+    wide, narrow = (Intrinsics.from_fov(width=224, height=224, horizontal_fov=f) for f in (1.4, 0.8))
+    np.testing.assert_allclose(_seen_from(slanted_wall(wide), wide, narrow), slanted_wall(narrow), rtol=1e-3)
+
+
+def test_lenses_are_compared_where_they_look_alike(engine: Engine) -> None:
+    figures = lens_figures(engine, real_pack(), rooms=1, seed=3, degrees=(50, 70))
+    assert figures["views"] >= 1
+    narrow, wide = figures["lenses"]
+    assert (narrow["degrees"], wide["degrees"]) == (50, 70)
+    assert "ratio" not in narrow
+    assert 0 < wide["ratio"]["low"] <= wide["ratio"]["median"] <= wide["ratio"]["high"]
+    assert len([line for line in lens_lines(figures) if line.startswith(("| 50", "| 70"))]) == 2
+    with pytest.raises(ValueError, match="one room or more"):
+        lens_figures(engine, real_pack(), rooms=0, seed=3)
+
+
+def test_several_views_are_looked_at_together(engine: Engine, tmp_path: Path) -> None:
+    shards = []
+    for split in SPLITS:
+        with ShardWriter(tmp_path, split=split, number=0, first_room=0, rooms=1) as writer:
+            for n in range(2):
+                writer.add(make_sample(f"{split}-000000-{n:02d}", split=split, seed=n))
+        shards.append(writer.info)
+    manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(SPLITS, 1), shards=tuple(shards))
+    write_atomically(tmp_path / "manifest.json", manifest.to_json().encode())
+    reader = ShardReader(tmp_path, "val")
+    figures = view_figures(engine, reader, scenes=5, numbers=(1, 2))
+    assert figures["scenes"] == 1
+    assert [row["frames"] for row in figures["numbers"]] == [1, 2]
+    assert all(row["perceive_ms"] > 0 for row in figures["numbers"])
+    assert len([line for line in view_lines(figures) if line.startswith(("| 1 |", "| 2 |"))]) == 2
+    with pytest.raises(ValueError, match="no room of split 'val' has 8 frames"):
+        view_figures(engine, reader, scenes=5)
