@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from test_student_causal_lm import saved
 
 from distill3d_ros.training.beginnings import new_student
@@ -33,6 +34,33 @@ def test_a_small_student_begins_with_the_language_model_that_is_named(tmp_path: 
         assert torch.equal(own[name], value), name
 
 
+def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:
+    stored = load_file(Path(__file__).parent / "fixtures" / "vggt_tiny.safetensors")
+    weights = {name.removeprefix("w."): v.float() for name, v in stored.items() if name.startswith("w.")}
+    save_file(weights, tmp_path / "vggt.safetensors")
+    shape = {
+        "encoder": {
+            "dim": 16, "heads": 2, "pairs": 4, "taps": (0, 1, 2, 3),
+            "dinov2": {"layers": 1, "heads": 2, "image_size": 28},
+        },
+        "depth": {"dpt_features": 8, "dpt_channels": (8, 8, 8, 8)},
+        "detection": {"dim": 16, "heads": 2, "layers": 1, "hidden": 16},
+    }  # fmt: skip
+    beginning = {
+        "preset": "paper", "student": shape, "language_model": str(saved(tmp_path / "lm", "llama")),
+    }  # fmt: skip
+    said: list[str] = []
+    student = new_student(config(**beginning, vggt=str(tmp_path / "vggt.safetensors")), said.append)
+    own = student.depth_head.dpt.state_dict()
+    for name in own:
+        assert torch.equal(own[name], weights[f"depth_head.{name}"]), name
+    assert "tensors loaded" in said[-1]
+    weights.pop("depth_head.norm.weight")
+    save_file(weights, tmp_path / "half.safetensors")
+    with pytest.raises(ValueError, match=r"half.safetensors does not hold.*missing depth_head.norm.weight"):
+        new_student(config(**beginning, vggt=str(tmp_path / "half.safetensors")))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -40,6 +68,7 @@ def test_a_small_student_begins_with_the_language_model_that_is_named(tmp_path: 
         ({"preset": "pico", "language_model": "smollm2-135m"}, r"preset 'pico' has a language model of its own"),
         ({"language_model": "/nowhere"}, r"language_model must be.*Got '/nowhere', which is no folder"),
         ({"language_model": "owner/name"}, r"owner/name@revision on a hub. Got 'owner/name'"),
+        ({"preset": "pico", "student": {}, "vggt": "a.pt"}, r"preset 'pico' has no VGGT encoder. Got vggt 'a.pt'"),
         ({"preset": "tiny"}, r"preset must be one of pico, small, paper. Got 'tiny'"),
     ],
 )

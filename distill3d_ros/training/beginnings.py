@@ -10,8 +10,10 @@ from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.causal_lm import PretrainedLanguage
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.config import StudentConfig
+from distill3d_ros.student.depth_head import DptDepthHead
 from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
+from distill3d_ros.student.vggt_weights import load_vggt, read_vggt
 from distill3d_ros.training.config import TRAINED_PARTS, TrainConfig
 from distill3d_ros.training.language_models import SMOLLM2, pretrained_language
 from distill3d_ros.training.vocabulary import new_tokenizer
@@ -66,9 +68,21 @@ def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> S
     student = Student(chosen, tokenizer)
     if pretrained is not None:
         student.language.load_pretrained(pretrained)
-    # Without it the patch embedding starts from noise, and its frozen first blocks stay noise.
-    student.encoder.patch_embed.load_pretrained()
+    if config.vggt:
+        _load_vggt(student, config, report)
+    else:  # without it the patch embedding starts from noise, and its frozen first blocks stay noise
+        student.encoder.patch_embed.load_pretrained()
     return student
+
+
+def _load_vggt(student: Student, config: TrainConfig, report: Callable[[str], None]) -> None:
+    head = student.depth_head
+    if student.config.encoder.patch_embed != "dinov2" or not isinstance(head, DptDepthHead):
+        raise ValueError(
+            f"preset {config.preset!r} has no VGGT encoder. Got vggt {config.vggt!r}; leave it out, or use 'paper'"
+        )
+    done = load_vggt(read_vggt(config.vggt), encoder=student.encoder, depth=head.dpt, origin=config.vggt)
+    report(f"{config.vggt}: {len(done.loaded)} tensors loaded, {len(done.not_used)} of other heads passed over")
 
 
 def _language_model(

@@ -188,6 +188,8 @@ class TrainConfig:
     language_model: str = ""
     """The pretrained language model that a new student begins with, where its preset has one: smollm2-135m, a folder
     in transformers' format, or owner/name@revision on a hub."""
+    vggt: str = ""
+    """VGGT's public weights (.safetensors or .pt), for the encoder and depth head of a new student that has VGGT's."""
     seed: int = 0
     threads: int = 0
     """CPU threads of the step; 0 leaves it to torch."""
