@@ -196,8 +196,16 @@ def test_threads_are_set_and_checked(engine):
         torch.set_num_threads(before)
     with pytest.raises(ValueError, match=r"threads must be at least 1. Got 0"):
         Engine(engine.student, threads=0)
+    with pytest.raises(ValueError, match=r"precision must be one of '', 'float32', 'bfloat16'. Got 'int8'"):
+        Engine(engine.student, precision="int8")
     with pytest.raises(ValueError, match=r"device must be one of auto, cpu, cuda. Got 'tpu'"):
         Engine(engine.student, device="tpu")
+
+
+def test_precision_is_a_setting(folder, scene):
+    rounded = Engine.from_pretrained(folder, device="cpu", precision="bfloat16").perceive(frame(), min_score=0.0)
+    ratio = np.abs(np.log(rounded.depth / scene.depth))
+    assert 0 < ratio.max() < 0.1
 
 
 def test_folders_without_a_student_and_damaged_ones_are_named(folder, tmp_path):

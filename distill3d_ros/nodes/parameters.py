@@ -74,6 +74,17 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
     Setting(name="device", default="auto", description="Where the student runs.", choices=("auto", "cpu", "cuda")),
     Setting(name="threads", default=0, low=0, high=256, description="CPU threads of the student; 0 for the default."),
     Setting(
+        name="precision",
+        default="",
+        choices=("", "float32", "bfloat16"),
+        description="Arithmetic of the perception; bfloat16 is faster on a GPU or AMX; empty for the student's own.",
+    ),
+    Setting(
+        name="compile",
+        default=False,
+        description="Compile the perception at the start (a minute or two, needs a compiler); no gain on a CPU.",
+    ),
+    Setting(
         name="autostart",
         default=True,
         description="Configure and activate at start; false leaves that to a lifecycle manager.",

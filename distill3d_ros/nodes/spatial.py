@@ -104,7 +104,11 @@ class SpatialNode(LifecycleNode):
     def _configure(self) -> None:
         started = time.monotonic()
         self._engine = Engine.from_pretrained(
-            self.setting("model") or None, device=self.setting("device"), threads=self.setting("threads") or None
+            self.setting("model") or None,
+            device=self.setting("device"),
+            threads=self.setting("threads") or None,
+            precision=self.setting("precision"),
+            compiled=self.setting("compile"),
         )
         self._engine.warm_up()
         self.get_logger().info(f"{self._engine.describe()}; loaded in {time.monotonic() - started:.1f} s")

@@ -35,6 +35,7 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.config = config
+        self.inference_dtype = config.inference_dtype
         self.encoder = Encoder(config.encoder)
         self.depth_head = build_depth_head(config.depth, self.encoder)
         self.camera_head = CameraHead(config.encoder.width)
@@ -79,9 +80,9 @@ class Student(nn.Module):
 
     def _arithmetic(self, device: str) -> AbstractContextManager[object]:
         """The configured type outside training; in training the trainer decides."""
-        if torch.is_grad_enabled() or self.config.inference_dtype == "float32":
+        if torch.is_grad_enabled() or self.inference_dtype == "float32":
             return nullcontext()
-        return torch.autocast(device, getattr(torch, self.config.inference_dtype))
+        return torch.autocast(device, getattr(torch, self.inference_dtype))
 
     def _perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None) -> Perception:
         features = self.encoder(images)
