@@ -39,7 +39,8 @@ def table_after(heading: str) -> list[list[str]]:
 def setting_row(setting: Setting) -> list[str]:
     notes = setting.description.replace("|", "\\|")
     if setting.choices:
-        notes += " One of " + ", ".join(f"`{c}`" for c in setting.choices) + "."
+        shown = [c or json.dumps(c) for c in setting.choices]
+        notes += " One of " + ", ".join(f"`{c}`" for c in shown) + "."
     if setting.low is not None:
         notes += f" {setting.low:,.10g} to {setting.high:,.10g}."
     plain = isinstance(setting.default, str) and setting.default
