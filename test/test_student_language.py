@@ -10,7 +10,7 @@ from transformers import LlamaModel
 from distill3d_ros.student.attention import attention_bias
 from distill3d_ros.student.causal_lm import build_decoder
 from distill3d_ros.student.config import HiddenCotConfig, LanguageConfig
-from distill3d_ros.student.grounding import _previous
+from distill3d_ros.student.grounding import _pair, _previous_two
 from distill3d_ros.student.outputs import IGNORE, QUESTION, NameSpan, ObjectSet, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
 
@@ -215,17 +215,44 @@ def test_every_name_is_measured_by_what_the_whole_question_asks() -> None:
         one, other = grounding(words, batch.kind == QUESTION, prefix, class_words).added[0, :, 4]
         assert not torch.allclose(one, other, atol=1e-4)
         grounding.measured.weight.zero_()
+        grounding.measured_three.weight.zero_()
         one, other = grounding(words, batch.kind == QUESTION, prefix, class_words).added[0, :, 4]
         torch.testing.assert_close(one, other)  # that was the only way to know
 
 
-def test_previous_name_is_a_memory_that_each_name_overwrites() -> None:
-    here = torch.zeros(1, 1, 6, 3)
+def test_names_are_a_memory_that_each_name_overwrites() -> None:
+    here = torch.zeros(1, 1, 7, 3)
     here[0, 0, 1, 0] = 1.0  # word 1 names object 0
     here[0, 0, 4, 2] = 0.75  # word 4 names object 2, less surely
-    before = _previous(here)[0, 0]
-    expected = torch.tensor([[0, 0, 0], [0, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [0.25, 0, 0.75]])
-    torch.testing.assert_close(before, expected.float(), atol=2e-4, rtol=0)
+    here[0, 0, 5, 1] = 1.0  # word 5 names object 1
+    earlier, before = (x[0, 0] for x in _previous_two(here))
+    one = [1, 0, 0]
+    expected = torch.tensor([[0, 0, 0], [0, 0, 0], one, one, one, [0.25, 0, 0.75], [0, 1, 0]]).float()
+    torch.testing.assert_close(before, expected, atol=2e-4, rtol=0)
+    expected = torch.tensor([[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0.75, 0, 0], [0.25, 0, 0.75]])
+    torch.testing.assert_close(earlier, expected, atol=1e-3, rtol=0)
+
+
+def test_the_third_name_sees_which_of_the_others_is_nearer() -> None:
+    student, scene = small_student(), objects()
+    scene.center[0, :3] = torch.tensor([[-1.0, 0.5, 3.0], [0.0, 0.5, 3.0], [1.5, 0.5, 3.0]])
+    here = torch.zeros(1, 1, 6, 5)
+    here[0, 0, 1, 1] = here[0, 0, 3, 0] = here[0, 0, 5, 2] = 1.0  # object 1, then 0, then 2
+    earlier, before = _previous_two(here)
+    grounding, asked = student.language.grounding, torch.randn(1, 1, 1, 32)
+
+    def compared() -> torch.Tensor:
+        prefix = student.prefix_from_objects(scene)
+        pair = _pair(before, here, prefix)
+        return grounding._compared(asked, here, before, earlier, pair, prefix)[0, 0]
+
+    with torch.no_grad():
+        near = compared()
+        scene.center[0, 0, 0] = -2.5  # object 0 moves away
+        far = compared()
+    changed = (near - far).abs().amax(-1)
+    assert changed[5] > 0
+    torch.testing.assert_close(changed[:5], torch.zeros(5), atol=1e-3, rtol=0)  # only the third name has three
 
 
 @pytest.mark.parametrize(

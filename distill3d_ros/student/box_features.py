@@ -11,8 +11,13 @@ from torch import Tensor
 from distill3d_ros.student.outputs import ObjectSet
 from distill3d_ros.student.rays import fourier
 
-OBJECT_FEATURES = 27 + 7 * 9
-PAIR_FEATURES = 32
+_OCTAVES = 5
+"""Of the waves that tell lengths: the finest turns once in half a unit of the logarithm, so that 25 % can be told."""
+_WAVES = 1 + 2 * _OCTAVES
+OBJECT_FEATURES = 27 + 7 * 9 + 3 * _WAVES
+PAIR_FEATURES = 32 + _WAVES
+GAP = 7
+"""Index of the pair feature that is the distance between the surfaces, metres."""
 
 
 def object_features(objects: ObjectSet) -> Tensor:
@@ -53,7 +58,9 @@ def object_features(objects: ObjectSet) -> Tensor:
         ],
         -1,
     )
-    return torch.cat([plain.clamp(-10, 10), fourier(waves.clamp(-12, 12), 4, 0.125)], -1)
+    logs = size.log()
+    lengths = torch.stack([logs[..., 1], torch.maximum(logs[..., 0], logs[..., 2]), logs.sum(-1)], -1)
+    return torch.cat([plain.clamp(-10, 10), fourier(waves.clamp(-12, 12), 4, 0.125), _told(lengths)], -1)
 
 
 def pair_features(objects: ObjectSet) -> Tensor:
@@ -111,7 +118,12 @@ def pair_features(objects: ObjectSet) -> Tensor:
         ],
         -1,
     )
-    return features.clamp(-10, 10)
+    return torch.cat([features.clamp(-10, 10), _told(gap.clamp_min(0.02).log()[..., None])], -1)
+
+
+def _told(logarithms: Tensor) -> Tensor:
+    """(..., n) -> (..., n _WAVES) logarithms of lengths in a form from which words can be chosen."""
+    return fourier(logarithms.clamp(-12, 12), _OCTAVES, 0.125)
 
 
 def _difference(x: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ scores agree; what is pointed at is added to the word. A word that points also s
 the object of the name before it, and what stands to its object as the words say ("left of the chair"): the search
 that a naming question asks for. And every word sees what it is about, measured by what the whole question asks: the
 same distance to the right speaks for "right" and against "left", a product that a small transformer is slow to form.
+Where a question names three things ("which is closer to the door, the chair or the table?"), the last of them sees all
+three pairs and how their distances compare.
 The question is read as a whole; an answer never is, so decoding stays causal.
 
 R counts rows (questions of all scenes), K words that point; other letters as in outputs.py.
@@ -19,13 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distill3d_ros.student.box_features import OBJECT_FEATURES, PAIR_FEATURES, object_features
+from distill3d_ros.student.box_features import GAP, OBJECT_FEATURES, PAIR_FEATURES, object_features
 from distill3d_ros.student.outputs import Prefix, map_tensors, to_float
 from distill3d_ros.student.vggt import Mlp
 
 _LOOK_AHEAD = 1
 """Words read after the current one, so that the "desk" of "desk lamp" is not taken for a desk."""
 _FLOOR = 1e-3
+_THREE_FEATURES = 3 * PAIR_FEATURES + 6
 _POINTS = 0.05
 """A word points if at least this share of its pointer is on objects; the others have nothing to look round from."""
 
@@ -63,15 +66,18 @@ class Grounding(nn.Module):
         self.measure_pair = nn.Linear(PAIR_FEATURES, pointer_dim)
         self.measure_one = nn.Linear(OBJECT_FEATURES, pointer_dim)
         self.measured = nn.Linear(2 * pointer_dim, dim)
+        self.three_gate = nn.Linear(pointer_dim * 2, pointer_dim)
+        self.measure_three = nn.Linear(_THREE_FEATURES, pointer_dim)
+        self.measured_three = nn.Linear(pointer_dim, dim)
         self.relation = nn.Linear(pointer_dim * 2, pointer_dim // 2)
         self.relation_key = Mlp(PAIR_FEATURES, pointer_dim // 2, pointer_dim // 2)
         self.candidate = nn.Linear(dim, 1)
         self.no_candidate = nn.Linear(pointer_dim * 2, 1)
         self.related_value = nn.Linear(dim, dim)
-        nn.init.zeros_(self.measured.weight)
-        nn.init.zeros_(self.measured.bias)
-        nn.init.zeros_(self.query.weight)  # at first the classes alone decide
-        nn.init.zeros_(self.query.bias)
+        # At first nothing is measured, and the classes alone decide what is pointed at.
+        for start_small in (self.measured, self.measured_three, self.query):
+            nn.init.zeros_(start_small.weight)
+            nn.init.zeros_(start_small.bias)
 
     def forward(self, words: Tensor, is_word: Tensor, prefix: Prefix, class_words: Tensor) -> GroundingOutput:
         """``words`` (B, Q, T, E) embeddings, ``is_word`` (B, Q, T), ``class_words`` (C, E)."""
@@ -91,11 +97,15 @@ class Grounding(nn.Module):
         logits = logits.masked_fill(padded, -torch.inf)
         pointer = logits.softmax(-1) * is_word[..., None]
         here = pointer[..., :-1]
-        before, pair = _seen_from_before(here, prefix)
+        with torch.autocast(words.device.type, enabled=False):
+            earlier, before = _previous_two(here)
+            pair = _pair(before, here, prefix)
         weight = before.sum(-1, keepdim=True) * here.sum(-1, keepdim=True)
         added = self._value(pointer, prefix, n) + self._counted(logits, match) + self._related(read, here, prefix)
         added = added + self.pair(torch.cat([pair, weight], -1)) * weight
-        added = added + self._measured(read, is_word, here, before, pair, prefix)
+        asked = self._asked(read, is_word)
+        added = added + self._measured(asked, here, before, pair, prefix)
+        added = added + self._compared(asked, here, before, earlier, pair, prefix)
         return GroundingOutput(added=added * is_word[..., None], name_logits=name_logits, pointer_logits=logits)
 
     def _read(self, words: Tensor, is_word: Tensor) -> Tensor:
@@ -120,18 +130,33 @@ class Grounding(nn.Module):
         features = torch.stack([best, match.sum(-1), count, torch.log1p(count), present.amax(-1)], -1)
         return self.count(features)
 
-    def _measured(
-        self, read: Tensor, is_word: Tensor, here: Tensor, before: Tensor, pair: Tensor, prefix: Prefix
-    ) -> Tensor:
-        """(B, Q, T, E) the pair at each word, and the object that it is about, times what the question asks for."""
-        with torch.autocast(here.device.type, enabled=False):
+    def _asked(self, read: Tensor, is_word: Tensor) -> Tensor:
+        """(B, Q, 1, 2d) what the question as a whole asks for."""
+        with torch.autocast(read.device.type, enabled=False):
             read = read.float()
             share = self.asks(read)[..., 0].masked_fill(~is_word, -1e4).softmax(-1)  # (B, Q, T)
-            asked = torch.einsum("bqt,bqtd->bqd", share, read)
+            return torch.einsum("bqt,bqtd->bqd", share, read)[:, :, None]
+
+    def _measured(self, asked: Tensor, here: Tensor, before: Tensor, pair: Tensor, prefix: Prefix) -> Tensor:
+        """(B, Q, T, E) the pair at each word, and the object that it is about, times what the question asks for."""
+        with torch.autocast(here.device.type, enabled=False):
             about = here + (1.0 - here.sum(-1, keepdim=True)).clamp_min(0.0) * before
             one = torch.einsum("bqtn,bnf->bqtf", about, object_features(map_tensors(prefix.objects, to_float)))
             values = torch.cat([self.measure_pair(pair), self.measure_one(one)], -1)  # (B, Q, T, 2d)
-            return self.measured(values * self.measure_gate(asked)[:, :, None])
+            return self.measured(values * self.measure_gate(asked))
+
+    def _compared(
+        self, asked: Tensor, here: Tensor, before: Tensor, earlier: Tensor, pair: Tensor, prefix: Prefix
+    ) -> Tensor:
+        """(B, Q, T, E) at the third of three names: all their pairs, and which two are closer, times what is asked."""
+        with torch.autocast(here.device.type, enabled=False):
+            first, outer = _pair(earlier, before, prefix), _pair(earlier, here, prefix)
+            gaps = [p[..., GAP] for p in (first, pair, outer)]
+            nearer = torch.stack([gaps[0] - gaps[2], gaps[1] - gaps[2]], -1)
+            features = [first, pair, outer, nearer.clamp(-10, 10), (nearer / 0.1).tanh(), (nearer / 0.4).tanh()]
+            three = earlier.sum(-1, keepdim=True) * here.sum(-1, keepdim=True)  # how sure it is that there are three
+            values = self.measure_three(torch.cat(features, -1)) * three
+            return self.measured_three(values * self.three_gate(asked))
 
     def _related(self, read: Tensor, here: Tensor, prefix: Prefix) -> Tensor:
         """(B, Q, T, E) the objects that stand to the one pointed at as the word and its neighbours say.
@@ -155,26 +180,25 @@ class Grounding(nn.Module):
         return here.new_zeros(*here.shape[:3], found.shape[-1]).index_put((b, q, t), found)
 
 
-def _seen_from_before(here: Tensor, prefix: Prefix) -> tuple[Tensor, Tensor]:
-    """The object of the name before each word (B, Q, T, N), and the geometry (B, Q, T, F) of what the word points at as
-    seen from there."""
-    with torch.autocast(here.device.type, enabled=False):
-        before = _previous(here)
-        seen = torch.einsum("bqtn,bnmf->bqtmf", before, prefix.pairs)
-        return before, torch.einsum("bqtm,bqtmf->bqtf", here, seen)
+def _pair(first: Tensor, second: Tensor, prefix: Prefix) -> Tensor:
+    """(B, Q, T, F) the geometry of the second object as seen from the first; both are distributions (B, Q, T, N)."""
+    seen = torch.einsum("bqtn,bnmf->bqtmf", first, prefix.pairs)
+    return torch.einsum("bqtm,bqtmf->bqtf", second, seen)
 
 
-def _previous(here: Tensor) -> Tensor:
-    """(B, Q, T, N) the object of the latest name before each word, as a distribution with mass at most 1.
+def _previous_two(here: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, Q, T, N) each: the objects of the last name but one and of the last name before each word.
 
-    With gate g(s) = mass that word s points with, the weight of word s at word t is g(s) times the product of 1 - g(u)
-    over the words between them: a running memory that each name overwrites, in closed form.
+    They are distributions with mass at most 1. With gate g(s) = mass that word s points with, the weight of word s at
+    word t is g(s) times the product of 1 - g(u) over the words between them: a running memory that each name
+    overwrites, in closed form. What the memory held at s is what was named before that.
     """
     gate = here.sum(-1).clamp(0.0, 1.0)
     kept = (1.0 - gate).clamp_min(1e-4).log().cumsum(-1)  # (B, Q, T)
     upto = functional.pad(kept, (1, 0))[..., :-1]  # excludes the word itself
     between = upto[..., :, None] - kept[..., None, :]  # (B, Q, t, s)
     t = here.shape[-2]
-    earlier = torch.ones(t, t, dtype=torch.bool, device=here.device).tril(-1)
-    weight = between.masked_fill(~earlier, -torch.inf).exp()
-    return weight @ here
+    past = torch.ones(t, t, dtype=torch.bool, device=here.device).tril(-1)
+    weight = between.masked_fill(~past, -torch.inf).exp()
+    before = weight @ here
+    return (weight * gate[..., None, :]) @ before, before
