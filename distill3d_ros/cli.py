@@ -51,13 +51,16 @@ def _data_show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", help="which part of it")
     parser.add_argument("--count", type=_positive, default=12, help="samples on the sheet")
     parser.add_argument("--seed", type=int, default=0, help="which samples")
+    parser.add_argument("--model", type=Path, help="show what this student sees, beside the truth")
     parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"), help="picture to write")
 
 
 def _data_show(options: Options) -> int:
     from distill3d_ros.training.data.contact_sheet import contact_sheet
 
-    contact_sheet(options.data, options.out, split=options.split, count=options.count, seed=options.seed)
+    contact_sheet(
+        options.data, options.out, split=options.split, count=options.count, seed=options.seed, model=options.model
+    )
     print(f"wrote {options.out}")
     return 0
 

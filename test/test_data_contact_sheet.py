@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from data_samples import make_sample
+from random_student import save_random_student
 
 from distill3d_ros.training.data import contact_sheet as module
 from distill3d_ros.training.data.contact_sheet import contact_sheet
@@ -36,6 +37,14 @@ def test_sheet_is_a_picture_that_depends_on_the_seed_only(data: Path, tmp_path: 
     image = cv2.imdecode(np.frombuffer(a, np.uint8), cv2.IMREAD_COLOR)
     assert image.shape[1] > 2 * 3 * 256, "two samples side by side, three pictures each, 64 pixels enlarged to 256"
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+def test_what_a_student_sees_stands_beside_the_truth(data: Path, tmp_path: Path):
+    student = save_random_student(tmp_path / "student")
+    contact_sheet(data, tmp_path / "seen.png", count=2, model=student)
+    image = cv2.imdecode(np.frombuffer((tmp_path / "seen.png").read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape[1] > 4 * 256, "four pictures side by side"
+    assert image.shape[0] > 2 * 256, "two samples"
 
 
 def test_no_more_samples_than_there_are(data: Path, tmp_path: Path):

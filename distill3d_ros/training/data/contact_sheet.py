@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from distill3d_ros.decoding import shown
+from distill3d_ros.engine import Engine
 from distill3d_ros.scene.balancing import is_absent
 from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.kinds import KINDS
@@ -21,8 +23,18 @@ PICTURE_WIDTH = 448
 """Pixels; smaller pictures are enlarged to it, since names drawn into 224 pixels cannot be read."""
 
 
-def contact_sheet(data: Path | str, out: Path | str, *, split: str = "train", count: int = 12, seed: int = 0) -> None:
+def contact_sheet(
+    data: Path | str,
+    out: Path | str,
+    *,
+    split: str = "train",
+    count: int = 12,
+    seed: int = 0,
+    model: Path | str | None = None,
+) -> None:
     """Write a PNG that shows ``count`` samples of a split, drawn at random: each frame with its boxes, ids and depth.
+
+    With a ``model`` the sheet shows what this student sees: its boxes and depth beside the true ones.
 
     Raises:
         ShardError: the folder has no sample of this split.
@@ -36,7 +48,11 @@ def contact_sheet(data: Path | str, out: Path | str, *, split: str = "train", co
     rng = np.random.default_rng(seed)
     picked = sorted(rng.choice(len(reader), min(count, len(reader)), replace=False).tolist())
     samples = [reader[number] for number in picked]
-    sheet = tiled([_row(sample, _questions(sample, rng)) for sample in samples], columns=2)
+    if model is None:
+        sheet = tiled([_row(sample, _questions(sample, rng)) for sample in samples], columns=2)
+    else:
+        engine = Engine.from_pretrained(model)
+        sheet = tiled([_seen_row(sample, engine) for sample in samples], columns=1)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, encode_png(sheet))
@@ -69,3 +85,17 @@ def _row(sample: Sample, questions: list[str]) -> Picture:
     angle = np.degrees(scene.intrinsics.horizontal_fov)
     title = f"{sample.key}: {sample.room_type}, {angle:.0f} degrees wide"
     return with_caption(np.hstack(views), [title, *questions])
+
+
+def _seen_row(sample: Sample, engine: Engine) -> Picture:
+    """What the student sees, beside the truth; depth in one scale."""
+    true, seen = sample.scene, shown(engine.perceive(sample.frame))
+    assert true.depth is not None
+    assert seen.depth is not None
+    known = np.asarray(true.depth)[np.isfinite(true.depth)]
+    near, far = (float(d) for d in np.percentile(known, (1, 99)))
+    views = [draw_scene(sample.frame.image, scene, least_width=PICTURE_WIDTH) for scene in (seen, true)]
+    views += [
+        depth_picture(np.asarray(scene.depth), near=near, far=far, least_width=PICTURE_WIDTH) for scene in (seen, true)
+    ]
+    return with_caption(np.hstack(views), [f"{sample.key}: boxes seen, true boxes, depth seen, true depth"])
