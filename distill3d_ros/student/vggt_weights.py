@@ -129,8 +129,10 @@ def _problems(
     passed_over: tuple[str, ...],
 ) -> list[str]:
     problems = []
+    modules = {module for module, _ in wanted.values()} | {encoder}
+    shapes = {module: {n: tuple(t.shape) for n, t in module.state_dict().items()} for module in modules}
     for name, (module, own) in wanted.items():
-        expected = tuple(module.state_dict()[own].shape) if own in module.state_dict() else None
+        expected = shapes[module].get(own)
         if name not in state:
             problems.append(f"missing {name} {expected}")
         elif expected is None:
@@ -138,15 +140,15 @@ def _problems(
         elif tuple(state[name].shape) != expected:
             problems.append(f"{name} is {tuple(state[name].shape)}, expected {expected}")
     for name, targets in fused.items():
-        shapes = [tuple(m.state_dict()[own].shape) for m, own in targets if own in m.state_dict()]
-        rows = sum(s[0] for s in shapes)
-        if len(shapes) != len(targets):
+        parts = [shapes[module][own] for module, own in targets if own in shapes[module]]
+        rows = sum(part[0] for part in parts)
+        if len(parts) != len(targets):
             problems.append(f"{name} has no place in this encoder")
-        elif tuple(state[name].shape) != (rows, *shapes[0][1:]):
-            problems.append(f"{name} is {tuple(state[name].shape)}, expected {(rows, *shapes[0][1:])}")
+        elif tuple(state[name].shape) != (rows, *parts[0][1:]):
+            problems.append(f"{name} is {tuple(state[name].shape)}, expected {(rows, *parts[0][1:])}")
     filled = {own for module, own in wanted.values() if module is encoder}
     filled |= {own for targets in fused.values() for _, own in targets}
-    problems += [f"nothing for {own}" for own in encoder.state_dict() if own not in filled]
+    problems += [f"nothing for {own}" for own in shapes[encoder] if own not in filled]
     problems += [f"unexpected {name}" for name in _unknown(state, {*wanted, *fused}, passed_over)]
     return problems
 
