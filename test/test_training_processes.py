@@ -19,6 +19,7 @@ from distill3d_ros.training.batches import Sampler
 from distill3d_ros.training.checkpointing import load_checkpoint
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.curves import read_metrics
+from distill3d_ros.training.optimization import OptimizerPair
 from distill3d_ros.training.processes import Processes, processes_of_torchrun
 from distill3d_ros.training.trainer import Trainer
 
@@ -74,7 +75,9 @@ class AddingStage:
         return {"weight": student.encoder.weight.sum().item()}
 
 
-def train(folder: Path, processes: Processes, *, pause: float = 0.0, **changes: object) -> Trainer:
+def make_trainer(
+    folder: Path, processes: Processes | None = None, *, pause: float = 0.0, **changes: object
+) -> Trainer:
     settings: dict[str, object] = {
         "name": "adding",
         "kind": "reasoning",
@@ -88,7 +91,7 @@ def train(folder: Path, processes: Processes, *, pause: float = 0.0, **changes: 
         **changes,
     }
     config = StageConfig(**settings)  # type: ignore[arg-type]
-    trainer = Trainer(
+    return Trainer(
         config,
         Net(),  # type: ignore[arg-type]
         AddingStage(pause),  # type: ignore[arg-type]
@@ -99,6 +102,10 @@ def train(folder: Path, processes: Processes, *, pause: float = 0.0, **changes: 
         report=lambda _: None,
         processes=processes,
     )
+
+
+def train(folder: Path, processes: Processes, *, pause: float = 0.0) -> Trainer:
+    trainer = make_trainer(folder, processes, pause=pause)
     trainer.run()
     return trainer
 
@@ -160,7 +167,32 @@ def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"batch_size must be a multiple of the number of processes, 2\. Got 5"):
-        train(tmp_path, Processes(0, 2), batch_size=5)
+        make_trainer(tmp_path, Processes(0, 2), batch_size=5)
+
+
+def test_muon_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    whole = make_trainer(tmp_path / "whole", optimizer="muon")
+    assert isinstance(whole.optimizer, OptimizerPair)
+    matrices = [p for part in whole.optimizer.parts[1:] for g in part.param_groups for p in g["params"]]
+    assert [p.shape for p in matrices] == [whole.student.language.weight.shape]
+    assert whole.run()
+    first = make_trainer(tmp_path / "parts", optimizer="muon")
+    update = first._update
+
+    def stop_after_ten(batch: Tensor, keys: list[str]) -> dict[str, float]:
+        if first.step == 9:
+            first._stop.set()
+        return update(batch, keys)
+
+    first._update = stop_after_ten  # type: ignore[method-assign]
+    assert not first.run()
+    second = make_trainer(tmp_path / "parts", optimizer="muon")
+    assert second.step == 10
+    assert second.run()
+    for a, b in zip(whole.student.parameters(), second.student.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(ValueError, match="of another student or stage"):
+        make_trainer(tmp_path / "parts", optimizer="adamw")
 
 
 def test_every_sample_of_a_batch_goes_to_one_process() -> None:

@@ -228,7 +228,7 @@ class Trainer:
         try:
             self.student.load_state_dict(state["student"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, KeyError) as error:
             raise ValueError(
                 f"the checkpoint in {self.folder} is of another student or stage: {error}. "
                 "Choose another --out to start anew"
