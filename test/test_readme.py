@@ -16,6 +16,7 @@ import yaml
 from distill3d_ros import cli
 from distill3d_ros.info import parameter_counts
 from distill3d_ros.nodes.parameters import CAMERA_SETTINGS, SPATIAL_SETTINGS, Setting
+from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
@@ -123,6 +124,12 @@ def test_presets() -> None:
     for name, row in rows.items():
         millions = dict(parameter_counts(name))["total"] / 1e6
         assert row[1] == f"{millions:.1f} M"
+
+
+def test_the_class_list_is_the_students() -> None:
+    text = (ROOT / "docs" / "student.md").read_text(encoding="utf-8")
+    listed = text.split("## What it sees: the class list\n\n")[1].split(".\n")[0]
+    assert listed.replace("\n", " ").split(", ") == list(LABELS)
 
 
 def test_files_that_are_named_are_there() -> None:
