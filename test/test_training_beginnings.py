@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from student_fixtures import views
 from test_student_causal_lm import saved
 
 from distill3d_ros.training.beginnings import new_student
@@ -32,6 +33,19 @@ def test_a_small_student_begins_with_the_language_model_that_is_named(tmp_path: 
     own = student.language.model.state_dict()
     for name, value in found.decoder.items():
         assert torch.equal(own[name], value), name
+
+
+def test_a_language_model_of_any_shape_may_begin_from_scratch() -> None:
+    shape = {
+        "model_type": "qwen2", "vocab_size": 900, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "tie_word_embeddings": True,
+    }  # fmt: skip
+    language = {"causal_lm": shape, "vocab_size": 900, "end_token": "</s>", "pointer_dim": 16}
+    student = new_student(config(language_model="scratch", student=NARROW | {"language": language}))
+    assert student.language.tokenizer.get_vocab_size() <= 900
+    with torch.no_grad():
+        said = student.answer(student.cache(student.prefix(student.perceive(*views()))), ["Is there a chair?"])
+    assert 0 <= said[0].confidence <= 1
 
 
 def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:

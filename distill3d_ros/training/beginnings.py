@@ -20,6 +20,8 @@ from distill3d_ros.training.vocabulary import new_tokenizer
 
 STUDENT = "student"
 """Folder of a stage's finished student, below the stage's own."""
+SCRATCH = "scratch"
+"""In place of a language model's name: its shape with random weights, and a tokenizer of our own."""
 
 
 def starting_student(
@@ -94,7 +96,7 @@ def _language_model(
         if has_one:
             raise ValueError(
                 f"preset {config.preset!r} begins with a pretrained language model: set language_model to "
-                f"{SMOLLM2!r}, a folder or owner/name@revision; or use preset 'pico', which needs none"
+                f"{SMOLLM2!r}, a folder, owner/name@revision or {SCRATCH!r}; or use preset 'pico', which needs none"
             )
         return None
     if not has_one:
@@ -102,6 +104,8 @@ def _language_model(
             f"preset {config.preset!r} has a language model of its own. Got language_model "
             f"{config.language_model!r}; leave it out, or use preset 'small'"
         )
+    if config.language_model == SCRATCH:
+        return None
     found = pretrained_language(config.language_model, report)
     base["language"] |= {
         "causal_lm": found.config,

@@ -187,7 +187,7 @@ class TrainConfig:
     """Changes to the preset, by the field names of StudentConfig."""
     language_model: str = ""
     """The pretrained language model that a new student begins with, where its preset has one: smollm2-135m, a folder
-    in transformers' format, or owner/name@revision on a hub."""
+    in transformers' format, owner/name@revision on a hub, or scratch for random weights and a tokenizer of its own."""
     vggt: str = ""
     """VGGT's public weights (.safetensors or .pt), for the encoder and depth head of a new student that has VGGT's."""
     seed: int = 0
