@@ -225,7 +225,7 @@ class DetectionHead(nn.Module):
 
         A class peaks where its logit is the largest among its eight neighbours' (CenterNet, Zhou et al. 2019), so that
         a large object does not take every query and a cup beside a bottle keeps its own. ``grid``: frames, rows and
-        columns; each frame has the configured number of queries.
+        columns; there are as many queries as the configuration says for each frame, wherever they fall.
         """
         classes = logits.detach()[..., 1:].transpose(1, 2)  # (B, C, n)
         image = classes.unflatten(2, grid).flatten(1, 2)

@@ -83,7 +83,7 @@ def _seen_from(depth: FloatArray, lens: Intrinsics, other: Intrinsics) -> FloatA
     u, v = np.meshgrid(np.arange(other.width, dtype=np.float32), np.arange(other.height, dtype=np.float32))
     x = ((u - other.cx) / other.fx * lens.fx + lens.cx).astype(np.float32)
     y = ((v - other.cy) / other.fy * lens.fy + lens.cy).astype(np.float32)
-    return cv2.remap(depth.astype(np.float32), x, y, cv2.INTER_LINEAR)
+    return np.asarray(cv2.remap(depth.astype(np.float32), x, y, cv2.INTER_LINEAR), np.float32)
 
 
 def lens_lines(figures: dict[str, Any]) -> list[str]:
