@@ -26,6 +26,7 @@ from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.lenses import lens_figures
 from distill3d_ros.training.metrics import (
+    FAINTEST,
     BoxScore,
     DepthScore,
     box_score,
@@ -37,8 +38,6 @@ from distill3d_ros.training.several_views import view_figures
 from distill3d_ros.worlds.furniture import FurniturePack
 
 SPLITS = ("test_known", "test_unseen")
-FAINTEST = 0.02
-"""Score down to which boxes count for average precision, which ranks them all."""
 HELD_OUT_SHARE = 0.25
 """So many questions are asked again in wordings that training never used."""
 TRAINING_SCENES = 3000

@@ -14,10 +14,9 @@ from distill3d_ros.engine import Engine
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.batches import spread
 from distill3d_ros.training.data.shards import ShardReader
-from distill3d_ros.training.metrics import box_score
+from distill3d_ros.training.metrics import FAINTEST, box_score
 
 NUMBERS = (1, 2, 4, 8)
-FAINTEST = 0.02
 
 
 def view_figures(

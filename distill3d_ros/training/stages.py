@@ -19,7 +19,7 @@ from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.joint_stage import JointStage
 from distill3d_ros.training.language_stages import ReasoningStage
-from distill3d_ros.training.metrics import box_score, depth_score, mean_depth_score
+from distill3d_ros.training.metrics import FAINTEST, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
 from distill3d_ros.training.targets import PerceptionBatch, perception_batch
 from distill3d_ros.training.views import augment, view_of
@@ -115,7 +115,7 @@ class PerceptionStage:
 
 
 def decode_scenes(
-    perception: Perception, labels: Sequence[str], like: Sequence[Scene], *, least: float = 0.02
+    perception: Perception, labels: Sequence[str], like: Sequence[Scene], *, least: float = FAINTEST
 ) -> list[Scene]:
     """Predicted boxes as scenes in the frames of ``like``; every label scoring at least ``least`` is kept."""
     boxes = perception.detections

@@ -14,7 +14,7 @@ from distill3d_ros.training.batches import Sampler, open_when_ready
 from distill3d_ros.training.beginnings import STUDENT, starting_student
 from distill3d_ros.training.checkpointing import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
-from distill3d_ros.training.processes import Processes, processes_of_torchrun
+from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
 from distill3d_ros.training.stages import make_stage
 from distill3d_ros.training.trainer import Trainer
 
@@ -46,7 +46,7 @@ def train(
     out, data = Path(out), Path(data)
     names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
     finished: Path | None = None
-    with processes_of_torchrun(_device(config.device)) as processes:
+    with process_group_of_torchrun(_device(config.device)) as processes:
         for name in names:
             finished = train_stage(
                 config, name, data=data, out=out, init=init, wait=wait, report=report, processes=processes
@@ -66,13 +66,13 @@ def train_stage(
     init: str | Path | None = None,
     wait: bool = False,
     report: Callable[[str], None] = print,
-    processes: Processes | None = None,
+    processes: ProcessGroup | None = None,
 ) -> Path | None:
     """Trains one stage; the student it starts from is ``init``, or the finished one of the stage before.
 
     ``processes`` share every batch; the first of them reports, validates and saves.
     """
-    processes = processes or Processes()
+    processes = processes or ProcessGroup()
     stage_config = config.stage(name)
     if config.threads:
         torch.set_num_threads(config.threads)

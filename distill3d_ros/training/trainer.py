@@ -21,7 +21,7 @@ from distill3d_ros.training.config import StageConfig, to_dict
 from distill3d_ros.training.curves import drop_rows_after, plot_losses
 from distill3d_ros.training.ema import WeightAverage
 from distill3d_ros.training.optimization import learning_rate, make_optimizer, trained_parameters
-from distill3d_ros.training.processes import Processes
+from distill3d_ros.training.process_group import ProcessGroup
 from distill3d_ros.training.stages import Stage, moved
 from distill3d_ros.training.uncertainty import LossWeighting
 
@@ -45,9 +45,9 @@ class Trainer:
         device: torch.device,
         report: Callable[[str], None] = print,
         on_save: Callable[[Trainer], None] | None = None,
-        processes: Processes | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
-        self.processes = Processes() if processes is None else processes
+        self.processes = ProcessGroup() if processes is None else processes
         if config.batch_size % self.processes.count:
             raise ValueError(
                 f"stage {config.name!r}: batch_size must be a multiple of the number of processes, "

@@ -20,7 +20,7 @@ _PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
+class ProcessGroup:
     """How many there are, and which of them this is."""
 
     rank: int = 0
@@ -66,14 +66,14 @@ class Processes:
 
 
 @contextmanager
-def processes_of_torchrun(device: torch.device) -> Iterator[Processes]:
+def process_group_of_torchrun(device: torch.device) -> Iterator[ProcessGroup]:
     """The group that torchrun's environment variables describe; one process without them."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Processes()
+        yield ProcessGroup()
         return
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        yield Processes(distributed.get_rank(), count)
+        yield ProcessGroup(distributed.get_rank(), count)
     finally:
         distributed.destroy_process_group()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from distill3d_ros.training.batches import Sampler
@@ -20,7 +21,7 @@ from distill3d_ros.training.checkpointing import load_checkpoint
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.curves import read_metrics
 from distill3d_ros.training.optimization import OptimizerPair
-from distill3d_ros.training.processes import Processes, processes_of_torchrun
+from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
 from distill3d_ros.training.trainer import Trainer
 
 STEPS = 30
@@ -76,7 +77,7 @@ class AddingStage:
 
 
 def make_trainer(
-    folder: Path, processes: Processes | None = None, *, pause: float = 0.0, **changes: object
+    folder: Path, processes: ProcessGroup | None = None, *, pause: float = 0.0, **changes: object
 ) -> Trainer:
     settings: dict[str, object] = {
         "name": "adding",
@@ -104,7 +105,7 @@ def make_trainer(
     )
 
 
-def train(folder: Path, processes: Processes, *, pause: float = 0.0) -> Trainer:
+def train(folder: Path, processes: ProcessGroup, *, pause: float = 0.0) -> Trainer:
     trainer = make_trainer(folder, processes, pause=pause)
     trainer.run()
     return trainer
@@ -132,9 +133,9 @@ def ended(run: subprocess.Popen[str]) -> str:
 
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     run = two_processes(tmp_path / "two")
-    alone = train(tmp_path / "one", Processes())
+    alone = train(tmp_path / "one", ProcessGroup())
     ended(run)
-    first, second = (torch.load(tmp_path / "two" / f"rank{rank}.pt") for rank in range(2))
+    first, second = (load_file(tmp_path / "two" / f"rank{rank}.safetensors") for rank in range(2))
     state = load_checkpoint(tmp_path / "two")
     assert state is not None
     assert state["step"] == STEPS
@@ -159,7 +160,7 @@ def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
     finished = load_checkpoint(tmp_path)
     assert finished is not None
     assert finished["step"] == STEPS
-    alone = train(tmp_path / "one", Processes())
+    alone = train(tmp_path / "one", ProcessGroup())
     torch.testing.assert_close(
         finished["student"]["encoder.weight"], alone.student.encoder.weight.detach(), rtol=1e-3, atol=1e-4
     )
@@ -167,7 +168,7 @@ def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"batch_size must be a multiple of the number of processes, 2\. Got 5"):
-        make_trainer(tmp_path, Processes(0, 2), batch_size=5)
+        make_trainer(tmp_path, ProcessGroup(0, 2), batch_size=5)
 
 
 def test_muon_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_muon_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 
 def test_every_sample_of_a_batch_goes_to_one_process() -> None:
     keys = list("abcdef")
-    parts = [Processes(rank, 3).part(keys) for rank in range(3)]
+    parts = [ProcessGroup(rank, 3).part(keys) for rank in range(3)]
     assert sorted(key for part in parts for key in part) == keys
     assert {len(p) for p in parts} == {2}
 
@@ -205,6 +206,6 @@ def test_every_sample_of_a_batch_goes_to_one_process() -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     out, *rest = sys.argv[1:]
-    with processes_of_torchrun(torch.device("cpu")) as group:
+    with process_group_of_torchrun(torch.device("cpu")) as group:
         student = train(Path(out), group, pause=float(rest[0]) if rest else 0.0).student
-        torch.save(student.state_dict(), Path(out) / f"rank{group.rank}.pt")
+        save_file(student.state_dict(), Path(out) / f"rank{group.rank}.safetensors")
