@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from distill3d_ros.scene.frame import FloatArray, Frame, Intrinsics
+from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import invert_pose, transform_points
 
 FEWEST_INLIERS = 15
@@ -48,7 +48,7 @@ def first_from_second(first: Frame, depth: FloatArray, second: Frame) -> FloatAr
     k = first.intrinsics
     seen = np.stack([(uv_1[:, 0] - k.cx) / k.fx * z, (uv_1[:, 1] - k.cy) / k.fy * z, z], -1)
     cv2.setRNGSeed(0)  # the same images give the same motion
-    camera = _matrix(second.intrinsics)
+    camera = second.intrinsics.matrix
     found, rotation, translation, inliers = cv2.solvePnPRansac(
         seen, uv_2, camera, None, iterationsCount=500, reprojectionError=_PIXELS, flags=cv2.SOLVEPNP_AP3P
     )
@@ -62,7 +62,3 @@ def first_from_second(first: Frame, depth: FloatArray, second: Frame) -> FloatAr
     if (transform_points(second_from_first, seen[chosen])[:, 2] <= 0).any():
         return None  # what the second camera sees cannot lie behind it
     return invert_pose(second_from_first)
-
-
-def _matrix(k: Intrinsics) -> FloatArray:
-    return np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]])
