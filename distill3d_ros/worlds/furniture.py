@@ -72,6 +72,7 @@ class FurniturePack:
     support_maps: dict[str, SupportMap] = field(default_factory=dict, repr=False)
     """By model name; filled by layouts as they need them."""
     _index: dict[tuple[str, str], tuple[FurnitureModel, ...]] = field(default_factory=dict, repr=False)
+    _variants: dict[tuple[str, int], FurnitureModel] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(
@@ -103,6 +104,15 @@ class FurniturePack:
         if key not in self._index:
             self._index[key] = tuple(m for m in self.models if m.label == label and split in (None, m.split))
         return self._index[key]
+
+    def variant(self, model: FurnitureModel, number: int) -> FurnitureModel:
+        """The model in other proportions and colours, see ``variants.variant``; kept once it was made."""
+        from distill3d_ros.worlds.variants import variant
+
+        key = (model.name, number)
+        if key not in self._variants:
+            self._variants[key] = variant(model, number)
+        return self._variants[key]
 
     def by_name(self, name: str) -> FurnitureModel:
         for model in self.models:

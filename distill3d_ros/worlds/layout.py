@@ -36,7 +36,9 @@ _EXTRAS = {
 """What is added beyond a room's core, so that no label is rare; "" is clutter."""
 
 
-def make_room(pack: FurniturePack, *, seed: int, room_type: str | None = None, split: Split = "train") -> Room:
+def make_room(
+    pack: FurniturePack, *, seed: int, room_type: str | None = None, split: Split = "train", varied: bool = False
+) -> Room:
     """Furnish a room.
 
     Args:
@@ -44,17 +46,21 @@ def make_room(pack: FurniturePack, *, seed: int, room_type: str | None = None, s
         seed: everything random follows from it.
         room_type: one of ``ROOM_TYPES``; None draws one.
         split: whose models are used.
+        varied: also use designs that no library has, made from solids or by changing proportions and materials; for
+            training rooms.
     """
     if room_type is not None and room_type not in _CORE:
         raise ValueError(f"room_type must be one of {ROOM_TYPES} or None. Got {room_type!r}")
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test'. Got {split!r}")
+    if varied and split == "test":
+        raise ValueError("varied must be False where split is 'test': tests use the designs as their makers drew them")
     rng = np.random.default_rng(seed)
     drawn = str(rng.choice(ROOM_TYPES))
     kind = room_type or drawn
     low, high = _SIDES.get(kind, (3.0, 5.4))
     size = np.array([rng.uniform(low, high), rng.uniform(low, high), rng.uniform(2.4, 2.9)])
-    builder = Builder(pack=pack, split=split, size=size, rng=rng)
+    builder = Builder(pack=pack, split=split, size=size, rng=rng, varied=varied)
     openings(builder)
     for name, chance in _CORE[kind]:
         if rng.uniform() < chance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from distill3d_ros.worlds.layout_builder import Builder
-from distill3d_ros.worlds.layout_looks import Instance, vary
+from distill3d_ros.worlds.layout_looks import Instance
 from distill3d_ros.worlds.room import PlacedObject
 
 ON_TABLES = ("cup", "bowl", "bottle", "vase", "plant", "computer", "lamp", "box", "bag", "", "", "")
@@ -28,9 +28,8 @@ def cover(b: Builder, support: PlacedObject, count: int, labels: tuple[str, ...]
 
 def small(b: Builder, label: str) -> Instance | None:
     """A thing that may stand on a table."""
-    models = [m for m in b.pack.by_label(label, b.split) if m.mount == "top" or label in ("box", "bag")]
-    models = [m for m in models if m.size[2] < 0.8 and m.size[:2].max() < 0.65]
-    return vary(models[int(b.rng.integers(len(models)))], b.rng) if models else None
+    models = [m for m in b.models(label) if m.mount == "top" or label in ("box", "bag")]
+    return b.draw([m for m in models if m.size[2] < 0.8 and m.size[:2].max() < 0.65])
 
 
 def touch_on(b: Builder, placed: PlacedObject, support: PlacedObject) -> None:
@@ -87,10 +86,9 @@ def loose(b: Builder, label: str) -> None:
 
 def leaning(b: Builder) -> None:
     """A flat or tall thing that leans at a wall or at furniture."""
-    models = [m for label in ("bag", "box", "television", "bowl", "chair", "") for m in b.pack.by_label(label, b.split)]
-    models = [m for m in models if m.size[2] > 1.1 * m.size[1] and 0.15 < m.size[2] < 1.1]
-    if models:
-        instance = vary(models[int(b.rng.integers(len(models)))], b.rng)
+    models = [m for label in ("bag", "box", "television", "bowl", "chair", "") for m in b.models(label)]
+    instance = b.draw([m for m in models if m.size[2] > 1.1 * m.size[1] and 0.15 < m.size[2] < 1.1])
+    if instance is not None:
         tilt = b.rng.uniform(0.12, 0.4)
         props = [o for o in b.objects if o.label in _PROPS and o.support is None and not o.leaning]
         if props and b.rng.uniform() < 0.5:

@@ -1,17 +1,22 @@
-"""Models made here, for labels of which the libraries have few. Training rooms only: tests use real designs."""
+"""Models made here: some for labels of which the libraries have few, and many more for rooms of great variety.
+
+Training rooms only: tests use real designs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
-from distill3d_ros.worlds import facing, made_large, made_small
+from distill3d_ros.worlds import facing, made_fixtures, made_large, made_seats, made_small
 from distill3d_ros.worlds.furniture import TEXTURE_SIZE, FurnitureModel
 from distill3d_ros.worlds.shapes import Shape
 
 LIBRARY = "made"
-_MAKERS: dict[str, tuple[Callable[[np.random.Generator], tuple[Shape, str]], int]] = {
+Maker = Callable[[np.random.Generator], tuple[Shape, str]]
+_MAKERS: dict[str, tuple[Maker, int]] = {
     "box": (made_small.box, 16),
     "vase": (made_small.vase, 12),
     "bottle": (made_small.bottle, 12),
@@ -34,22 +39,43 @@ _MAKERS: dict[str, tuple[Callable[[np.random.Generator], tuple[Shape, str]], int
     "toilet": (made_large.toilet, 8),
     "bathtub": (made_large.bathtub, 8),
     "bed": (made_large.bed, 8),
+    "chair": (made_seats.chair, 0),
+    "armchair": (made_seats.armchair, 0),
+    "sofa": (made_seats.sofa, 0),
+    "table": (made_seats.table, 0),
+    "desk": (made_seats.desk, 0),
+    "door": (made_fixtures.door, 0),
+    "window": (made_fixtures.window, 0),
+    "sink": (made_fixtures.sink, 0),
 }
-"""Label -> what draws one of its models, and how many are drawn."""
+"""Label -> what draws one of its models, and how many of them are in every pack."""
+
+MORE_DESIGNS = 60
+"""Models that are drawn of each label for rooms of great variety."""
+
+
+def is_made(model: FurnitureModel) -> bool:
+    """Whether a model was made here, not taken from a library."""
+    return model.name.startswith(f"{LIBRARY}#")
 
 
 def made_models() -> list[FurnitureModel]:
     """All of them; always the same."""
-    models = []
-    for label, (maker, count) in _MAKERS.items():
-        for k in range(count):
-            name = f"{LIBRARY}#{label.replace(' ', '_')}_{k}"
-            shape, kind = maker(np.random.default_rng([k, *label.encode()]))
-            models.append(_model(shape, name, label, kind))
-    return models
+    return [_model(maker, label, k) for label, (maker, count) in _MAKERS.items() for k in range(count)]
 
 
-def _model(shape: Shape, name: str, label: str, kind: str) -> FurnitureModel:
+@lru_cache(maxsize=None)
+def more_designs(label: str) -> tuple[FurnitureModel, ...]:
+    """Further models of a label, none of which ``made_models`` has; always the same. None for labels not made here."""
+    if label not in _MAKERS:
+        return ()
+    maker, count = _MAKERS[label]
+    return tuple(_model(maker, label, k) for k in range(count, count + MORE_DESIGNS))
+
+
+def _model(maker: Maker, label: str, number: int) -> FurnitureModel:
+    name = f"{LIBRARY}#{label.replace(' ', '_')}_{number}"
+    shape, kind = maker(np.random.default_rng([number, *label.encode()]))
     vertices, faces, colors = shape.arrays()
     size = np.ptp(vertices.astype(float), axis=0)
     return FurnitureModel(

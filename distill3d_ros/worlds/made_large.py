@@ -17,7 +17,7 @@ def _white_goods(rng: Rng) -> FloatArray:
     )
 
 
-def _finish(rng: Rng) -> FloatArray:
+def finish(rng: Rng) -> FloatArray:
     return wood(rng) if rng.uniform() < 0.6 else (grey(rng, 0.7, 0.97) if rng.uniform() < 0.5 else any_color(rng))
 
 
@@ -132,7 +132,7 @@ def radiator(rng: Rng) -> tuple[Shape, str]:
 
 def shelf(rng: Rng) -> tuple[Shape, str]:
     """Boards with or without a back and sides, some with books."""
-    s, color = Shape(), _finish(rng)
+    s, color = Shape(), finish(rng)
     w, d, h, t = rng.uniform(0.5, 1.3), rng.uniform(0.24, 0.4), rng.uniform(0.7, 2.0), rng.uniform(0.015, 0.035)
     rows = max(2, round(h / rng.uniform(0.28, 0.42)))
     if rng.uniform() < 0.75:
@@ -158,7 +158,7 @@ def shelf(rng: Rng) -> tuple[Shape, str]:
     return s, ""
 
 
-def _doors(s: Shape, rng: Rng, w: float, low: float, high: float, y: float, n: int, color: FloatArray) -> None:
+def doors(s: Shape, rng: Rng, w: float, low: float, high: float, y: float, n: int, color: FloatArray) -> None:
     metal = grey(rng, 0.1, 0.85)
     for k in range(n):
         a, b = k * w / n - w / 2, (k + 1) * w / n - w / 2
@@ -170,7 +170,7 @@ def _doors(s: Shape, rng: Rng, w: float, low: float, high: float, y: float, n: i
         _handle(s, x, y + 0.018, middle - 0.07, middle + 0.07, metal)
 
 
-def _drawers(s: Shape, rng: Rng, w: float, low: float, high: float, y: float, n: int, color: FloatArray) -> None:
+def drawers(s: Shape, rng: Rng, w: float, low: float, high: float, y: float, n: int, color: FloatArray) -> None:
     metal = grey(rng, 0.1, 0.85)
     for k in range(n):
         a, b = low + k * (high - low) / n, low + (k + 1) * (high - low) / n
@@ -180,23 +180,23 @@ def _drawers(s: Shape, rng: Rng, w: float, low: float, high: float, y: float, n:
 
 def wardrobe(rng: Rng) -> tuple[Shape, str]:
     """Tall, with two to four doors, perhaps drawers below."""
-    s, color = Shape(), _finish(rng)
+    s, color = Shape(), finish(rng)
     n = int(rng.integers(2, 5))
     w, d, h = n * rng.uniform(0.4, 0.52), rng.uniform(0.5, 0.65), rng.uniform(1.75, 2.1)
     s.box((-w / 2, -d / 2, 0.04), (w / 2, d / 2 - 0.02, h), color)
     s.box((-w / 2 + 0.02, -d / 2, 0), (w / 2 - 0.02, d / 2 - 0.05, 0.05), color * 0.5)
-    front = color if rng.uniform() < 0.6 else _finish(rng)
+    front = color if rng.uniform() < 0.6 else finish(rng)
     cut = 0.05
     if rng.uniform() < 0.4:
         cut = 0.45
-        _drawers(s, rng, w, 0.05, cut, d / 2 - 0.02, 2, front)
-    _doors(s, rng, w, cut, h - 0.01, d / 2 - 0.02, n, front)
+        drawers(s, rng, w, 0.05, cut, d / 2 - 0.02, 2, front)
+    doors(s, rng, w, cut, h - 0.01, d / 2 - 0.02, n, front)
     return s, ""
 
 
 def cabinet(rng: Rng) -> tuple[Shape, str]:
     """A chest of drawers, a sideboard or a nightstand."""
-    s, color = Shape(), _finish(rng)
+    s, color = Shape(), finish(rng)
     style = int(rng.integers(3))
     w = (rng.uniform(0.38, 0.55), rng.uniform(0.6, 1.1), rng.uniform(1.1, 1.7))[style]
     d, h = rng.uniform(0.34, 0.5), (rng.uniform(0.4, 0.6), rng.uniform(0.7, 1.1), rng.uniform(0.45, 0.85))[style]
@@ -205,14 +205,14 @@ def cabinet(rng: Rng) -> tuple[Shape, str]:
     s.box(
         (-w / 2 - 0.01, -d / 2, h - 0.02),
         (w / 2 + 0.01, d / 2 + 0.01, h),
-        color if rng.uniform() < 0.6 else _finish(rng),
+        color if rng.uniform() < 0.6 else finish(rng),
     )
     s.legs((w / 2 - 0.04, d / 2 - 0.06), lift, 0.04, color * 0.7)
-    front = color * 0.95 if rng.uniform() < 0.6 else _finish(rng)
+    front = color * 0.95 if rng.uniform() < 0.6 else finish(rng)
     if style == 2:
-        _doors(s, rng, w, lift + 0.01, h - 0.03, d / 2 - 0.02, int(rng.integers(2, 5)), front)
+        doors(s, rng, w, lift + 0.01, h - 0.03, d / 2 - 0.02, int(rng.integers(2, 5)), front)
     else:
-        _drawers(s, rng, w, lift + 0.01, h - 0.03, d / 2 - 0.02, int(rng.integers(2, 5)), front)
+        drawers(s, rng, w, lift + 0.01, h - 0.03, d / 2 - 0.02, int(rng.integers(2, 5)), front)
     return s, ("nightstand", "", "television")[style]
 
 
@@ -286,7 +286,7 @@ def bathtub(rng: Rng) -> tuple[Shape, str]:
 
 def bed(rng: Rng) -> tuple[Shape, str]:
     """Frame, mattress, cover, pillows, headboard (at the back)."""
-    s, frame = Shape(), _finish(rng)
+    s, frame = Shape(), finish(rng)
     w, d, h = float(rng.choice([0.9, 1.2, 1.4, 1.6])), rng.uniform(1.9, 2.1), rng.uniform(0.2, 0.4)
     thick, cover = rng.uniform(0.14, 0.26), any_color(rng)
     s.box((-w / 2 - 0.03, -d / 2, h * 0.4), (w / 2 + 0.03, d / 2 + 0.03, h), frame)

@@ -24,7 +24,7 @@ class Shape:
         self._count = 0
 
     def add(self, vertices: FloatArray, faces: npt.NDArray[np.integer], color: Color) -> None:
-        """Any triangles, in one sRGB colour 0..1."""
+        """Any triangles, in one sRGB colour 0..1, or one a face."""
         self._vertices.append(np.asarray(vertices, float))
         self._faces.append(np.asarray(faces, np.int64) + self._count)
         self._colors.append(np.broadcast_to(np.clip(np.asarray(color, float), 0, 1), (len(faces), 3)))
@@ -104,6 +104,10 @@ class Shape:
                     self.tube([(x * (1 + splay), y * (1 + splay), 0.0), (x, y, height)], thick / 2, color)
                 else:
                     self.box((x - thick / 2, y - thick / 2, 0), (x + thick / 2, y + thick / 2, height), color)
+
+    def parts(self) -> tuple[FloatArray, npt.NDArray[np.int64], FloatArray]:
+        """Vertices (V, 3), faces (F, 3) and colours (F, 3) 0..1 as they were added, to put into another shape."""
+        return np.concatenate(self._vertices), np.concatenate(self._faces), np.concatenate(self._colors)
 
     def arrays(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
         """Vertices (V, 3) with the base's centre at the origin, faces (F, 3), colours (F, 3)."""

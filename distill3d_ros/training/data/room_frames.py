@@ -14,7 +14,7 @@ from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.worlds.cameras import sample_cameras
 from distill3d_ros.worlds.contacts import contact_truth
-from distill3d_ros.worlds.furniture import FurniturePack
+from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import view
 from distill3d_ros.worlds.photometry import augment
@@ -79,7 +79,8 @@ def _attempt(
     place = [recipe.seed, SPLITS.index(split), number, attempt]
     room_seed = int(np.random.SeedSequence(place).generate_state(1)[0])
     rng = np.random.default_rng([*place, 1])
-    room = make_room(pack, seed=room_seed, split="test" if split == TEST_MODELS_ONLY else "train")
+    whose: Split = "test" if split == TEST_MODELS_ONLY else "train"
+    room = make_room(pack, seed=room_seed, split=whose, varied=split == "train")
     renderer.set_room(room)
     cameras = sample_cameras(room, rng, recipe.frames_per_room, renderer=renderer, size=recipe.size)
     if len(cameras) < max(1, recipe.frames_per_room // 2):
