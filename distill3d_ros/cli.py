@@ -84,7 +84,9 @@ def _data_verify(options: Options) -> int:
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="training configuration (YAML)")
-    parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
+    parser.add_argument(
+        "--data", type=Path, required=True, action="append", help="folder of a data set; give it again to mix several"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; a stopped run goes on there")
     parser.add_argument("--stage", help="only this stage of the configuration")
     parser.add_argument("--init", type=Path, help="student to start from, in place of the stage before")

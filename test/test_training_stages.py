@@ -117,7 +117,7 @@ def student() -> Student:
 
 def losses_of(kind: str, student: Student, data: Path, tmp_path: Path, **changes: object) -> dict[str, torch.Tensor]:
     stage_config = replace(config().stage(kind), **changes)  # type: ignore[arg-type]
-    stage = make_stage(stage_config, data, tmp_path, student)
+    stage = make_stage(stage_config, (data,), tmp_path, student)
     for parameter in student.parameters():
         parameter.requires_grad_(True)
     trained_parameters(student, stage.modules, stage_config)
@@ -169,7 +169,7 @@ def test_joint_leaves_frozen_eyes_alone_and_teaches_them_where_it_may(
 
 
 def test_boxes_that_are_the_truth_have_no_loss_and_fit(student: Student, data: Path, tmp_path: Path) -> None:
-    stage = make_stage(config().stage("perception"), data, tmp_path, student)
+    stage = make_stage(config().stage("perception"), (data,), tmp_path, student)
     batch = stage.builder()([sample("train", n).key for n in range(2)], np.random.default_rng(0))
     perception = student.perceive(batch.images, batch.intrinsics, batch.up)
     n = batch.labels.shape[1]
@@ -216,7 +216,7 @@ def test_all_stages_run_and_take_over_what_was_learned(data: Path, tmp_path: Pat
     messages: list[str] = []
     run = config()
     for name in ("perception", "reasoning", "joint"):
-        assert train_stage(run, name, data=data, out=tmp_path, report=messages.append) == tmp_path / name / "student"
+        assert train_stage(run, name, data=(data,), out=tmp_path, report=messages.append) == tmp_path / name / "student"
     eyes, tongue, both = (load_student(tmp_path / n / "student") for n in ("perception", "reasoning", "joint"))
     for part in PERCEPTION_PARTS:
         for a, b in zip(getattr(eyes, part).parameters(), getattr(both, part).parameters(), strict=True):
@@ -227,7 +227,7 @@ def test_all_stages_run_and_take_over_what_was_learned(data: Path, tmp_path: Pat
     assert {"text", "names", "grounding"} <= set(rows[0])
     assert "val_seen_accuracy" in rows[-1]
     # Trained to the end: the same call has nothing left to do.
-    assert train_stage(run, "joint", data=data, out=tmp_path, report=messages.append) is not None
+    assert train_stage(run, "joint", data=(data,), out=tmp_path, report=messages.append) is not None
     assert any("going on from step 2" in m for m in messages)
 
 

@@ -148,10 +148,13 @@ class DetectionConfig:
     mlp_ratio: float = 2.0
     hidden: int = 256
     """Width of the proposal and box heads."""
+    region: int = 0
+    """Each layer reads the patch embedding's finer maps and the depth at region x region points of a box's rectangle;
+    0 does not."""
 
     def __post_init__(self) -> None:
         _at_least("detection", 1, queries=self.queries, heads=self.heads, hidden=self.hidden, mlp_ratio=self.mlp_ratio)
-        _at_least("detection", 0, layers=self.layers, dim=self.dim)
+        _at_least("detection", 0, layers=self.layers, dim=self.dim, region=self.region)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -243,6 +246,10 @@ class StudentConfig:
             )
         if self.depth.kind == "fusion" and self.encoder.patch_embed == "dinov2":
             raise ValueError("depth.kind 'fusion' reads finer maps, which dinov2 has not; use 'dpt'")
+        if self.encoder.patch_embed == "dinov2" and self.detection.region:
+            raise ValueError(
+                f"detection.region must be 0 with dinov2, which has no finer maps. Got {self.detection.region}"
+            )
         self.labels = tuple(self.labels)
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be a non-empty list without repetitions. Got {self.labels}")

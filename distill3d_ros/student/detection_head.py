@@ -16,8 +16,10 @@ from torch.nn import functional
 
 from distill3d_ros.student.attention import attend
 from distill3d_ros.student.config import DetectionConfig
+from distill3d_ros.student.depth_head import DepthOutput
 from distill3d_ros.student.outputs import Boxes
 from distill3d_ros.student.rays import fourier, lens_features, patch_centers, rays_at
+from distill3d_ros.student.region_features import RegionFeatures, rectangles
 from distill3d_ros.student.vggt import EncoderFeatures, Mlp
 
 _PRIOR = 0.02
@@ -159,8 +161,10 @@ class _Layer(nn.Module):
 class DetectionHead(nn.Module):
     """Boxes of what the first frame sees; the queries look at the tokens of every frame."""
 
-    def __init__(self, config: DetectionConfig, *, width: int, classes: int) -> None:
-        """``width``: of the encoder's tokens."""
+    def __init__(
+        self, config: DetectionConfig, *, width: int, classes: int, channels: dict[int, int] | None = None
+    ) -> None:
+        """``width``: of the encoder's tokens; ``channels``: stride -> those of the patch embedding's finer maps."""
         super().__init__()
         self.config = config
         dim = config.dim or width
@@ -171,6 +175,11 @@ class DetectionHead(nn.Module):
         self.layers = nn.ModuleList(_Layer(dim, config) for _ in range(config.layers))
         refine = [_BoxMlp(dim, config.hidden, classes) for _ in range(config.layers)]
         self.refine = nn.ModuleList(refine)
+        self.regions = nn.ModuleList(
+            RegionFeatures(config.region, dim, config.hidden, channels or {})
+            for _ in range(config.layers)
+            if config.region
+        )
         self.norm_out = nn.LayerNorm(dim)
         nn.init.constant_(self.propose.labels.fc2.bias, math.log(_PRIOR / (1 - _PRIOR)))
         nn.init.normal_(self.propose.geometry.fc2.weight, std=0.01)
@@ -180,14 +189,14 @@ class DetectionHead(nn.Module):
     def forward(
         self,
         features: EncoderFeatures,
-        depth: Tensor,
+        dense: DepthOutput,
         intrinsics: Tensor,
         level: Tensor,
         poses: Tensor | None = None,
     ) -> DetectionOutput:
-        """``depth`` (B, S, P) metres at the patches; ``intrinsics`` (B, S, 4); ``level`` (B, 3, 3), first frame;
-        ``poses`` (B, S, 3 or 4, 4), first camera from each. Without poses, boxes are of the first frame alone."""
-        depth = depth.detach()  # a box error must not bend the depth image
+        """``intrinsics`` (B, S, 4); ``level`` (B, 3, 3), first frame; ``poses`` (B, S, 3 or 4, 4), first camera from
+        each. Without poses, boxes are of the first frame alone."""
+        depth = dense.at_patches.detach()  # (B, S, P); a box error must not bend the depth image
         uv = patch_centers(features.grid, features.patch_size, depth)
         tokens = self.narrow(features.patches).float() + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
         b, s, patches = depth.shape
@@ -207,7 +216,16 @@ class DetectionHead(nn.Module):
         decoder, context = decoder.at(chosen), tokens.flatten(1, 2)
         x = gather(proposing, chosen) + self._embedding(raw)
         boxes = [decoder(raw, self.norm_out(x))]
-        for layer, refine in zip(self.layers, self.refine, strict=True):
+        for number, (layer, refine) in enumerate(zip(self.layers, self.refine, strict=True)):
+            if self.regions:
+                last = boxes[-1]
+                x = x + self.regions[number](
+                    rectangles(last, decoder.intrinsics),
+                    chosen // patches,
+                    features.fine,
+                    dense.log_depth,
+                    last.depth.log(),
+                )
             x = layer(x, context)
             raw = raw.plus(refine(x))
             boxes.append(decoder(raw, self.norm_out(x)))

@@ -9,7 +9,12 @@ from distill3d_ros.student.config import DepthConfig, DetectionConfig, EncoderCo
 
 def pico(labels: Iterable[str]) -> StudentConfig:
     """About 13 million parameters: runs on a CPU, trains on two cores."""
-    return StudentConfig(preset="pico", labels=tuple(labels), encoder=EncoderConfig(joint_frames=False))
+    return StudentConfig(
+        preset="pico",
+        labels=tuple(labels),
+        encoder=EncoderConfig(joint_frames=False),
+        detection=DetectionConfig(region=5),
+    )
 
 
 def small(labels: Iterable[str]) -> StudentConfig:
@@ -19,7 +24,7 @@ def small(labels: Iterable[str]) -> StudentConfig:
         labels=tuple(labels),
         encoder=EncoderConfig(dim=384, pairs=6, heads=6, joint_frames=False),
         depth=DepthConfig(dim=96),
-        detection=DetectionConfig(layers=3, heads=6),
+        detection=DetectionConfig(layers=3, heads=6, region=7),
         language=LanguageConfig(
             causal_lm={
                 "model_type": "llama",

@@ -39,7 +39,12 @@ class Student(nn.Module):
         self.encoder = Encoder(config.encoder)
         self.depth_head = build_depth_head(config.depth, self.encoder)
         self.camera_head = CameraHead(config.encoder.width)
-        self.detection_head = DetectionHead(config.detection, width=config.encoder.width, classes=len(config.labels))
+        self.detection_head = DetectionHead(
+            config.detection,
+            width=config.encoder.width,
+            classes=len(config.labels),
+            channels=getattr(self.encoder.patch_embed, "channels", None),
+        )
         self.language = LanguageModel(config, tokenizer)
 
     @classmethod
@@ -89,7 +94,7 @@ class Student(nn.Module):
         depth = self.depth_head(features, intrinsics)
         predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
         level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
-        boxes = self.detection_head(features, depth.at_patches, intrinsics, level, poses)
+        boxes = self.detection_head(features, depth, intrinsics, level, poses)
         return Perception(
             depth=depth.depth,
             depth_log_error=depth.log_error,

@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 
 Build = Callable[[Sequence[str], np.random.Generator], Any]
 """Keys of the samples and a generator of their own -> a batch. Must be picklable for worker processes."""
@@ -148,20 +147,20 @@ def _build_in_worker(keys: Sequence[str], seed: list[int]) -> Any:
     return _worker_build(keys, np.random.default_rng(seed))
 
 
-def open_when_ready(folder: Path, split: str, *, wait: bool, report: Callable[[str], None] = print) -> ShardReader:
+def open_when_ready(data: Folders, split: str, *, wait: bool, report: Callable[[str], None] = print) -> Reader:
     """A reader with at least one sample; with ``wait`` it is waited for, else its absence is an error."""
     told = False
     while True:
         problem = ""
         try:
-            reader = ShardReader(folder, split)
+            reader = open_split(data, split)
             if len(reader):
                 return reader
-            problem = f"{folder} has no samples of split {split!r} yet"
+            problem = f"{in_words(data)} has no samples of split {split!r} yet"
         except (FileNotFoundError, ValueError) as error:
             problem = str(error)
         if not wait:
-            raise ValueError(f"{problem}. Make data with `distill3d data generate --out {folder}`, or use --wait")
+            raise ValueError(f"{problem}. Make data with `distill3d data generate --out {data[0]}`, or use --wait")
         if not told:
             report(f"{problem}; waiting for the first shard")
             told = True
@@ -169,10 +168,10 @@ def open_when_ready(folder: Path, split: str, *, wait: bool, report: Callable[[s
 
 
 class KeyedReader:
-    """Samples by key from a folder that may grow meanwhile."""
+    """Samples by key from folders that may grow meanwhile."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        self._reader = ShardReader(folder, split)
+    def __init__(self, data: Folders, split: str) -> None:
+        self._reader = open_split(data, split)
 
     def __getitem__(self, key: str) -> Any:
         return self._reader[self._number(key)]
@@ -186,6 +185,11 @@ class KeyedReader:
         except KeyError:
             self._reader.refresh()
             return self._reader.index_of(key)
+
+
+def in_words(data: Folders) -> str:
+    """The folders' paths in a sentence."""
+    return " and ".join(map(str, data))
 
 
 def spread(n: int, most: int) -> list[int]:

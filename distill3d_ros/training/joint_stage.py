@@ -19,7 +19,7 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.asking import Balance, choose, question_text, worded
 from distill3d_ros.training.batches import Build, KeyedReader, spread
 from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, StageConfig
-from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.data.mixture import Folders, open_split
 from distill3d_ros.training.language_stages import Accuracy, balance_of
 from distill3d_ros.training.objectives import (
     LANGUAGE_LOSSES,
@@ -47,14 +47,16 @@ class JointBatch:
 class JointBuild:
     """Reads images and asks about what they show."""
 
-    def __init__(self, folder: Path, config: StageConfig, labels: Sequence[str], balance: Balance, stride: int) -> None:
-        self.folder, self.config, self.balance, self.stride = folder, config, balance, stride
+    def __init__(
+        self, data: Folders, config: StageConfig, labels: Sequence[str], balance: Balance, stride: int
+    ) -> None:
+        self.data, self.config, self.balance, self.stride = data, config, balance, stride
         self.label_index = {name: i for i, name in enumerate(labels)}
         self._reader: KeyedReader | None = None
 
     def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> JointBatch:
         if self._reader is None:
-            self._reader = KeyedReader(self.folder, "train")
+            self._reader = KeyedReader(self.data, "train")
         sizes = self.config.augment.sizes
         size = sizes[int(rng.integers(len(sizes)))]
         views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
@@ -84,7 +86,7 @@ class JointStage:
     modules: tuple[str, ...] = TRAINED_PARTS["joint"]
 
     def __init__(
-        self, config: StageConfig, data: Path, out: Path, labels: Sequence[str], *, stride: int, workers: int
+        self, config: StageConfig, data: Folders, out: Path, labels: Sequence[str], *, stride: int, workers: int
     ) -> None:
         self.config, self.data, self.labels = config, data, tuple(labels)
         self.stride, self.workers = stride, workers
@@ -112,7 +114,7 @@ class JointStage:
     def validate(self, student: Student) -> dict[str, float]:
         """Accuracy of the answers about validation images."""
         rng = np.random.default_rng(7)
-        reader = ShardReader(self.data, "val")
+        reader = open_split(self.data, "val")
         accuracy = Accuracy()
         for i in spread(len(reader), self.config.validate_samples):
             view = view_of(reader[i])

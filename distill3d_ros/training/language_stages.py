@@ -22,7 +22,7 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.asking import Balance, choose, question_text, worded
 from distill3d_ros.training.batches import Build, KeyedReader, spread
 from distill3d_ros.training.config import TRAINED_PARTS, NoiseConfig, StageConfig
-from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.data.mixture import Folders, open_split
 from distill3d_ros.training.noise import Detector, NoisyObjects
 from distill3d_ros.training.objectives import LANGUAGE_LOSSES, Losses, language_losses
 from distill3d_ros.training.views import mirrored_scene
@@ -48,15 +48,17 @@ class ReasoningBatch:
 class ReasoningBuild:
     """Reads scenes without their images and asks about them."""
 
-    def __init__(self, folder: Path, config: StageConfig, labels: Sequence[str], balance: Balance, places: int) -> None:
-        self.folder, self.config, self.labels, self.balance = folder, config, tuple(labels), balance
+    def __init__(
+        self, data: Folders, config: StageConfig, labels: Sequence[str], balance: Balance, places: int
+    ) -> None:
+        self.data, self.config, self.labels, self.balance = data, config, tuple(labels), balance
         self.label_index = {name: i for i, name in enumerate(labels)}
         self.detector = Detector(config.noise, labels, places=places, min_visible_pixels=config.min_visible_pixels)
         self._reader: KeyedReader | None = None
 
     def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> ReasoningBatch:
         if self._reader is None:
-            self._reader = KeyedReader(self.folder, "train")
+            self._reader = KeyedReader(self.data, "train")
         reports, questions = [], []
         for key in keys:
             scene = self._reader.scene(key)
@@ -126,7 +128,7 @@ class ReasoningStage:
     modules: tuple[str, ...] = TRAINED_PARTS["reasoning"]
 
     def __init__(
-        self, config: StageConfig, data: Path, out: Path, labels: Sequence[str], *, places: int, workers: int
+        self, config: StageConfig, data: Folders, out: Path, labels: Sequence[str], *, places: int, workers: int
     ) -> None:
         self.config, self.data, self.labels, self.places, self.workers = config, data, tuple(labels), places, workers
         self.balance = balance_of(data, out)
@@ -149,7 +151,7 @@ class ReasoningStage:
 
     def _accuracy(self, student: Student, detector: Detector, name: str) -> dict[str, float]:
         rng = np.random.default_rng(7)
-        reader = ShardReader(self.data, "val")
+        reader = open_split(self.data, "val")
         accuracy = Accuracy()
         for i in spread(len(reader), self.config.validate_samples):
             scene = reader.scene(i)
@@ -187,12 +189,12 @@ def spoken(text: str) -> Answer:
     return Answer(text=text, value=answer_value(text), understood=text != NOT_UNDERSTOOD, source="language")
 
 
-def balance_of(data: Path, out: Path) -> Balance:
+def balance_of(data: Folders, out: Path) -> Balance:
     """The balance of the training scenes: counted once, then read from the run's folder."""
     path = out / "balance.json"
     if path.exists():
         return Balance.load(path)
-    reader = ShardReader(data, "train")
+    reader = open_split(data, "train")
     balance = Balance.of(reader.scene(i) for i in spread(len(reader), BALANCE_SCENES))
     out.mkdir(parents=True, exist_ok=True)
     balance.save(path)

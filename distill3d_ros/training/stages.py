@@ -16,7 +16,7 @@ from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.batches import Build, KeyedReader, spread
 from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
-from distill3d_ros.training.data.shards import ShardReader
+from distill3d_ros.training.data.mixture import Folders, open_split
 from distill3d_ros.training.joint_stage import JointStage
 from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import FAINTEST, box_score, depth_score, mean_depth_score
@@ -46,14 +46,14 @@ class Stage(Protocol):
 class PerceptionBuild:
     """Reads, augments and stacks images; one size a batch."""
 
-    def __init__(self, folder: Path, config: StageConfig, labels: Sequence[str], stride: int) -> None:
-        self.folder, self.config, self.stride = folder, config, stride
+    def __init__(self, data: Folders, config: StageConfig, labels: Sequence[str], stride: int) -> None:
+        self.data, self.config, self.stride = data, config, stride
         self.label_index = {name: i for i, name in enumerate(labels)}
         self._reader: KeyedReader | None = None
 
     def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> PerceptionBatch:
         if self._reader is None:  # opened where it is used: in the worker, if there is one
-            self._reader = KeyedReader(self.folder, "train")
+            self._reader = KeyedReader(self.data, "train")
         sizes = self.config.augment.sizes
         size = sizes[int(rng.integers(len(sizes)))]
         views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
@@ -76,7 +76,7 @@ class PerceptionStage:
     modules = TRAINED_PARTS["perception"]
     workers = 0
 
-    def __init__(self, config: StageConfig, data: Path, labels: Sequence[str], *, stride: int) -> None:
+    def __init__(self, config: StageConfig, data: Folders, labels: Sequence[str], *, stride: int) -> None:
         self.config, self.data, self.labels, self.stride = config, data, tuple(labels), stride
 
     def builder(self) -> Build:
@@ -87,7 +87,7 @@ class PerceptionStage:
         return perception_losses(student.perceive(batch.images, batch.intrinsics, given), batch)
 
     def validate(self, student: Student) -> dict[str, float]:
-        reader = ShardReader(self.data, "val")
+        reader = open_split(self.data, "val")
         if len(reader) == 0:
             return {}
         scenes, truths, depths = [], [], []
@@ -134,7 +134,7 @@ def decode_scenes(
     return scenes
 
 
-def make_stage(config: StageConfig, data: Path, out: Path, student: Student) -> Stage:
+def make_stage(config: StageConfig, data: Folders, out: Path, student: Student) -> Stage:
     """The stage of a configuration."""
     labels, stride = student.config.labels, student.encoder.patch_embed.patch_size
     if config.kind == "perception":

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from distill3d_ros.student.checkpoint import save_student
-from distill3d_ros.training.batches import Sampler, open_when_ready
+from distill3d_ros.training.batches import Sampler, in_words, open_when_ready
 from distill3d_ros.training.beginnings import STUDENT, starting_student
 from distill3d_ros.training.checkpointing import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
+from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
 from distill3d_ros.training.stages import make_stage
 from distill3d_ros.training.trainer import Trainer
@@ -22,7 +23,7 @@ from distill3d_ros.training.trainer import Trainer
 def train(
     config_path: str | Path,
     *,
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     out: str | Path,
     stage: str | None = None,
     overrides: Sequence[str] = (),
@@ -36,6 +37,7 @@ def train(
     finished is not done again, what was stopped goes on.
 
     Args:
+        data: a data folder, or several whose samples are mixed; those with a validation split are validated on.
         init: folder of a student to start from, in place of the stage before or of random weights.
         wait: wait for the first samples of a data folder that is being made.
 
@@ -43,7 +45,7 @@ def train(
         The folder of the finished student, or None if training was stopped before the end.
     """
     config = load_config(config_path, overrides)
-    out, data = Path(out), Path(data)
+    out, data = Path(out), folders(data)
     names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
     finished: Path | None = None
     with process_group_of_torchrun(_device(config.device)) as processes:
@@ -61,7 +63,7 @@ def train_stage(
     config: TrainConfig,
     name: str,
     *,
-    data: Path,
+    data: Folders,
     out: Path,
     init: str | Path | None = None,
     wait: bool = False,
@@ -103,10 +105,16 @@ def train_stage(
         )
         count = sum(p.numel() for p in trainer.parameters.values())
         together = f" in each of {processes.count} processes" if processes.count > 1 else ""
-        report(f"{name}: {count / 1e6:.2f} M parameters learn, {len(source)} samples in {data}, {device}{together}")
+        where = f"{len(source)} samples in {in_words(data)}, {device}{together}"
+        report(f"{name}: {count / 1e6:.2f} M parameters learn, {where}")
         done = trainer.run()
     report(f"{name}: the student is in {folder}")
     return folder if done else None
+
+
+def folders(data: str | Path | Sequence[str | Path]) -> Folders:
+    """One path or several as a tuple of them."""
+    return (Path(data),) if isinstance(data, (str, Path)) else tuple(Path(folder) for folder in data)
 
 
 def _device(wanted: str) -> torch.device:
@@ -122,14 +130,14 @@ def _nothing(line: str) -> None:
     """The report of a process that is not the first."""
 
 
-def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Path) -> None:
+def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Folders) -> None:
     """The student with its averaged weights, and a card that says how it came about."""
     card = {
         "stage": trainer.config.name,
         "steps": trainer.step,
         "minutes": round(trainer.minutes, 1),
         "seed": config.seed,
-        "data": data.name,
+        "data": ", ".join(folder.name for folder in data),
     }
     if trainer.average is None:
         save_student(folder, trainer.student, card)

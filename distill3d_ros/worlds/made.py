@@ -6,7 +6,7 @@ Training rooms only: tests use real designs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def made_models() -> list[FurnitureModel]:
     return [_model(maker, label, k) for label, (maker, count) in _MAKERS.items() for k in range(count)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def more_designs(label: str) -> tuple[FurnitureModel, ...]:
     """Further models of a label, none of which ``made_models`` has; always the same. None for labels not made here."""
     if label not in _MAKERS:

@@ -108,8 +108,9 @@ def _upholstered(rng: Rng, w: float, places: int) -> Shape:
     for k in range(places):
         x0, x1 = k * inner / places - inner / 2, (k + 1) * inner / places - inner / 2
         s.box((x0 + 0.006, -d / 2 + thick, seat - 0.13), (x1 - 0.006, d / 2, seat), cushion)
-        low, high = (x0 + 0.012, -d / 2 + thick * 0.5, seat), (x1 - 0.012, -d / 2 + thick + rng.uniform(0.04, 0.14), back)
-        s.box(low, high, cushion, taper=rng.uniform(0.95, 1.0))
+        front = -d / 2 + thick + rng.uniform(0.04, 0.14)
+        rest = ((x0 + 0.012, -d / 2 + thick * 0.5, seat), (x1 - 0.012, front, back))
+        s.box(*rest, cushion, taper=rng.uniform(0.95, 1.0))
     for _ in range(int(rng.integers(0, places + 1))):
         x = rng.uniform(-inner / 2 + 0.2, inner / 2 - 0.2) if inner > 0.5 else 0.0
         y = -d / 2 + thick + 0.12
@@ -155,7 +156,8 @@ def table(rng: Rng) -> tuple[Shape, str]:
         s.turned([(0, h - t), (r, h - t), (r, h), (0, h)], top, squash=float(rng.choice([1.0, rng.uniform(0.7, 1)])))
         style *= 0.8
     else:
-        w, d = (rng.uniform(0.7, 1.3), rng.uniform(0.45, 0.75)) if low else (rng.uniform(0.8, 1.9), rng.uniform(0.65, 1))
+        w = rng.uniform(0.7, 1.3) if low else rng.uniform(0.8, 1.9)
+        d = rng.uniform(0.45, 0.75) if low else rng.uniform(0.65, 1.0)
         s.box((-w / 2, -d / 2, h - t), (w / 2, d / 2, h), top)
     if style < 0.55:
         round_ = bool(rng.uniform() < 0.5)
@@ -204,8 +206,8 @@ def desk(rng: Rng) -> tuple[Shape, str]:
             s.add(points + np.array([(x0 + x1) / 2, 0, 0]), faces, colors)
         if not sides & flag or lift > 0.05:
             if rng.uniform() < 0.5:
-                x = sign * (w / 2 - 0.03)
-                s.box((min(x, x + sign * 0.025), -d / 2 + 0.02, 0), (max(x, x + sign * 0.025), d / 2 - 0.03, h - t), body)
+                a, b = sorted((sign * (w / 2 - 0.03), sign * (w / 2 - 0.005)))
+                s.box((a, -d / 2 + 0.02, 0), (b, d / 2 - 0.03, h - t), body)
             else:
                 for y in (-d / 2 + 0.05, d / 2 - 0.06):
                     x, leg = sign * (w / 2 - 0.05), rng.uniform(0.015, 0.03)

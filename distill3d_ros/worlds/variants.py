@@ -79,9 +79,7 @@ def _turned(model: FurnitureModel, rng: np.random.Generator) -> FloatArray:
     return out
 
 
-def _painted(
-    model: FurnitureModel, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _painted(model: FurnitureModel, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Face colours and textures: about half of the parts of the model get a new look."""
     colors, textures = model.face_colors.copy(), model.textures.copy()
     plain = model.face_layers < 0
