@@ -145,8 +145,9 @@ class Engine:
         """What a frame shows, or up to eight frames of the same place, in the level frame of the first camera.
 
         Where every frame knows its ``world_from_camera``, these poses tell how they belong together. Otherwise their
-        motion is found by matching the images, which needs views that overlap; a frame whose place cannot be found is
-        left out (``Scene.views`` counts those that were used). Depth is that of the first frame.
+        motion is what a student with a pose head makes of it, or else found by matching the images, which needs views
+        that overlap; a frame whose place cannot be found is left out (``Scene.views`` counts those that were used).
+        Depth is that of the first frame.
 
         Args:
             min_score: leaves objects with a lower score out; None for the decoding's own.
@@ -218,7 +219,8 @@ class Engine:
         return [replace(a, latency_ms=each_ms) for a in answers]
 
     def _placed(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
-        """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None for one."""
+        """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is
+        one, or if the student tells."""
         if len(views) == 1:
             return views, None
         first = views[0]
@@ -226,6 +228,8 @@ class Engine:
         if all(f.world_from_camera is not None for f in views):
             camera_from_world = invert_pose(np.asarray(first.world_from_camera))
             poses += [camera_from_world @ np.asarray(f.world_from_camera) for f in views[1:]]
+        elif self.student.pose_head is not None:
+            return views, None
         else:
             depth = self.student.perceive(*self._tensors([first])).depth[0, 0]
             metres = _resized(depth, first.image.shape[:2])

@@ -14,9 +14,11 @@ from torch.nn import functional
 from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.student.attention import attend, attention_bias
 from distill3d_ros.student.camera_head import CameraHead
-from distill3d_ros.student.config import DepthConfig, DetectionConfig, Dinov2Config, EncoderConfig
+from distill3d_ros.student.config import DepthConfig, DetectionConfig, EncoderConfig
 from distill3d_ros.student.outputs import map_tensors
 from distill3d_ros.student.rays import level_from_optical, level_points, patch_centers, rays_at
+from distill3d_ros.student.region_features import RegionFeatures
+from distill3d_ros.student.student import Student
 from distill3d_ros.student.vggt import Attention, apply_rope, rope_2d
 
 
@@ -221,29 +223,32 @@ def test_bad_configurations_are_named() -> None:
         small_student(encoder=EncoderConfig(dim=32, heads=2, frozen_blocks=17))
 
 
-def test_a_student_with_vggt_inside_perceives_and_answers_in_bfloat16() -> None:
-    """What it hands on is float32 all the same: metres in 8 bits would be steps of a centimetre."""
-    student = small_student(
-        inference_dtype="bfloat16",
-        encoder=EncoderConfig(
-            patch_embed="dinov2",
-            dim=32,
-            heads=2,
-            pairs=4,
-            taps=(0, 1, 2, 3),
-            dinov2=Dinov2Config(layers=1, heads=2, image_size=28),
-        ),
-        depth=DepthConfig(kind="dpt", dpt_features=16, dpt_channels=(8, 8, 8, 8)),
-        detection=DetectionConfig(dim=16, queries=6, heads=2, hidden=32),
-    )
-    with torch.no_grad():
-        seen = student.perceive(*views(1, 2, height=28, width=42))
-        (answer,) = student.answer(student.cache(student.prefix(seen)), ["Is the chair near the table?"])
-    boxes = seen.detections
-    for tensor in (seen.depth, seen.patch_points, seen.patch_tokens, boxes.center_level, boxes.size):
-        assert tensor.dtype == torch.float32
-    assert seen.depth.shape == (1, 2, 28, 42)
-    assert 0 <= answer.confidence <= 1
+def test_boxes_look_into_their_rectangles() -> None:
+    """A change of the picture inside a box's rectangle, too fine for the patches, reaches that box."""
+    student = small_student(detection=DetectionConfig(queries=6, hidden=32, heads=2, layers=1, region=3))
+    (regions,) = student.detection_head.regions
+    assert isinstance(regions, RegionFeatures)
+    fine = {8: torch.zeros(2, 40, 8, 12), 4: torch.randn(2, 24, 16, 24)}
+    corners = torch.tensor([[[8.0, 8.0, 40.0, 40.0], [60.0, 20.0, 80.0, 50.0], [-90.0, 8.0, -10.0, 40.0]]])
+    frame, depth = torch.tensor([[0, 1, 0]]), torch.zeros(1, 2, 16, 24)
+    torch.nn.init.normal_(regions.mlp.fc2.weight)
+    before = regions(corners, frame, fine, depth, torch.zeros(1, 3))
+    fine[4][0, :, 3:9, 3:9] += 1.0 + torch.randn(24, 6, 6)  # in the first frame, about pixel 24
+    after = regions(corners, frame, fine, depth, torch.zeros(1, 3))
+    changed = (after - before).abs().amax(-1)[0]
+    assert changed[0] > 1e-3
+    assert changed[1] == 0  # it is of the second frame
+    assert changed[2] == 0  # nothing of it is in the picture
+    nearer = regions(corners, frame, fine, depth, torch.tensor([[0.5, 0.0, 0.0]]))
+    assert (nearer - after).abs().amax(-1)[0, 0] > 1e-3
+    with pytest.raises(ValueError, match=r"detection.region must be 0 with dinov2"):
+        vggt_student_with_regions()
+
+
+def vggt_student_with_regions() -> Student:
+    encoder = EncoderConfig(patch_embed="dinov2", dim=32, heads=2, pairs=4, taps=(0, 1, 2, 3))
+    depth = DepthConfig(kind="dpt", dpt_features=16, dpt_channels=(8, 8, 8, 8))
+    return small_student(encoder=encoder, depth=depth, detection=DetectionConfig(region=3, heads=2))
 
 
 def motion(metres: tuple[float, float, float], yaw: float) -> torch.Tensor:

@@ -59,6 +59,7 @@ def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:
         },
         "depth": {"dpt_features": 8, "dpt_channels": (8, 8, 8, 8)},
         "detection": {"dim": 16, "heads": 2, "layers": 1, "hidden": 16},
+        "pose": {"layers": 1, "heads": 2},
     }  # fmt: skip
     beginning = {
         "preset": "paper", "student": shape, "language_model": str(saved(tmp_path / "lm", "llama")),
@@ -68,6 +69,9 @@ def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:
     own = student.depth_head.dpt.state_dict()
     for name in own:
         assert torch.equal(own[name], weights[f"depth_head.{name}"]), name
+    assert student.pose_head is not None
+    for name, value in student.pose_head.state_dict().items():
+        assert torch.equal(value, weights[f"camera_head.{name}"]), name
     assert "tensors loaded" in said[-1]
     weights.pop("depth_head.norm.weight")
     save_file(weights, tmp_path / "half.safetensors")

@@ -222,6 +222,21 @@ class HiddenCotConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class PoseConfig:
+    """VGGT's head for the places and lenses of several frames, for those that nobody knows."""
+
+    layers: int = 0
+    """Blocks of its trunk, 4 in VGGT-1B; 0 leaves the head out."""
+    heads: int = 16
+    iterations: int = 4
+    """How often it refines its estimate."""
+
+    def __post_init__(self) -> None:
+        _at_least("pose", 0, layers=self.layers)
+        _at_least("pose", 1, heads=self.heads, iterations=self.iterations)
+
+
+@dataclass(kw_only=True, slots=True)
 class StudentConfig:
     """The whole student."""
 
@@ -231,6 +246,7 @@ class StudentConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     detection: DetectionConfig = field(default_factory=DetectionConfig)
+    pose: PoseConfig = field(default_factory=PoseConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     hidden_cot: HiddenCotConfig = field(default_factory=HiddenCotConfig)
     image_area: int = 224 * 224
@@ -250,6 +266,10 @@ class StudentConfig:
             raise ValueError(
                 f"detection.region must be 0 with dinov2, which has no finer maps. Got {self.detection.region}"
             )
+        if self.pose.layers:
+            _divides("pose", "heads", self.pose.heads, self.encoder.width)
+            if not self.encoder.joint_frames:
+                raise ValueError("pose.layers must be 0 with encoder.joint_frames false: frames must see each other")
         self.labels = tuple(self.labels)
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be a non-empty list without repetitions. Got {self.labels}")

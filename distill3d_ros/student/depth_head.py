@@ -28,6 +28,7 @@ class DepthOutput:
     log_error: Tensor  # (B, S, H, W)
     log_depth: Tensor  # (B, S, H/4, W/4), or (B, S, H, W) of a DPT
     at_patches: Tensor  # (B, S, P) metres, geometric mean over the patch
+    scale: Tensor  # (B,) metres in the unit in which the encoder thinks of the scene; 1 where that is the metre
 
 
 class _ResidualUnit(nn.Module):
@@ -91,6 +92,7 @@ class FusionDepthHead(nn.Module):
             log_error=functional.interpolate(log_error, size=(height, width), mode="bilinear", align_corners=False),
             log_depth=log_depth,
             at_patches=pooled.exp(),
+            scale=torch.ones(b, device=log_depth.device),
         )
 
 
@@ -115,10 +117,11 @@ class DptDepthHead(nn.Module):
         levels = [x[:, :, features.specials :].flatten(0, 1).float() for x in features.levels]
         with torch.autocast(features.patches.device.type, enabled=False):
             raw = self.dpt(levels, features.grid, features.patch_size).unflatten(0, (b, s))  # (B, S, 2, H, W)
-            log_depth = raw[:, :, 0]
+            log_depth, log_scale = raw[:, :, 0], raw.new_zeros(b, 1, 1, 1)
             if self.config.metric:
-                scale = self.scale(features.camera[:, 0].float())[..., None, None]  # (B, 1, 1, 1)
-                log_depth = log_depth + scale + _log_focal(intrinsics[:, :1], self.config.canonical_focal)
+                log_scale = self.scale(features.camera[:, 0].float())[..., None, None]
+                log_scale = log_scale + _log_focal(intrinsics[:, :1], self.config.canonical_focal)
+            log_depth = log_depth + log_scale
         log_depth = log_depth.clamp(*_LOG_RANGE)
         pooled = functional.avg_pool2d(log_depth, features.patch_size).flatten(2)
         return DepthOutput(
@@ -126,6 +129,7 @@ class DptDepthHead(nn.Module):
             log_error=-functional.softplus(raw[:, :, 1]).clamp(max=8.0),  # VGGT's confidence is 1 + exp(c)
             log_depth=log_depth,
             at_patches=pooled.exp(),
+            scale=log_scale.flatten().exp(),
         )
 
 

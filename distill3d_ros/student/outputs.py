@@ -90,6 +90,7 @@ class Perception:
     grid: tuple[int, int]  # (h, w)
     image_size: tuple[int, int]  # (H, W)
     intrinsics: Tensor  # (B, S, 4) fx, fy, cx, cy
+    poses: Tensor | None = None  # (B, S, 4, 4) the first camera from each, given or estimated; None: nobody knows
 
     @property
     def depth_confidence(self) -> Tensor:

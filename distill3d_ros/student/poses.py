@@ -73,6 +73,16 @@ def encode_poses(extrinsics: Tensor, intrinsics: Tensor, size: tuple[int, int]) 
     return torch.cat([extrinsics[..., 3], quaternion_from_rotation(extrinsics[..., :3]), fov], -1)
 
 
+def first_from_each(encoding: Tensor, scale: Tensor) -> Tensor:
+    """(B, S, 9) pose encodings -> (B, S, 4, 4) the first camera's optical frame from each one's, in metres.
+
+    ``scale`` (B,): metres in the unit of the encodings' translations.
+    """
+    rotation = rotation_from_quaternion(encoding[..., 3:7])
+    world_from_each = inverse_poses(torch.cat([rotation, encoding[..., :3, None] * scale[:, None, None, None]], -1))
+    return inverse_poses(world_from_each[:, :1]) @ world_from_each
+
+
 def inverse_poses(extrinsics: Tensor) -> Tensor:
     """(..., 3 or 4, 4) rigid motions -> (..., 4, 4) their inverses."""
     transposed = extrinsics[..., :3, :3].transpose(-1, -2)

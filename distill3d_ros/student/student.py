@@ -25,6 +25,8 @@ from distill3d_ros.student.outputs import (
     QuestionBatch,
     QuestionText,
 )
+from distill3d_ros.student.pose_head import PoseHead
+from distill3d_ros.student.poses import first_from_each
 from distill3d_ros.student.rays import check_views, level_from_optical, level_points
 from distill3d_ros.student.vggt import Encoder
 
@@ -45,6 +47,14 @@ class Student(nn.Module):
             classes=len(config.labels),
             channels=getattr(self.encoder.patch_embed, "channels", None),
         )
+        self.pose_head = None
+        if config.pose.layers:
+            self.pose_head = PoseHead(
+                config.encoder.width,
+                layers=config.pose.layers,
+                heads=config.pose.heads,
+                iterations=config.pose.iterations,
+            )
         self.language = LanguageModel(config, tokenizer)
 
     @classmethod
@@ -71,7 +81,8 @@ class Student(nn.Module):
     ) -> Perception:
         """Depth of every frame, and the boxes of what they show, in the first camera's frame.
 
-        Without ``poses``, boxes are of what the first frame shows, and the others are taken to stand where it stands.
+        Without ``poses`` a student with a pose head estimates them; one without takes boxes from the first frame
+        alone, and the others to stand where it stands.
 
         Args:
             images: (B, S, 3, H, W) in 0..1, 1 to 8 frames a scene, sides multiples of ``multiple``.
@@ -94,6 +105,8 @@ class Student(nn.Module):
         depth = self.depth_head(features, intrinsics)
         predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
         level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
+        if poses is None and self.pose_head is not None and images.shape[1] > 1:
+            poses = first_from_each(self.pose_head(features.camera)[-1], depth.scale)
         boxes = self.detection_head(features, depth, intrinsics, level, poses)
         return Perception(
             depth=depth.depth,
@@ -119,6 +132,7 @@ class Student(nn.Module):
             grid=features.grid,
             image_size=(images.shape[-2], images.shape[-1]),
             intrinsics=intrinsics,
+            poses=poses,
         )
 
     def objects(self, perception: Perception) -> ObjectSet:

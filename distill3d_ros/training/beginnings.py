@@ -83,7 +83,9 @@ def _load_vggt(student: Student, config: TrainConfig, report: Callable[[str], No
         raise ValueError(
             f"preset {config.preset!r} has no VGGT encoder. Got vggt {config.vggt!r}; leave it out, or use 'paper'"
         )
-    done = load_vggt(read_vggt(config.vggt), encoder=student.encoder, depth=head.dpt, origin=config.vggt)
+    done = load_vggt(
+        read_vggt(config.vggt), encoder=student.encoder, depth=head.dpt, pose=student.pose_head, origin=config.vggt
+    )
     report(f"{config.vggt}: {len(done.loaded)} tensors loaded, {len(done.not_used)} of other heads passed over")
 
 
