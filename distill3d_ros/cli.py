@@ -7,77 +7,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from distill3d_ros import __version__
-
-Options = argparse.Namespace
-
-
-# ----------------------------------------------------------------------------------------------------------- data
-
-
-def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--rooms",
-        type=_rooms,
-        required=True,
-        help="number of rooms, all splits together; or of each, as train=1700,val=30,test_known=90,test_unseen=90",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--workers", type=_positive, help="processes (default: one a core)")
-    parser.add_argument("--frames-per-room", type=_positive, default=12, help="pictures of a room, at most")
-    parser.add_argument("--size", type=_size, default=(224, 224), metavar="WxH", help="pixels of a picture")
-
-
-def _data_generate(options: Options) -> int:
-    from distill3d_ros.training.data.generate import generate
-
-    generate(
-        options.out,
-        rooms=options.rooms,
-        seed=options.seed,
-        workers=options.workers,
-        frames_per_room=options.frames_per_room,
-        size=options.size,
-    )
-    return 0
-
-
-def _data_show_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="folder of a data set")
-    parser.add_argument("--split", default="train", help="which part of it")
-    parser.add_argument("--count", type=_positive, default=12, help="samples on the sheet")
-    parser.add_argument("--seed", type=int, default=0, help="which samples")
-    parser.add_argument("--model", type=Path, help="show what this student sees, beside the truth")
-    parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"), help="picture to write")
-
-
-def _data_show(options: Options) -> int:
-    from distill3d_ros.training.data.contact_sheet import contact_sheet
-
-    contact_sheet(
-        options.data, options.out, split=options.split, count=options.count, seed=options.seed, model=options.model
-    )
-    print(f"wrote {options.out}")
-    return 0
-
-
-def _data_verify_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="folder of a data set")
-
-
-def _data_verify(options: Options) -> int:
-    from distill3d_ros.training.data.shards import verify_folder
-
-    manifest = verify_folder(options.data)
-    counts = ", ".join(f"{split} {manifest.frames(split)}" for split in manifest.planned_rooms)
-    state = "complete" if manifest.complete else "not complete yet"
-    print(f"{options.data}: {len(manifest.shards)} shards are as the manifest says; frames: {counts}; {state}")
-    return 0
-
+from distill3d_ros.cli_arguments import Command, Options, positive
+from distill3d_ros.cli_data import DATA_COMMANDS
 
 # ------------------------------------------------------------------------------------------------------- training
 
@@ -116,12 +51,12 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for report.md and report.json")
     parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
-    parser.add_argument("--questions", type=_positive, default=2000, help="questions a split, about")
-    parser.add_argument("--frames", type=_positive, default=600, help="frames a split, at most")
-    parser.add_argument("--lenses", type=_positive, metavar="ROOMS", help="also see so many rooms through 3 lenses")
-    parser.add_argument("--views", type=_positive, metavar="ROOMS", help="also look at so many rooms in several views")
+    parser.add_argument("--questions", type=positive, default=2000, help="questions a split, about")
+    parser.add_argument("--frames", type=positive, default=600, help="frames a split, at most")
+    parser.add_argument("--lenses", type=positive, metavar="ROOMS", help="also see so many rooms through 3 lenses")
+    parser.add_argument("--views", type=positive, metavar="ROOMS", help="also look at so many rooms in several views")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
-    parser.add_argument("--threads", type=_positive, help="CPU threads")
+    parser.add_argument("--threads", type=positive, help="CPU threads")
 
 
 def _evaluate(options: Options) -> int:
@@ -215,7 +150,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for pictures and bag")
     parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
     parser.add_argument("--seed", type=int, default=7, help="which rooms")
-    parser.add_argument("--questions", type=_positive, default=32, help="number of questions")
+    parser.add_argument("--questions", type=positive, default=32, help="number of questions")
 
 
 def _demo(options: Options) -> int:
@@ -226,21 +161,16 @@ def _demo(options: Options) -> int:
 
 # -------------------------------------------------------------------------------------------------------- the table
 
-Arguments = Callable[[argparse.ArgumentParser], None]
-Run = Callable[[Options], int]
-
 
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
     pass
 
 
-COMMANDS: dict[str, tuple[str, Arguments, Run]] = {
+COMMANDS: dict[str, Command] = {
     "ask": ("answer questions about a picture", _ask_arguments, _ask),
     "demo": ("drive a simulated robot through unseen rooms and ask, in ROS 2", _demo_arguments, _demo),
     "doctor": ("check that everything the nodes need is there", _no_arguments, _doctor),
-    "data generate": ("make a data set of simulated rooms", _data_generate_arguments, _data_generate),
-    "data show": ("draw samples with boxes, ids, depth and questions", _data_show_arguments, _data_show),
-    "data verify": ("compare a data set with its checksums", _data_verify_arguments, _data_verify),
+    **DATA_COMMANDS,
     "train": ("train a student", _train_arguments, _train),
     "evaluate": ("measure a student against geometry", _evaluate_arguments, _evaluate),
     "export": ("put the student of a run into a folder that ships", _export_arguments, _export),
@@ -296,23 +226,6 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Got '{text}'")
-    return int(text)
-
-
-def _rooms(text: str) -> int | dict[str, int]:
-    if "=" not in text:
-        return _positive(text)
-    return {split: _positive(count) for split, _, count in (part.partition("=") for part in text.split(","))}
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
-    return _positive(width), _positive(height)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ def open_split(folders: Sequence[Path], split: str) -> Reader:
     """
     if not folders:
         raise ValueError("data must name at least one folder. Got none")
+    for i, folder in enumerate(folders):
+        if folder.resolve() in {other.resolve() for other in folders[:i]}:
+            raise ValueError(f"data names {folder} twice; name each folder once")
     return ShardReader(folders[0], split) if len(folders) == 1 else MixedReader(folders, split)
 
 
@@ -44,6 +47,7 @@ class MixedReader:
 
     def __init__(self, folders: Sequence[Path], split: str) -> None:
         self._readers = [ShardReader(folder, split) for folder in folders]
+        self._refuse_the_same_rooms()
         self._number()
 
     def refresh(self) -> int:
@@ -72,6 +76,20 @@ class MixedReader:
             return self._ends[reader] - len(self._readers[reader]) + self._readers[reader].index_of(own)
         except (ValueError, IndexError):
             raise KeyError(f"keys of several folders read <folder's number>/<key>. Got {key!r}") from None
+
+    def _refuse_the_same_rooms(self) -> None:
+        """Two folders of one seed share their rooms, whatever the numbers that were asked for."""
+        seeds: dict[str, Path] = {}
+        for reader in self._readers:
+            seed = reader.manifest.recipe.get("seed")
+            if seed is None or not len(reader):
+                continue
+            other = seeds.setdefault(str(seed), reader.folder)
+            if other != reader.folder:
+                raise ValueError(
+                    f"{other} and {reader.folder} were both made with --seed {seed} and hold the same rooms of split "
+                    f"{reader.split!r}; make one of them again with another --seed, or leave it out"
+                )
 
     def _number(self) -> None:
         self._ends = list(accumulate(len(reader) for reader in self._readers))

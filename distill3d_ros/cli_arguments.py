@@ -1,0 +1,32 @@
+"""What the commands of the command line share: how one is described, and how its arguments are read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+Options = argparse.Namespace
+Arguments = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[Options], int]
+Command = tuple[str, Arguments, Run]
+"""Help, what adds its arguments, what does it."""
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Got '{text}'")
+    return int(text)
+
+
+def rooms(text: str) -> int | dict[str, int]:
+    """A number, or one of each split: ``train=1700,val=30``."""
+    if "=" not in text:
+        return positive(text)
+    return {split: positive(count) for split, _, count in (part.partition("=") for part in text.split(","))}
+
+
+def size(text: str) -> tuple[int, int]:
+    """Width and height: ``224x224``."""
+    width, _, height = text.lower().partition("x")
+    return positive(width), positive(height)

@@ -1,0 +1,101 @@
+"""The commands about data sets: ``distill3d data ...``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from distill3d_ros.cli_arguments import Command, Options, positive, rooms, size
+
+
+def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rooms",
+        type=rooms,
+        required=True,
+        help="number of rooms, all splits together; or of each, as train=1700,val=30,test_known=90,test_unseen=90",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--workers", type=positive, help="processes (default: one a core)")
+    parser.add_argument("--frames-per-room", type=positive, default=12, help="pictures of a room, at most")
+    parser.add_argument("--size", type=size, default=(224, 224), metavar="WxH", help="pixels of a picture")
+
+
+def _data_generate(options: Options) -> int:
+    from distill3d_ros.training.data.generate import generate
+
+    generate(
+        options.out,
+        rooms=options.rooms,
+        seed=options.seed,
+        workers=options.workers,
+        frames_per_room=options.frames_per_room,
+        size=options.size,
+    )
+    return 0
+
+
+def _data_show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder of a data set")
+    parser.add_argument("--split", default="train", help="which part of it")
+    parser.add_argument("--count", type=positive, default=12, help="samples on the sheet")
+    parser.add_argument("--seed", type=int, default=0, help="which samples")
+    parser.add_argument("--model", type=Path, help="show what this student sees, beside the truth")
+    parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"), help="picture to write")
+
+
+def _data_show(options: Options) -> int:
+    from distill3d_ros.training.data.contact_sheet import contact_sheet
+
+    contact_sheet(
+        options.data, options.out, split=options.split, count=options.count, seed=options.seed, model=options.model
+    )
+    print(f"wrote {options.out}")
+    return 0
+
+
+def _data_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder of a data set")
+
+
+def _data_verify(options: Options) -> int:
+    from distill3d_ros.training.data.shards import verify_folder
+
+    manifest = verify_folder(options.data)
+    counts = ", ".join(f"{split} {manifest.frames(split)}" for split in manifest.planned_rooms)
+    state = "complete" if manifest.complete else "not complete yet"
+    print(f"{options.data}: {len(manifest.shards)} shards are as the manifest says; frames: {counts}; {state}")
+    return 0
+
+
+def _data_stats_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder of a data set")
+    parser.add_argument("--split", default="train", help="which part of it")
+    parser.add_argument("--scenes", type=positive, default=1500, help="frames to look at, at most")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in place of tables")
+    parser.add_argument("--out", type=Path, help="also draw a picture to this file")
+
+
+def _data_stats(options: Options) -> int:
+    from distill3d_ros.training.data.stats import data_stats, plot_stats, print_stats
+
+    stats = data_stats(options.data, options.split, scenes=options.scenes)
+    if options.json:
+        print(json.dumps(stats.to_dict()))
+    else:
+        print_stats(stats)
+    if options.out:
+        plot_stats(stats, options.out)
+        if not options.json:
+            print(f"wrote {options.out}")
+    return 0
+
+
+DATA_COMMANDS: dict[str, Command] = {
+    "data generate": ("make a data set of simulated rooms", _data_generate_arguments, _data_generate),
+    "data show": ("draw samples with boxes, ids, depth and questions", _data_show_arguments, _data_show),
+    "data stats": ("count labels, designs, depths and questions", _data_stats_arguments, _data_stats),
+    "data verify": ("compare a data set with its checksums", _data_verify_arguments, _data_verify),
+}
