@@ -16,10 +16,11 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from distill3d_ros.nodes.camera_info import info_from
+from distill3d_ros.nodes.camera_place import CameraPlace
 from distill3d_ros.nodes.conversions import rgb_to_compressed, rgb_to_image
-from distill3d_ros.nodes.gravity import TF_STATE, Gravity
 from distill3d_ros.nodes.inputs import CameraInputs, CameraItem, InfoMatcher
 from distill3d_ros.nodes.parameters import CAMERA_SETTINGS, SPATIAL_SETTINGS, declare, up_or_none
+from distill3d_ros.nodes.tf import TF_STATE
 from distill3d_ros.nodes.transforms import CameraTransforms
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.geometry import OPTICAL_FROM_BODY
@@ -171,27 +172,41 @@ def test_a_wrong_value_at_the_start_is_named(node):
         declare(node, [wrong], configured=lambda: False)
 
 
-def test_tf_tells_which_way_is_up(node):
+def test_tf_tells_which_way_is_up_and_where_the_camera_stands(node):
     """Over /tf, from the poses that the camera node sends: 15 degrees down, and the robot turned on the floor."""
     if TF_STATE == "none":
         pytest.skip("neither tf2_ros nor tf2_msgs is installed")
-    gravity, transforms = Gravity(node, "base_link"), CameraTransforms(node, "cam")
+    place = CameraPlace(node, gravity_frame="base_link", odom_frame="odom")
+    transforms = CameraTransforms(node, "cam")
     until(lambda: node.count_subscribers("/tf"))
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_euler("ZY", [70, 15], degrees=True).as_matrix() @ OPTICAL_FROM_BODY.T
+    pose[:3, 3] = 1.5, -0.5, 0.9
     frame = Frame(image=PICTURE, intrinsics=CAMERA, world_from_camera=pose)
     found: list[np.ndarray | None] = []
 
     def known() -> bool:
         transforms.send(frame, 10**9)
-        found.append(gravity.up("cam", 10**9))
+        found.append(place.up("cam", 10**9))
         return found[-1] is not None
 
     spin_until(node, known)
     tilt = np.radians(15)
     np.testing.assert_allclose(found[-1], [0.0, -np.cos(tilt), -np.sin(tilt)], atol=1e-6)
-    assert gravity.up("another", 10**9) is None
-    gravity.close()
+    stands = place.world_from_camera("cam", 10**9)
+    np.testing.assert_allclose(stands, pose, atol=1e-6)
+    assert place.up("another", 10**9) is None
+    assert place.world_from_camera("another", 10**9) is None
+    place.close()
+    assert place.up("cam", 10**9) is None
+
+
+def test_without_frames_to_look_up_nothing_is_listened_to(node):
+    place = CameraPlace(node, gravity_frame="", odom_frame="")
+    assert place.up("cam", 10**9) is None
+    assert place.world_from_camera("cam", 10**9) is None
+    assert node.count_subscribers("/tf") == 0
+    place.close()
 
 
 def test_up_is_made_a_unit_vector():

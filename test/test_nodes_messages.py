@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 from visualization_msgs.msg import Marker
 
 from distill3d_ros.nodes import messages
-from distill3d_ros.nodes.gravity import STALE_NS, NoTransformError, RotationTree, rotation_of
 from distill3d_ros.nodes.markers import markers_from
+from distill3d_ros.nodes.tf import STALE_NS, NoTransformError, TransformTree, rotation_of
 from distill3d_ros.nodes.transforms import split_pose, transform_message
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.frame import Intrinsics
@@ -117,35 +117,48 @@ def test_an_empty_scene_clears_the_markers():
     assert [m.action for m in markers_from(scene, lifetime_s=1.0).markers] == [Marker.DELETEALL]
 
 
-def test_up_through_a_chain_of_frames():
+def motion(rotation, translation) -> np.ndarray:
+    """(4, 4)"""
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation, translation
+    return pose
+
+
+def test_transforms_through_a_chain_of_frames():
     """map -> odom -> base_link -> camera: a camera that looks 20 degrees down sees up tilted away from -y."""
-    tree = RotationTree(None)
+    tree = TransformTree(None)
     pitch = math.radians(20)  # REP 103: positive pitch about y turns x (forward) downwards
     base_from_body = Rotation.from_euler("y", pitch).as_matrix()
-    tree.add("base_link", "camera", base_from_body @ OPTICAL_FROM_BODY.T, stamp_ns=None)
-    tree.add("odom", "base_link", Rotation.from_euler("z", 1.1).as_matrix(), stamp_ns=10**9)
-    tree.add("map", "odom", np.eye(3), stamp_ns=10**9)
+    tree.add("base_link", "camera", motion(base_from_body @ OPTICAL_FROM_BODY.T, (0.1, 0.0, 0.8)), stamp_ns=None)
+    tree.add("odom", "base_link", motion(Rotation.from_euler("z", math.pi / 2).as_matrix(), (2, 1, 0)), stamp_ns=10**9)
+    tree.add("map", "odom", motion(np.eye(3), (10, 0, 0)), stamp_ns=10**9)
+    tree.add("map", "door", motion(np.eye(3), (0, 5, 0)), stamp_ns=None)
     expected = [0.0, -math.cos(pitch), -math.sin(pitch)]
     for frame in ("base_link", "odom", "map"):
-        np.testing.assert_allclose(tree.up("camera", frame, 10**9), expected, atol=1e-12)
+        np.testing.assert_allclose(tree.find("camera", frame, 10**9)[:3, 2], expected, atol=1e-12)
+    np.testing.assert_allclose(tree.find("odom", "camera", 10**9)[:3, 3], [2.0, 1.1, 0.8], atol=1e-12)
+    np.testing.assert_allclose(tree.find("map", "camera", 10**9)[:3, 3], [12.0, 1.1, 0.8], atol=1e-12)
+    np.testing.assert_allclose(tree.find("door", "camera", 10**9)[:3, 3], [12.0, -3.9, 0.8], atol=1e-12)
+    back = tree.find("camera", "door", 10**9) @ tree.find("door", "camera", 10**9)
+    np.testing.assert_allclose(back, np.eye(4), atol=1e-12)
 
 
 def test_old_transforms_and_unknown_frames_say_nothing():
-    tree = RotationTree(None)
-    tree.add("odom", "camera", np.eye(3), stamp_ns=0)
-    assert tree.up("camera", "odom", STALE_NS)[2] == pytest.approx(1.0)
+    tree = TransformTree(None)
+    tree.add("odom", "camera", np.eye(4), stamp_ns=0)
+    assert tree.find("camera", "odom", STALE_NS)[2, 2] == pytest.approx(1.0)
     with pytest.raises(NoTransformError, match="'camera' leads to camera and 'odom' to odom"):
-        tree.up("camera", "odom", STALE_NS + 1)
+        tree.find("odom", "camera", STALE_NS + 1)
     with pytest.raises(NoTransformError, match="'elsewhere'"):
-        tree.up("elsewhere", "odom", 0)
+        tree.find("odom", "elsewhere", 0)
 
 
 def test_the_transform_nearest_in_time_is_taken():
-    tree = RotationTree(None)
+    tree = TransformTree(None)
     for stamp, angle in ((0, 0.0), (10**8, 0.5)):
-        tree.add("odom", "camera", Rotation.from_euler("x", angle).as_matrix(), stamp_ns=stamp)
-    assert tree.up("camera", "odom", 4 * 10**7)[2] == pytest.approx(1.0)
-    assert tree.up("camera", "odom", 6 * 10**7)[2] == pytest.approx(math.cos(0.5))
+        tree.add("odom", "camera", motion(Rotation.from_euler("x", angle).as_matrix(), (0, 0, 0)), stamp_ns=stamp)
+    assert tree.find("camera", "odom", 4 * 10**7)[2, 2] == pytest.approx(1.0)
+    assert tree.find("camera", "odom", 6 * 10**7)[2, 2] == pytest.approx(math.cos(0.5))
 
 
 def test_played_poses_keep_the_base_on_the_floor():

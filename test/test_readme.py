@@ -83,7 +83,7 @@ def topics_in_code(*files: str) -> set[str]:
 @pytest.mark.parametrize(
     ("heading", "modules"),
     [
-        ("### Topics of `spatial_node`", ("spatial", "inputs", "outputs", "question_desk", "gravity")),
+        ("### Topics of `spatial_node`", ("spatial", "inputs", "outputs", "question_desk", "tf")),
         ("### Topics of `camera_node`", ("camera", "transforms")),
     ],
 )

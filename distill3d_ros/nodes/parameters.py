@@ -112,6 +112,27 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         description="Upright tf frame that tells how the camera is tilted; empty for none.",
     ),
     Setting(
+        name="odom_frame",
+        default="odom",
+        description="tf frame in which the camera's place does not jump; empty for none.",
+    ),
+    Setting(
+        name="views",
+        default=1,
+        low=1,
+        high=8,
+        live=True,
+        description="Frames looked at together: the newest and earlier ones from other places, as odom_frame tells.",
+    ),
+    Setting(
+        name="view_memory",
+        default=30.0,
+        low=0.5,
+        high=600.0,
+        live=True,
+        description="Seconds after which an earlier frame is forgotten: things may have been moved.",
+    ),
+    Setting(
         name="up",
         default=[0.0, 0.0, 0.0],
         live=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from distill3d_ros.decoding import shown
 from distill3d_ros.engine import Engine
 from distill3d_ros.nodes import messages
+from distill3d_ros.nodes.camera_place import CameraPlace
 from distill3d_ros.nodes.diagnostics import Statistics, memory_mib, status_message
-from distill3d_ros.nodes.gravity import Gravity
 from distill3d_ros.nodes.inputs import CameraInputs, CameraItem
+from distill3d_ros.nodes.keyframes import Keyframes
 from distill3d_ros.nodes.outputs import SpatialOutputs
 from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS, declare, up_or_none
 from distill3d_ros.nodes.question_desk import QuestionDesk
@@ -42,7 +44,10 @@ class SpatialNode(LifecycleNode):
         self._inputs: CameraInputs | None = None
         self._outputs: SpatialOutputs | None = None
         self._desk: QuestionDesk | None = None
-        self._gravity: Gravity | None = None
+        self._place: CameraPlace | None = None
+        self._keyframes = Keyframes()
+        self._views = 0
+        """Of the newest scene."""
         self._statistics = Statistics()
         self._state, self._quiet = "unconfigured", ""
         self._said: dict[str, float] = {}
@@ -119,7 +124,9 @@ class SpatialNode(LifecycleNode):
                 f"not published; {relative} as it is"
             )
         self._outputs = SpatialOutputs(self, self.setting)
-        self._gravity = Gravity(self, self.setting("gravity_frame"))
+        self._place = CameraPlace(
+            self, gravity_frame=self.setting("gravity_frame"), odom_frame=self.setting("odom_frame")
+        )
         self._desk = QuestionDesk(self, group=self._asking, outputs=self._outputs, statistics=self._statistics)
         if not messages.HAVE_INTERFACES:
             self.get_logger().warning(
@@ -130,6 +137,7 @@ class SpatialNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._engine is not None
         assert self._desk is not None
+        self._keyframes = Keyframes()
         self._worker = Worker(
             perceive=self._perceive,
             ask=self._engine.ask,
@@ -168,25 +176,31 @@ class SpatialNode(LifecycleNode):
         self._inputs = self._worker = None
 
     def _release(self) -> None:
-        for part in (self._desk, self._outputs, self._gravity):
+        for part in (self._desk, self._outputs, self._place):
             if part is not None:
                 part.close()
-        self._engine = self._desk = self._outputs = self._gravity = None
+        self._engine = self._desk = self._outputs = self._place = None
 
     def _perceive(self, job: tuple[CameraItem, list[Frame]]) -> Scene:
         item, decoded = job
         assert self._engine is not None
         header = item.image.header
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-        up = self._gravity.up(header.frame_id, stamp_ns) if self._gravity else None
+        assert self._place is not None
+        up = self._place.up(header.frame_id, stamp_ns)
         if up is None and (given := up_or_none(self.setting("up"))):
             up = np.asarray(given)
         started = time.monotonic()
         frame = item.to_frame(rectified=self.setting("rectified"), up=up)
+        views = [frame]
+        if self.setting("views") > 1:
+            frame = replace(frame, world_from_camera=self._place.world_from_camera(header.frame_id, stamp_ns))
+            views = self._keyframes.together(frame, self.setting("views"), memory_s=self.setting("view_memory"))
         decoded.append(frame)
         self._statistics.took("decode", 1e3 * (time.monotonic() - started))
         started = time.monotonic()
-        scene = self._engine.perceive(frame)
+        scene = self._engine.perceive(views)
+        self._views = scene.views
         self._statistics.took("perceive", 1e3 * (time.monotonic() - started))
         return scene
 
@@ -232,7 +246,7 @@ class SpatialNode(LifecycleNode):
             name=f"{self.get_name()}: perception",
             hardware_id=engine.device_name if engine else "",
             state=self._state,
-            counts={name: getattr(counts, name) for name in names} if counts else {},
+            counts={name: getattr(counts, name) for name in names} | {"views": self._views} if counts else {},
             statistics=self._statistics,
             now_ns=self.get_clock().now().nanoseconds,
             quiet=self._quiet,

@@ -1,7 +1,7 @@
-"""Which way is up in a camera's image, from tf.
+"""Transforms between frames, from tf.
 
 tf2_ros does the looking up where it is installed. Elsewhere (the Python wheels of ROS 2 have no tf2) a small listener
-follows the rotations itself: gravity needs no more than those.
+follows /tf and /tf_static itself: it takes the transform nearest in time and does not interpolate.
 """
 
 from __future__ import annotations
@@ -40,70 +40,42 @@ class NoTransformError(RuntimeError):
     """tf does not connect the two frames at that time."""
 
 
-class Rotations(Protocol):
-    def up(self, camera_frame: str, upright_frame: str, stamp_ns: int) -> FloatArray:
-        """(3,) z axis of the upright frame in the camera's frame. Raises NoTransformError."""
+class Transforms(Protocol):
+    """Where frames are to each other."""
+
+    def find(self, target: str, source: str, stamp_ns: int) -> FloatArray:
+        """(4, 4) target_from_source. Raises NoTransformError."""
 
     def close(self) -> None: ...
 
 
-class Gravity:
-    """Looks the z axis of an upright frame up in the camera's frame, at the image's stamp."""
-
-    def __init__(self, node: Node, upright_frame: str) -> None:
-        """``upright_frame``: z points up in it (REP 105's base_link, odom or map); empty for no tf at all."""
-        self._node, self._frame = node, upright_frame
-        self._rotations: Rotations | None = None
-        self._said = False
-        if upright_frame and TF_STATE == "tf2_ros":
-            self._rotations = _Tf2Rotations(node)
-        elif upright_frame and TF_STATE == "own listener":
-            self._rotations = RotationTree(node)
-        elif upright_frame:
-            node.get_logger().info("neither tf2_ros nor tf2_msgs is installed: the camera's tilt is estimated")
-
-    def up(self, camera_frame: str, stamp_ns: int) -> FloatArray | None:
-        """(3,) unit vector in the optical frame; None when tf does not say."""
-        if self._rotations is None:
-            return None
-        try:
-            return self._rotations.up(camera_frame, self._frame, stamp_ns)
-        except NoTransformError as error:
-            if not self._said:
-                self._said = True
-                self._node.get_logger().info(
-                    f"no transform from '{camera_frame}' to gravity_frame '{self._frame}': {error}; until there is one "
-                    "the camera's tilt is the parameter `up` or the student's estimate"
-                )
-            return None
-
-    def close(self) -> None:
-        if self._rotations is not None:
-            self._rotations.close()
-        self._rotations = None
+def listen_to_tf(node: Node) -> Transforms | None:
+    """The transforms that the node hears of; None where nothing that listens to tf is installed."""
+    if TF_STATE == "tf2_ros":
+        return _Tf2Transforms(node)
+    return TransformTree(node) if TF_STATE == "own listener" else None
 
 
-class _Tf2Rotations:
+class _Tf2Transforms:
     def __init__(self, node: Node) -> None:
         self._buffer = Buffer()
         self._listener: Any = TransformListener(self._buffer, node)
 
-    def up(self, camera_frame: str, upright_frame: str, stamp_ns: int) -> FloatArray:
+    def find(self, target: str, source: str, stamp_ns: int) -> FloatArray:
         try:
             found = self._buffer.lookup_transform(
-                camera_frame, upright_frame, Time(nanoseconds=stamp_ns), timeout=Duration(seconds=0.05)
+                target, source, Time(nanoseconds=stamp_ns), timeout=Duration(seconds=0.05)
             )
         except TransformException as error:
             raise NoTransformError(str(error)) from error
-        q = found.transform.rotation
-        return rotation_of(q.x, q.y, q.z, q.w)[:, 2]
+        return pose_of(found.transform)
 
     def close(self) -> None:
         self._listener.unregister()
 
 
-class RotationTree:
-    """The rotations on /tf and /tf_static, and chains of them."""
+class TransformTree:
+    """The transforms on /tf and /tf_static, and chains of them."""
 
     def __init__(self, node: Node | None) -> None:
         """``node`` listens to tf; without one, ``add`` feeds the tree."""
@@ -124,31 +96,30 @@ class RotationTree:
             self._node.destroy_subscription(subscription)
 
     def add(self, parent: str, child: str, parent_from_child: FloatArray, *, stamp_ns: int | None) -> None:
-        """A (3, 3) rotation; ``stamp_ns`` None for one that never changes."""
+        """A (4, 4) rigid motion; ``stamp_ns`` None for one that never changes."""
         if stamp_ns is None:
             self._static[child] = (parent, parent_from_child)
         else:
             self._moving.setdefault(child, deque(maxlen=_KEPT)).append((stamp_ns, parent, parent_from_child))
 
-    def up(self, camera_frame: str, upright_frame: str, stamp_ns: int) -> FloatArray:
-        """(3,) z axis of ``upright_frame`` in ``camera_frame``. Raises NoTransformError."""
-        camera_path = self._to_root(camera_frame, stamp_ns)
-        upright_path = self._to_root(upright_frame, stamp_ns)
-        for frame, frame_from_camera in camera_path.items():
-            if frame in upright_path:
-                z: FloatArray = frame_from_camera.T @ upright_path[frame][:, 2]
-                return z / np.linalg.norm(z)
+    def find(self, target: str, source: str, stamp_ns: int) -> FloatArray:
+        """(4, 4) target_from_source. Raises NoTransformError."""
+        source_path = self._to_root(source, stamp_ns)
+        target_path = self._to_root(target, stamp_ns)
+        for frame, frame_from_source in source_path.items():
+            if frame in target_path:
+                return np.linalg.inv(target_path[frame]) @ frame_from_source
         raise NoTransformError(
-            f"'{camera_frame}' leads to {', '.join(camera_path)} and '{upright_frame}' to {', '.join(upright_path)}"
+            f"'{source}' leads to {', '.join(source_path)} and '{target}' to {', '.join(target_path)}"
         )
 
     def _to_root(self, frame: str, stamp_ns: int) -> dict[str, FloatArray]:
-        """Every ancestor (the frame itself first) -> (3, 3) rotation ancestor_from_frame."""
-        rotation: FloatArray = np.eye(3)
-        path = {frame: rotation}
+        """Every ancestor (the frame itself first) -> (4, 4) ancestor_from_frame."""
+        pose: FloatArray = np.eye(4)
+        path = {frame: pose}
         while (step := self._parent(frame, stamp_ns)) is not None and step[0] not in path:
-            frame, rotation = step[0], step[1] @ rotation
-            path[frame] = rotation
+            frame, pose = step[0], step[1] @ pose
+            path[frame] = pose
         return path
 
     def _parent(self, child: str, stamp_ns: int) -> tuple[str, FloatArray] | None:
@@ -157,15 +128,23 @@ class RotationTree:
         known = list(self._moving.get(child, ()))
         if not known:
             return None
-        when, parent, rotation = min(known, key=lambda k: abs(k[0] - stamp_ns))
-        return (parent, rotation) if abs(when - stamp_ns) <= STALE_NS else None
+        when, parent, pose = min(known, key=lambda k: abs(k[0] - stamp_ns))
+        return (parent, pose) if abs(when - stamp_ns) <= STALE_NS else None
 
     def _take(self, message: Any, *, static: bool) -> None:
         for t in message.transforms:
-            q = t.transform.rotation
             stamp_ns = None if static else stamp_to_ns(t.header.stamp)
             parent, child = t.header.frame_id.lstrip("/"), t.child_frame_id.lstrip("/")
-            self.add(parent, child, rotation_of(q.x, q.y, q.z, q.w), stamp_ns=stamp_ns)
+            self.add(parent, child, pose_of(t.transform), stamp_ns=stamp_ns)
+
+
+def pose_of(transform: Any) -> FloatArray:
+    """(4, 4) of a geometry_msgs/Transform."""
+    q, t = transform.rotation, transform.translation
+    pose = np.eye(4)
+    pose[:3, :3] = rotation_of(q.x, q.y, q.z, q.w)
+    pose[:3, 3] = t.x, t.y, t.z
+    return pose
 
 
 def rotation_of(x: float, y: float, z: float, w: float) -> FloatArray:

@@ -1,0 +1,64 @@
+"""Which way is up for the camera, and where it stands, as tf tells."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.node import Node
+
+from distill3d_ros.nodes.tf import NoTransformError, listen_to_tf
+from distill3d_ros.scene.frame import FloatArray
+
+
+class CameraPlace:
+    """Looks the camera up in tf at an image's stamp; what tf does not know is None, and said once."""
+
+    def __init__(self, node: Node, *, gravity_frame: str, odom_frame: str) -> None:
+        """
+        Args:
+            gravity_frame: z points up in it (REP 105's base_link, odom or map); empty to do without.
+            odom_frame: the camera's place in it does not jump (REP 105's odom); empty to do without.
+        """
+        self._node, self._gravity, self._odom = node, gravity_frame, odom_frame
+        self._transforms = listen_to_tf(node) if gravity_frame or odom_frame else None
+        self._said: set[str] = set()
+        if self._transforms is None and (gravity_frame or odom_frame):
+            node.get_logger().info(
+                "neither tf2_ros nor tf2_msgs is installed: the camera's tilt is estimated, and every frame is looked "
+                "at alone"
+            )
+
+    def up(self, camera_frame: str, stamp_ns: int) -> FloatArray | None:
+        """(3,) unit vector against gravity in the optical frame."""
+        found = self._find(
+            camera_frame, self._gravity, stamp_ns, "gravity_frame", "the tilt is the parameter `up` or an estimate"
+        )
+        if found is None:
+            return None
+        z: FloatArray = found[:3, 2]
+        return z / np.linalg.norm(z)
+
+    def world_from_camera(self, camera_frame: str, stamp_ns: int) -> FloatArray | None:
+        """(4, 4) metres; the optical frame in ``odom_frame``."""
+        return self._find(
+            self._odom, camera_frame, stamp_ns, "odom_frame", "every frame is looked at alone, whatever `views` is"
+        )
+
+    def close(self) -> None:
+        if self._transforms is not None:
+            self._transforms.close()
+        self._transforms = None
+
+    def _find(self, target: str, source: str, stamp_ns: int, parameter: str, until_then: str) -> FloatArray | None:
+        if self._transforms is None or not target or not source:
+            return None
+        try:
+            return self._transforms.find(target, source, stamp_ns)
+        except NoTransformError as error:
+            if parameter not in self._said:
+                self._said.add(parameter)
+                camera = source if parameter == "odom_frame" else target
+                frame = target if parameter == "odom_frame" else source
+                self._node.get_logger().info(
+                    f"no transform from '{camera}' to {parameter} '{frame}': {error}; until there is one {until_then}"
+                )
+            return None
