@@ -187,13 +187,17 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
     for name, (text, add_arguments, run) in COMMANDS.items():
-        group, _, last = name.rpartition(" ")
-        if group and group not in groups:
-            members = ", ".join(n.split()[1] for n in COMMANDS if n.startswith(group + " "))
-            whole = commands.add_parser(group, help=f"data sets: {members}", description=f"Data sets: {members}.")
-            groups[group] = whole.add_subparsers(metavar="COMMAND", required=True)
-        parent = groups[group] if group else commands
-        command = parent.add_parser(last, help=text, description=text.capitalize() + ".")
+        *path, last = name.split()
+        parent = commands
+        for depth in range(1, len(path) + 1):
+            group = " ".join(path[:depth])
+            if group not in groups:
+                members = ", ".join(dict.fromkeys(n.split()[depth] for n in COMMANDS if n.startswith(group + " ")))
+                text_of_group = f"data sets: {members}"
+                whole = parent.add_parser(path[depth - 1], help=text_of_group, description=f"{text_of_group}.")
+                groups[group] = whole.add_subparsers(metavar="COMMAND", required=True)
+            parent = groups[group]
+        command = parent.add_parser(last, help=text, description=text[0].upper() + text[1:] + ".")
         # Where people look for it first; the default must not undo a --debug given before the command.
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         add_arguments(command)

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 from distill3d_ros.cli_arguments import Command, Options, positive, rooms, size
+from distill3d_ros.training.data.importers.commands import SCAN_COMMANDS
+from distill3d_ros.training.data.importers.front_commands import FRONT_COMMANDS
 
 
 def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +97,8 @@ def _data_stats(options: Options) -> int:
 
 DATA_COMMANDS: dict[str, Command] = {
     "data generate": ("make a data set of simulated rooms", _data_generate_arguments, _data_generate),
+    **SCAN_COMMANDS,
+    **FRONT_COMMANDS,
     "data show": ("draw samples with boxes, ids, depth and questions", _data_show_arguments, _data_show),
     "data stats": ("count labels, designs, depths and questions", _data_stats_arguments, _data_stats),
     "data verify": ("compare a data set with its checksums", _data_verify_arguments, _data_verify),

@@ -103,12 +103,12 @@ class HouseFile:
 
 
 def dining_room(house: HouseFile, *, corner=(2.0, -1.0), second: str = CHAIR, rectangles=None) -> None:
-    """4 x 3 m: a table, a lamp on it, a chair that faces +x, and one that is turned round and twice as wide."""
+    """4 x 3 m: a table, a lamp on it, two chairs of twice their width, one faces +x, one is turned round."""
     x, z = corner
     chair, table, lamp, other = (house.furniture(jid) for jid in (CHAIR, TABLE, LAMP, second))
     one = [1.0, 1.0, 1.0]
     things = [
-        (chair, [x + 1.0, 0.0, z + 1.0], QUARTER, one),
+        (chair, [x + 1.0, 0.0, z + 1.0], QUARTER, [2.0, 1.0, 1.0]),
         (table, [x + 2.5, 0.0, z + 1.2], UNTURNED, one),
         (lamp, [x + 2.4, 0.7, z + 1.3], UNTURNED, one),
         (other, [x + 2.5, 0.0, z + 2.5], HALF_TURN, [2.0, 1.0, 1.5]),

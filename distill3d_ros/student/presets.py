@@ -8,7 +8,7 @@ from distill3d_ros.student.config import DepthConfig, DetectionConfig, EncoderCo
 
 
 def pico(labels: Iterable[str]) -> StudentConfig:
-    """About 13 million parameters: runs on a CPU, trains on two cores."""
+    """About 14 million parameters: runs on a CPU, trains on two cores."""
     return StudentConfig(
         preset="pico",
         labels=tuple(labels),

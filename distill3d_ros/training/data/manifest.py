@@ -18,7 +18,7 @@ from distill3d_ros.scene.labels import LABELS
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
-REMEDY = "`distill3d data generate` with the same settings and this folder as --out resumes and re-makes it"
+REMEDY = "the command that made the folder (`distill3d data generate` or `import`), given again, makes it anew"
 
 
 class ShardError(ValueError):

@@ -1,0 +1,1 @@
+"""Readers of published data sets: what they hold becomes the shards that training reads."""

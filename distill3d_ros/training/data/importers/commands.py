@@ -1,0 +1,79 @@
+"""The commands ``distill3d data import scannet`` and ``distill3d data import nyuv2``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from distill3d_ros.cli_arguments import Command, Options, positive, size
+
+
+class _Size(argparse.Action):
+    """Width and height, as ``224x224`` or ``224 224``."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        try:
+            setattr(namespace, self.dest, size("x".join(values or ())))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+
+
+def _shared_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the data set; a stopped import goes on there"
+    )
+    parser.add_argument(
+        "--size", action=_Size, nargs="+", default=(224, 224), metavar="WxH", help="pixels of a picture"
+    )
+
+
+def _import_scannet_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scans", type=Path, metavar="SCENES_DIR", help="folder with scene0000_00, scene0000_01, ...")
+    _shared_arguments(parser)
+    parser.add_argument(
+        "--split", default="train", choices=("train", "val", "test_known"), help="what the scans are for"
+    )
+    parser.add_argument("--every", type=positive, default=20, help="take frames whose number is a multiple of this")
+    parser.add_argument("--labels", type=Path, metavar="TSV", help="label map (default: that in or above SCENES_DIR)")
+    parser.add_argument("--scenes", type=Path, metavar="LIST", help="file that names the scans to take, one a line")
+
+
+def _import_scannet(options: Options) -> int:
+    from distill3d_ros.training.data.importers.scannet import import_scannet
+
+    import_scannet(
+        options.scans,
+        options.out,
+        split=options.split,
+        every=options.every,
+        size=options.size,
+        labels=options.labels,
+        scenes=options.scenes,
+    )
+    return 0
+
+
+def _import_nyuv2_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE.mat", help="nyu_depth_v2_labeled.mat")
+    _shared_arguments(parser)
+
+
+def _import_nyuv2(options: Options) -> int:
+    from distill3d_ros.training.data.importers.nyuv2 import import_nyuv2
+
+    import_nyuv2(options.file, options.out, size=options.size)
+    return 0
+
+
+SCAN_COMMANDS: dict[str, Command] = {
+    "data import scannet": ("read scans of ScanNet", _import_scannet_arguments, _import_scannet),
+    "data import nyuv2": ("read NYU Depth V2, to measure depth on", _import_nyuv2_arguments, _import_nyuv2),
+}

@@ -1,0 +1,184 @@
+"""The data folder that an import fills: one shard a part (a scene, or a run of images), and going on after a stop.
+
+Beside the manifest lies ``imported.json``: which part each shard holds, and how many of its frames were left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from distill3d_ros.training.data.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    ShardError,
+    ShardInfo,
+    read_manifest,
+    write_atomically,
+)
+from distill3d_ros.training.data.plan import BUILD_ORDER
+from distill3d_ros.training.data.shards import ShardWriter, check_shard, shard_name
+from distill3d_ros.training.data.workers import remove_partial_files
+
+RECORDS_NAME = "imported.json"
+SPLITS_TO_IMPORT = ("train", "val", "test_known")
+"""No model of a published set is known to be new to a student, so nothing is imported as ``test_unseen``."""
+
+Fill = Callable[[ShardWriter], int]
+"""Adds the samples of a part to its shard and returns how many frames it left out."""
+
+_OPTIONS = {"every": "--every", "size": "--size", "labels_sha256": "the label map (--labels)"}
+
+
+class ImportFolder:
+    """A data folder while an import writes into it; a context manager, and only one at a time.
+
+    Several imports may fill one folder, each another split; their recipes must be equal. A part is written once: a
+    folder that was left half done goes on with the parts that are missing.
+    """
+
+    def __init__(self, folder: Path | str, *, recipe: Mapping[str, Any], split: str) -> None:
+        """
+        Args:
+            recipe: JSON types; everything that decides the bytes of a part.
+
+        Raises:
+            ValueError: the split is none of ``SPLITS_TO_IMPORT``.
+        """
+        if split not in SPLITS_TO_IMPORT:
+            raise ValueError(f"split must be one of {', '.join(SPLITS_TO_IMPORT)}. Got {split!r}")
+        self.folder, self._split = Path(folder), split
+        self.manifest = Manifest(recipe=dict(recipe), planned_rooms=dict.fromkeys(BUILD_ORDER, 0))
+        self._records: dict[str, dict[str, Any]] = {}
+        self._descriptor = -1
+
+    def __enter__(self) -> ImportFolder:
+        """
+        Raises:
+            ShardError: the folder holds other data, or another import writes into it.
+            OSError: the folder cannot be made or written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "is a file; --out must name a folder", str(self.folder)) from None
+        self._descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            self._lock()
+            remove_partial_files(self.folder)
+            self._read()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)  # frees the lock
+
+    def missing(self, parts: Mapping[str, int]) -> list[str]:
+        """Which of the parts are not there yet, or damaged; the manifest then plans for them.
+
+        Args:
+            parts: name -> number of its rooms, in the order in which they are to be written.
+
+        Raises:
+            ShardError: a part is in another split of this folder already.
+        """
+        by_part = {record["part"]: file for file, record in self._records.items()}
+        listed = {shard.file: shard for shard in self.manifest.shards}
+        missing, damaged = [], set()
+        for part in parts:
+            shard = listed.get(by_part.get(part, ""))
+            if shard is None:
+                missing.append(part)
+                continue
+            if shard.split != self._split:
+                raise ShardError(
+                    f"{part} is in split {shard.split!r} of {self.folder} already and cannot also be in "
+                    f"{self._split!r}; give --out another folder"
+                )
+            try:
+                check_shard(self.folder, shard)
+            except ShardError:
+                missing.append(part)
+                damaged.add(shard.file)
+        kept = tuple(shard for shard in self.manifest.shards if shard.file not in damaged)
+        rooms = sum(s.rooms for s in kept if s.split == self._split) + sum(parts[part] for part in missing)
+        self._write_manifest(kept, {**self.manifest.planned_rooms, self._split: rooms})
+        return missing
+
+    def write(self, part: str, fill: Fill, *, rooms: int = 1) -> ShardInfo:
+        """Write the shard of a part; nothing is left of it when that fails."""
+        number = self._free_number()
+        with ShardWriter(self.folder, split=self._split, number=number, first_room=number, rooms=rooms) as writer:
+            left_out = fill(writer)
+        assert writer.info is not None  # set when the block above ends well
+        listed = {shard.file for shard in self.manifest.shards}
+        self._records = {file: record for file, record in self._records.items() if file in listed}
+        self._records[writer.info.file] = {"part": part, "frames": writer.info.frames, "left_out": left_out}
+        blob = json.dumps(self._records, indent=1, sort_keys=True) + "\n"
+        write_atomically(self.folder / RECORDS_NAME, blob.encode())
+        self._write_manifest((*self.manifest.shards, writer.info), self.manifest.planned_rooms)
+        return writer.info
+
+    def left_out(self) -> int:
+        """Frames of this split that the imports so far left out."""
+        files = {shard.file for shard in self.manifest.of_split(self._split)}
+        return sum(record["left_out"] for file, record in self._records.items() if file in files)
+
+    def _free_number(self) -> int:
+        used = {shard.file for shard in self.manifest.shards}
+        number = 0
+        while shard_name(self._split, number) in used:
+            number += 1
+        return number
+
+    def _lock(self) -> None:
+        """Two imports in one folder would remove each other's files. The system frees the lock when a process ends."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ShardError(f"another import is writing into {self.folder}; wait for its end") from None
+
+    def _read(self) -> None:
+        if not (self.folder / MANIFEST_NAME).exists():
+            if list(self.folder.glob("*.tar")):
+                raise ShardError(f"{self.folder} has tar files but no {MANIFEST_NAME}; give --out an empty folder")
+            return
+        there = read_manifest(self.folder)
+        differences = [
+            f"{_OPTIONS.get(key, key)} was {there.recipe.get(key, 'not given')} and is now "
+            f"{self.manifest.recipe.get(key, 'not given')}"
+            for key in dict.fromkeys([*there.recipe, *self.manifest.recipe])
+            if there.recipe.get(key) != self.manifest.recipe.get(key)
+        ]
+        if there.labels != self.manifest.labels:
+            differences.append(f"labels were {', '.join(there.labels)} and are now {', '.join(self.manifest.labels)}")
+        if differences:
+            raise ShardError(
+                f"{self.folder} holds data that was made in another way: {'; '.join(differences)}. Give the same "
+                "settings to go on there, or another --out"
+            )
+        with contextlib.suppress(FileNotFoundError):
+            self._records = json.loads((self.folder / RECORDS_NAME).read_text())
+        known = tuple(shard for shard in there.shards if shard.file in self._records)
+        self.manifest = Manifest(recipe=there.recipe, planned_rooms=there.planned_rooms, shards=known)
+
+    def _write_manifest(self, shards: tuple[ShardInfo, ...], planned: Mapping[str, int]) -> None:
+        rooms = {split: sum(shard.rooms for shard in shards if shard.split == split) for split in planned}
+        self.manifest = Manifest(
+            recipe=self.manifest.recipe,
+            planned_rooms=dict(planned),
+            shards=tuple(sorted(shards, key=lambda shard: shard.file)),
+            complete=rooms == dict(planned),
+        )
+        write_atomically(self.folder / MANIFEST_NAME, self.manifest.to_json().encode())
