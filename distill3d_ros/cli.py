@@ -197,7 +197,7 @@ def make_parser() -> argparse.ArgumentParser:
                 whole = parent.add_parser(path[depth - 1], help=text_of_group, description=f"{text_of_group}.")
                 groups[group] = whole.add_subparsers(metavar="COMMAND", required=True)
             parent = groups[group]
-        command = parent.add_parser(last, help=text, description=text[0].upper() + text[1:] + ".")
+        command = parent.add_parser(last, help=text, description=text[:1].upper() + text[1:] + ".")
         # Where people look for it first; the default must not undo a --debug given before the command.
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         add_arguments(command)
