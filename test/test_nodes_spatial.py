@@ -26,14 +26,10 @@ from distill3d_ros.nodes.camera_info import intrinsics_from
 from distill3d_ros.nodes.clouds import points_of
 from distill3d_ros.nodes.conversions import image_to_depth, image_to_rgb, set_stamp, stamp_to_ns
 from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS
-from distill3d_ros.nodes.tf import TF_STATE
-from distill3d_ros.nodes.transforms import CameraTransforms
-from distill3d_ros.scene.frame import Frame, Intrinsics
 
 pytestmark = pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
 
 NODE = "/spatial_node"
-CAMERA = Intrinsics.from_fov(width=64, height=48, horizontal_fov=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -235,43 +231,6 @@ def test_the_size_may_change_in_mid_stream(robot):
 
         until(arrived, what=f"depth of {width}x{height}")
     robot.deaf(f"{NODE}/depth/image")
-
-
-@pytest.mark.skipif(TF_STATE == "none", reason="neither tf2_ros nor tf2_msgs is installed")
-def test_frames_from_other_places_are_looked_at_together(robot):
-    """The robot steps aside twice, and tf says so; then tf falls silent."""
-    integer = ParameterType.PARAMETER_INTEGER
-    assert set_parameter(robot, "views", type=integer, integer_value=3).successful
-    assert not set_parameter(robot, "views", type=integer, integer_value=9).successful
-    transforms = CameraTransforms(robot.node, "camera")
-    until(lambda: robot.node.count_subscribers("/tf"))
-    robot.listen(DiagnosticArray, "/diagnostics")
-
-    def views() -> int:
-        newest = robot.heard["/diagnostics"][-1:]
-        return int({v.key: v.value for v in newest[0].status[0].values}.get("views", 0)) if newest else 0
-
-    def looked_from(aside: float, expected: int) -> bool:
-        pose = np.eye(4)
-        pose[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]
-        pose[:3, 3] = 0.0, aside, 1.0
-        frame = Frame(image=np.zeros((48, 64, 3), np.uint8), intrinsics=CAMERA, world_from_camera=pose)
-        for _ in range(3):
-            transforms.send(frame, robot.now_ns())
-        robot.show()
-        time.sleep(0.3)
-        return views() == expected
-
-    for step, expected in ((0.0, 1), (0.5, 2), (1.0, 3)):
-        until(lambda step=step, expected=expected: looked_from(step, expected), what=f"{expected} views")
-
-    def alone() -> bool:
-        robot.show()
-        time.sleep(0.3)
-        return views() == 1
-
-    until(alone, what="a frame that tf says nothing about")
-    assert set_parameter(robot, "views", type=integer, integer_value=1).successful
 
 
 def test_questions_and_answers_on_topics(robot):

@@ -11,19 +11,16 @@ import numpy.typing as npt
 
 from distill3d_ros.worlds import layout_support
 from distill3d_ros.worlds.furniture import FurnitureModel, FurniturePack, Split
-from distill3d_ros.worlds.layout_looks import Instance, vary
+from distill3d_ros.worlds.layout_looks import Instance, choose, vary
 from distill3d_ros.worlds.layout_space import Footprint, footprint, overlap, tilted, turn_about_z
 from distill3d_ros.worlds.layout_support import CELLS, SupportMap, flat_cells, heights_under, highest_within
 from distill3d_ros.worlds.layout_touch import slide
-from distill3d_ros.worlds.made import is_made, more_designs
+from distill3d_ros.worlds.made import more_designs
 from distill3d_ros.worlds.room import PlacedObject
-from distill3d_ros.worlds.variants import PER_MODEL
 
 FloatArray = npt.NDArray[np.float64]
 SLACK = 0.0005
 """Gap left between things that are put against each other, so that they touch and do not cut; metres."""
-VARIANT_SHARE = 0.75
-"""How many of the libraries' models in a varied room are variants of them."""
 WALL_YAWS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 """Heading of a thing whose back is at wall 0 (y = 0), 1 (x = width), 2 (y = depth), 3 (x = 0)."""
 
@@ -60,22 +57,10 @@ class Builder:
         return (*models, *more_designs(label)) if self.varied else models
 
     def draw(self, models: Sequence[FurnitureModel]) -> Instance | None:
-        """One of some models, varied; None if there are none.
-
-        In a varied room those made from solids, of which there are many, come as often as those of the libraries
-        together, and most of the latter as a variant.
-        """
+        """One of some models, with proportions and colours of its own; None if there are none."""
         if not models:
             return None
-        if not self.varied:
-            return vary(models[int(self.rng.integers(len(models)))], self.rng)
-        made = [m for m in models if is_made(m)]
-        drawn = [m for m in models if not is_made(m)]
-        chosen = (made if self.rng.uniform() < 0.5 else drawn) or made or drawn
-        model = chosen[int(self.rng.integers(len(chosen)))]
-        if not is_made(model) and self.rng.uniform() < VARIANT_SHARE:
-            model = self.pack.variant(model, int(self.rng.integers(PER_MODEL)))
-        return vary(model, self.rng)
+        return vary(choose(models, self.pack, self.rng, varied=self.varied), self.rng)
 
     def count(self, label: str) -> int:
         return self.counts[label]

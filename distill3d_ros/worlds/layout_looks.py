@@ -1,20 +1,25 @@
-"""Variation of looks: the same model in other proportions and colours."""
+"""Variation of looks: which model, and the same model in other proportions and colours."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from distill3d_ros.worlds.furniture import FurnitureModel
+from distill3d_ros.worlds.furniture import FurnitureModel, FurniturePack
+from distill3d_ros.worlds.made import is_made
 from distill3d_ros.worlds.materials import hsv
+from distill3d_ros.worlds.variants import PER_MODEL
 
 FloatArray = npt.NDArray[np.float64]
 _ONE_COLOUR = frozenset({"chair", "armchair", "stool", "sofa", "table", "desk", "cabinet", "wardrobe", "shelf", "vase"})
 _ONE_COLOUR |= {"bowl", "cup", "bag", "trash can", "box", "radiator", "bathtub", "bottle"}
 STRETCH = 0.12
 """Each axis of an instance is scaled by up to this share, up or down."""
+VARIANT_SHARE = 0.75
+"""How many of the libraries' models in a varied room are variants of them."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -31,6 +36,21 @@ class Instance:
     @property
     def size(self) -> FloatArray:
         return self.model.size * self.scale
+
+
+def choose(models: Sequence[FurnitureModel], pack: FurniturePack, rng: np.random.Generator) -> FurnitureModel:
+    """One of some models for a varied room.
+
+    Those made from solids, of which there are many, come as often as those of the libraries together, and most of the
+    latter as a variant.
+    """
+    made = [m for m in models if is_made(m)]
+    drawn = [m for m in models if not is_made(m)]
+    among = (made if rng.uniform() < 0.5 else drawn) or made or drawn
+    model = among[int(rng.integers(len(among)))]
+    if not is_made(model) and rng.uniform() < VARIANT_SHARE:
+        return pack.variant(model, int(rng.integers(PER_MODEL)))
+    return model
 
 
 def vary(model: FurnitureModel, rng: np.random.Generator, stretch: float = STRETCH) -> Instance:
