@@ -38,12 +38,16 @@ class Instance:
         return self.model.size * self.scale
 
 
-def choose(models: Sequence[FurnitureModel], pack: FurniturePack, rng: np.random.Generator) -> FurnitureModel:
-    """One of some models for a varied room.
+def choose(
+    models: Sequence[FurnitureModel], pack: FurniturePack, rng: np.random.Generator, *, varied: bool
+) -> FurnitureModel:
+    """One of some models.
 
-    Those made from solids, of which there are many, come as often as those of the libraries together, and most of the
-    latter as a variant.
+    In a varied room those made from solids, of which there are many, come as often as those of the libraries together,
+    and most of the latter as a variant.
     """
+    if not varied:
+        return models[int(rng.integers(len(models)))]
     made = [m for m in models if is_made(m)]
     drawn = [m for m in models if not is_made(m)]
     among = (made if rng.uniform() < 0.5 else drawn) or made or drawn
