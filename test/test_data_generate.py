@@ -71,6 +71,7 @@ def test_folder_holds_what_was_asked_for(made: Path):
         assert all(s.frame.image.shape == (64, 64, 3) and s.scene.objects for s in samples)
     seen = {o.model for s in ShardReader(made, "train") for o in s.scene.objects}
     assert {real_pack().by_name(name).split for name in seen} == {"train"}
+    assert any(name not in {m.name for m in real_pack().models} for name in seen), "training rooms have more designs"
 
 
 def test_number_of_workers_changes_nothing(made: Path, tmp_path: Path):
@@ -147,11 +148,11 @@ RECIPE = Recipe(seed=5, frames_per_room=1, size=(64, 64))
 def test_a_room_that_cannot_be_made_is_replaced_by_the_next(studio: dict, monkeypatch: pytest.MonkeyPatch):
     real, seeds = room_frames.make_room, []
 
-    def sometimes(pack, *, seed: int, split: str):
+    def sometimes(pack, *, seed: int, split: str, varied: bool):
         seeds.append(seed)
         if len(seeds) == 1:
             raise IndexError("no wall is left")
-        return real(pack, seed=seed, split=split)
+        return real(pack, seed=seed, split=split, varied=varied)
 
     usual, nothing = room_frames.room_samples("val", 3, RECIPE, **studio)
     assert nothing == ""

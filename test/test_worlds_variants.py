@@ -73,6 +73,17 @@ def test_every_label_has_many_more_designs(label: str) -> None:
         assert (area > 0).mean() > 0.95
 
 
+def test_every_design_is_found_by_the_name_that_scenes_give() -> None:
+    pack = real_pack()
+    for model in (library("chair"), variant(library("chair"), 3), more_designs("trash can")[5]):
+        found = pack.by_name(model.name)
+        assert found.name == model.name
+        np.testing.assert_array_equal(found.vertices, model.vertices)
+    for name in ("made#trash_can_9999", "nobody#chair", "nobody#chair~1"):
+        with pytest.raises(KeyError, match="the pack has no model"):
+            pack.by_name(name)
+
+
 def test_labels_that_are_not_made_here_have_no_designs() -> None:
     assert more_designs("") == ()
 

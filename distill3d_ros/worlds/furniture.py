@@ -115,9 +115,14 @@ class FurniturePack:
         return self._variants[key]
 
     def by_name(self, name: str) -> FurnitureModel:
-        for model in self.models:
-            if model.name == name:
-                return model
+        """A model of the pack, of those made beyond it, or a variant of one, by the name that scenes give."""
+        from distill3d_ros.worlds.made import more_designs
+
+        own, variant, number = name.partition("~")
+        label = own.partition("#")[2].rpartition("_")[0].replace("_", " ")
+        for model in (*self.models, *more_designs(label)):
+            if model.name == own:
+                return self.variant(model, int(number)) if variant else model
         raise KeyError(f"the pack has no model {name!r}")
 
 

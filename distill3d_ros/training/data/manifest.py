@@ -18,7 +18,7 @@ from distill3d_ros.scene.labels import LABELS
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
-REMEDY = "the command that made the folder (`distill3d data generate` or `import`), given again, makes it anew"
+REMEDY = "the command that made the folder (`distill3d data generate` or `import`), given again, resumes"
 
 
 class ShardError(ValueError):
