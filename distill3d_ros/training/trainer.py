@@ -239,7 +239,8 @@ class Trainer:
         restore_rng(state["rng"])
         self.sampler.restore(state["sampler"])
         self.step, self.minutes = int(state["step"]), float(state["minutes"])
-        drop_rows_after(self.folder / "metrics.jsonl", self.step)
+        if self.processes.is_first:  # the others would rename the same file
+            drop_rows_after(self.folder / "metrics.jsonl", self.step)
         self.report(f"{self.config.name}: going on from step {self.step}")
 
     def _catch_signals(self) -> dict[int, Any]:
