@@ -125,12 +125,15 @@ def _export(options: Options) -> int:
 
 def _info_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="pico", help="preset of the student")
+    parser.add_argument(
+        "--run", dest="first_run", action="store_true", help="also build it with random weights and time one frame"
+    )
 
 
 def _info(options: Options) -> int:
     from distill3d_ros.info import print_parameters
 
-    print_parameters(options.preset)
+    print_parameters(options.preset, run=options.first_run)
     return 0
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import resource
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from distill3d_ros.student.config import StudentConfig
 
 
 def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
@@ -20,19 +30,80 @@ def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
 
     from distill3d_ros.student.checkpoint import count_parameters
     from distill3d_ros.student.student import Student
-    from distill3d_ros.training.vocabulary import new_tokenizer
 
     config = PRESETS[preset](LABELS)
-    language = config.language
-    # A pretrained language model brings its own tokenizer; any other serves to count its parameters.
-    vocabulary = 2048 if language.causal_lm else language.vocab_size
-    tokenizer = new_tokenizer(vocabulary, end_token=language.end_token)
     with torch.device("meta"):  # shapes without memory
-        student = Student(config, tokenizer)
+        student = Student(config, _any_tokenizer(config))
     yield from count_parameters(student).items()
 
 
-def print_parameters(preset: str) -> None:
+def _any_tokenizer(config: StudentConfig) -> Tokenizer:
+    """A pretrained language model brings its own tokenizer; to count and to measure, any other serves."""
+    from distill3d_ros.training.vocabulary import new_tokenizer
+
+    language = config.language
+    return new_tokenizer(2048 if language.causal_lm else language.vocab_size, end_token=language.end_token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRun:
+    """What one frame costs a student with random weights, without any warm-up."""
+
+    width: int
+    height: int
+    build_s: float
+    perceive_s: float
+    prefix_s: float
+    """The language model reads the visual tokens."""
+    answer_s: float
+    peak_gib: float
+    """Largest resident memory of the process."""
+
+
+def first_run(preset: str, dtype: str = "bfloat16") -> FirstRun:
+    """Builds a preset's student on the CPU, perceives one frame in ``dtype`` and asks one question.
+
+    Raises:
+        ValueError: there is no such preset or arithmetic.
+    """
+    from distill3d_ros.scene.labels import LABELS
+    from distill3d_ros.student.presets import PRESETS
+
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got '{preset}'")
+    import torch
+
+    from distill3d_ros.student.student import Student
+
+    times = [time.perf_counter()]
+    config = replace(PRESETS[preset](LABELS), inference_dtype=dtype)
+    student = Student(config, _any_tokenizer(config)).eval()
+    times.append(time.perf_counter())
+    m = student.multiple
+    width = m * round((config.image_area * 4 / 3) ** 0.5 / m)
+    height = m * round((config.image_area * 3 / 4) ** 0.5 / m)
+    lens = torch.tensor([[[0.9 * width, 0.9 * width, width / 2 - 0.5, height / 2 - 0.5]]])
+    with torch.inference_mode():
+        perception = student.perceive(torch.rand(1, 1, 3, height, width), lens)
+        times.append(time.perf_counter())
+        cache = student.cache(student.prefix(perception))
+        times.append(time.perf_counter())
+        student.answer(cache, ["Is the chair near the table?"])
+        times.append(time.perf_counter())
+    build, perceive, prefix, answer = (b - a for a, b in pairwise(times))
+    return FirstRun(
+        width=width,
+        height=height,
+        build_s=build,
+        perceive_s=perceive,
+        prefix_s=prefix,
+        answer_s=answer,
+        peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    )
+
+
+def print_parameters(preset: str, *, run: bool = False) -> None:
+    """The table for a terminal; with ``run``, also what one frame costs."""
     from rich.console import Console
     from rich.table import Table
 
@@ -42,7 +113,15 @@ def print_parameters(preset: str) -> None:
     table.add_column("part")
     table.add_column("parameters", justify="right")
     for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
+        if count:
+            table.add_row(name, f"{count:,}")
     table.add_section()
     table.add_row("all", f"{total:,}")
     Console().print(table)
+    if run:
+        cost = first_run(preset)
+        Console().print(
+            f"random weights, one frame of {cost.width} x {cost.height}, bfloat16, on the CPU: built in "
+            f"{cost.build_s:.1f} s, perception {cost.perceive_s:.1f} s, visual tokens read in {cost.prefix_s:.1f} s, "
+            f"an answer {cost.answer_s:.1f} s; peak memory {cost.peak_gib:.1f} GiB"
+        )

@@ -76,6 +76,15 @@ def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsy
     assert not list(tmp_path.iterdir())
 
 
+def test_what_one_frame_costs_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "--preset", "pico", "--run"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    found = re.search(r"one frame of 256 x 192, bfloat16.*perception ([\d.]+) s.*peak memory ([\d.]+) GiB", said)
+    assert found is not None, said
+    assert 0 < float(found[1]) < 60
+    assert 0.1 < float(found[2]) < 20
+
+
 def test_the_parameter_table_is_that_of_the_student_that_ships() -> None:
     from distill3d_ros.engine import packaged_model
     from distill3d_ros.info import parameter_counts
