@@ -109,11 +109,11 @@ def test_splits_share_a_folder_but_no_scan(scans: Path, tmp_path: Path):
 
 
 def test_folders_that_are_not_ours(published: Path, tmp_path: Path):
-    with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(ShardError, match="another import is writing"):
+    with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(ShardError, match="or `import` is writing"):
         import_scannet(published, tmp_path, size=SIZE, report=quiet)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "train-000000.tar").write_bytes(b"of somebody else")
-    with pytest.raises(ShardError, match=r"has tar files but no manifest\.json; give --out an empty folder"):
+    with pytest.raises(ShardError, match=r"has tar files but no manifest\.json; give --out an empty or new folder"):
         import_scannet(published, tmp_path, size=SIZE, report=quiet)
     with pytest.raises(NotADirectoryError, match="is a file; --out must name a folder"):
         import_scannet(published, tmp_path / "train-000000.tar", size=SIZE, report=quiet)

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
 from distill3d_ros.training.data.manifest import (
     MANIFEST_NAME,
     Manifest,
     ShardError,
     ShardInfo,
-    read_manifest,
     write_atomically,
 )
 from distill3d_ros.training.data.plan import ROOMS_PER_SHARD, Recipe, ShardJob, planned_rooms, shard_jobs
 from distill3d_ros.training.data.progress import GenerateProgress, in_words
 from distill3d_ros.training.data.shards import check_shard
-from distill3d_ros.training.data.workers import RoomDone, ShardDone, ShardLost, WorkerPool, remove_partial_files
+from distill3d_ros.training.data.workers import RoomDone, ShardDone, ShardLost, WorkerPool
+
+_OPTIONS = {"size": "--size", "frames_per_room": "--frames-per-room", "seed": "--seed"}
 
 
 def generate(
@@ -63,9 +64,7 @@ def generate(
         rooms_per_shard=rooms_per_shard,
         furniture=furniture_fingerprint(count),
     )
-    _make_folder(folder)
-    with _only_writer(folder):
-        remove_partial_files(folder)
+    with only_writer(folder):
         jobs = shard_jobs(planned, recipe.rooms_per_shard)
         wanted = Manifest(recipe=recipe.to_dict(), planned_rooms=planned)
         finished = _finished_shards(folder, wanted, jobs)
@@ -99,64 +98,17 @@ def furniture_fingerprint(workers: int = 2) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, "is a file; --out must name a folder", str(folder)) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "no permission to write into this folder", str(folder))
-
-
-@contextlib.contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """Two runs in one folder would remove each other's files. The system frees the lock when the process ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ShardError(f"another `distill3d data generate` is writing into {folder}; wait for its end") from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _finished_shards(folder: Path, wanted: Manifest, jobs: Sequence[ShardJob]) -> dict[str, ShardInfo]:
     """File -> the shards that are there and whole. Others are made again."""
-    if not (folder / MANIFEST_NAME).exists():
-        if list(folder.glob("*.tar")):
-            raise ShardError(f"{folder} has tar files but no {MANIFEST_NAME}; give --out an empty or new folder")
-        return {}
-    manifest = read_manifest(folder)
-    _check_same(folder, manifest, wanted)
+    manifest = manifest_to_go_on_with(folder, wanted, same_rooms=True, names=_OPTIONS)
     files = {job.file for job in jobs}
     finished = {}
-    for shard in manifest.shards:
+    for shard in manifest.shards if manifest else ():
         if shard.file in files:
             with contextlib.suppress(ShardError):  # missing or damaged: made again
                 check_shard(folder, shard)
                 finished[shard.file] = shard
     return finished
-
-
-def _check_same(folder: Path, there: Manifest, wanted: Manifest) -> None:
-    """``ShardError`` unless the folder was planned exactly as it is wanted now."""
-    names = {"size": "--size", "frames_per_room": "--frames-per-room", "seed": "--seed"}
-    before = {**there.recipe, **{f"rooms of {s}": n for s, n in there.planned_rooms.items()}}
-    now = {**wanted.recipe, **{f"rooms of {s}": n for s, n in wanted.planned_rooms.items()}}
-    differences = [
-        f"{names.get(key, key)} was {before.get(key, 'not given')} and is now {now.get(key, 'not given')}"
-        for key in dict.fromkeys([*before, *now])
-        if before.get(key) != now.get(key)
-    ]
-    if there.labels != wanted.labels:
-        differences.append(f"labels were {', '.join(there.labels)} and are now {', '.join(wanted.labels)}")
-    if differences:
-        raise ShardError(
-            f"{folder} holds data that was made in another way: {'; '.join(differences)}. Give the same settings to "
-            "go on there, or another --out"
-        )
 
 
 def _check_space(folder: Path, needed: float) -> None:

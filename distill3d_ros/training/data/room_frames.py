@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from distill3d_ros.training.data.manifest import ShardInfo
 from distill3d_ros.training.data.plan import Recipe, ShardJob
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter
-from distill3d_ros.worlds.cameras import sample_cameras
+from distill3d_ros.worlds.cameras import CameraPose, sample_cameras
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import view
 from distill3d_ros.worlds.photometry import augment
 from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.room import Room
 
 ATTEMPTS = 12
 """Rooms that are tried for one number; more failures than that are no bad luck."""
@@ -85,17 +86,37 @@ def _attempt(
     cameras = sample_cameras(room, rng, recipe.frames_per_room, renderer=renderer, size=recipe.size)
     if len(cameras) < max(1, recipe.frames_per_room // 2):
         return []
+    name = f"{split}-{number:06d}"
+    return pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split)
+
+
+def pictures(
+    room: Room,
+    cameras: Sequence[CameraPose],
+    rng: np.random.Generator,
+    *,
+    renderer: Renderer,
+    key: str,
+    name: str,
+    split: str,
+) -> list[Sample]:
+    """What the cameras see of a room, as real ones would take it.
+
+    Args:
+        key: of the samples, without the camera's number.
+        name: of the room, unique over all splits.
+    """
     truth = contact_truth(room)
     samples = []
-    for camera_number, camera in enumerate(cameras):
+    for number, camera in enumerate(cameras):
         seen = view(renderer, room, truth, camera)
         samples.append(
             Sample(
-                key=f"{split}-{number:06d}-{camera_number:02d}",
+                key=f"{key}-{number:02d}",
                 frame=replace(seen.frame, image=augment(seen.frame.image, rng)),
                 scene=seen.scene,
                 ids=seen.ids,
-                room=f"{split}-{number:06d}",
+                room=name,
                 room_type=room.type,
                 split=split,
             )

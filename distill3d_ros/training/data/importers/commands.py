@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from distill3d_ros.cli_arguments import Command, Options, positive, size
-
-
-class _Size(argparse.Action):
-    """Width and height, as ``224x224`` or ``224 224``."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        try:
-            setattr(namespace, self.dest, size("x".join(values or ())))
-        except argparse.ArgumentTypeError as error:
-            raise argparse.ArgumentError(self, str(error)) from None
 
 
 def _shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the data set; a stopped import goes on there"
     )
-    parser.add_argument(
-        "--size", action=_Size, nargs="+", default=(224, 224), metavar="WxH", help="pixels of a picture"
-    )
+    parser.add_argument("--size", type=size, default=(224, 224), metavar="WxH", help="pixels of a picture")
 
 
 def _import_scannet_arguments(parser: argparse.ArgumentParser) -> None:

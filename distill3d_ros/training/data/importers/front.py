@@ -13,17 +13,13 @@ model of ``test_unseen`` is in any picture of the other splits.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
 from distill3d_ros.training.data.importers.front_models import FrontError, FrontModels
 from distill3d_ros.training.data.importers.front_rooms import MIN_FILL
 from distill3d_ros.training.data.importers.front_shards import GroupReport, HouseGroup, Settings, house_groups
@@ -33,13 +29,11 @@ from distill3d_ros.training.data.manifest import (
     Manifest,
     ShardError,
     ShardInfo,
-    read_manifest,
     write_atomically,
 )
 from distill3d_ros.training.data.plan import GENERATOR_VERSION, Recipe
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import check_shard
-from distill3d_ros.training.data.workers import remove_partial_files
 
 REPORT_NAME = "import_report.json"
 IMPORTER_VERSION = 1
@@ -101,9 +95,7 @@ def import_front(
         "models": FrontModels(models).fingerprint(),
     }
     groups = house_groups(files, houses_per_shard)
-    _make_folder(out)
-    with _only_writer(out):
-        remove_partial_files(out)
+    with only_writer(out):
         reports, shards = _finished(out, recipe, groups)
         missing = [group for group in groups if group.file not in reports]
         say(f"{len(files)} houses in {len(groups)} shards, {len(reports)} of them made already")
@@ -174,53 +166,13 @@ def _fingerprint(files: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(f"{f.name} {f.stat().st_size}" for f in files).encode()).hexdigest()[:16]
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, "is a file; --out must name a folder", str(folder)) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "no permission to write into this folder", str(folder))
-
-
-@contextlib.contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """The same lock as that of ``data generate``: two runs in one folder would remove each other's files."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ShardError(f"another run is writing into {folder}; wait for its end") from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _finished(
     folder: Path, recipe: Mapping[str, object], groups: Sequence[HouseGroup]
 ) -> tuple[dict[str, GroupReport], dict[str, ShardInfo]]:
     """File -> report of the shards that need no more work, and what the manifest says of those that have a file."""
-    if not (folder / MANIFEST_NAME).exists():
-        if list(folder.glob("*.tar")):
-            raise ShardError(f"{folder} has tar files but no {MANIFEST_NAME}; give --out an empty or new folder")
+    manifest = manifest_to_go_on_with(folder, Manifest(recipe=recipe, planned_rooms={}))
+    if manifest is None:
         return {}, {}
-    manifest = read_manifest(folder)
-    if not manifest.shards:
-        return {}, {}
-    before, after = dict(manifest.recipe), dict(recipe)
-    changed = [
-        f"{key} was {before.get(key, 'not given')} and is now {after.get(key, 'not given')}"
-        for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
-    ]
-    if manifest.labels != tuple(LABELS):
-        changed.append(f"labels were {', '.join(manifest.labels)} and are now {', '.join(LABELS)}")
-    if changed:
-        raise ShardError(
-            f"{folder} holds data that was made in another way: {'; '.join(changed)}. Give the same files and settings "
-            "to go on there, or another --out"
-        )
     return _whole_shards(folder, {shard.file: shard for shard in manifest.shards}, groups)
 
 

@@ -16,13 +16,11 @@ from distill3d_ros.training.data.importers.front_models import FrontError, Front
 from distill3d_ros.training.data.importers.front_rooms import RoomSkippedError, front_room
 from distill3d_ros.training.data.manifest import ShardInfo
 from distill3d_ros.training.data.plan import BUILD_ORDER
+from distill3d_ros.training.data.room_frames import pictures
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardWriter, shard_name
 from distill3d_ros.worlds.cameras import sample_cameras
-from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.furniture import Split
-from distill3d_ros.worlds.observe import view
-from distill3d_ros.worlds.photometry import augment
 from distill3d_ros.worlds.renderer import Renderer
 
 HOUSE_SHARES = {"test_unseen": 0.1, "test_known": 0.05, "val": 1 / 60}
@@ -175,21 +173,8 @@ class ShardMaker:
         cameras = sample_cameras(room, rng, settings.frames_per_room, renderer=self._renderer, size=settings.size)
         if not cameras:
             raise RoomSkippedError("no worthwhile view")
-        truth = contact_truth(room)
-        samples = []
-        for camera_number, camera in enumerate(cameras):
-            seen = view(self._renderer, room, truth, camera)
-            samples.append(
-                Sample(
-                    key=f"{key}-{camera_number:02d}",
-                    frame=replace(seen.frame, image=augment(seen.frame.image, rng)),
-                    scene=seen.scene,
-                    ids=seen.ids,
-                    room=f"3D-FRONT/{house.name}/{_room_id(house, number)}",
-                    room_type=room.type,
-                    split=split,
-                )
-            )
+        name = f"3D-FRONT/{house.name}/{_room_id(house, number)}"
+        samples = pictures(room, cameras, rng, renderer=self._renderer, key=key, name=name, split=split)
         return samples, left_out
 
 

@@ -6,26 +6,22 @@ Beside the manifest lies ``imported.json``: which part each shard holds, and how
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
 from distill3d_ros.training.data.manifest import (
     MANIFEST_NAME,
     Manifest,
     ShardError,
     ShardInfo,
-    read_manifest,
     write_atomically,
 )
 from distill3d_ros.training.data.plan import BUILD_ORDER
 from distill3d_ros.training.data.shards import ShardWriter, check_shard, shard_name
-from distill3d_ros.training.data.workers import remove_partial_files
 
 RECORDS_NAME = "imported.json"
 SPLITS_TO_IMPORT = ("train", "val", "test_known")
@@ -57,7 +53,6 @@ class ImportFolder:
         self.folder, self._split = Path(folder), split
         self.manifest = Manifest(recipe=dict(recipe), planned_rooms=dict.fromkeys(BUILD_ORDER, 0))
         self._records: dict[str, dict[str, Any]] = {}
-        self._descriptor = -1
 
     def __enter__(self) -> ImportFolder:
         """
@@ -65,24 +60,16 @@ class ImportFolder:
             ShardError: the folder holds other data, or another import writes into it.
             OSError: the folder cannot be made or written to.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise NotADirectoryError(errno.ENOTDIR, "is a file; --out must name a folder", str(self.folder)) from None
-        self._descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            self._lock()
-            remove_partial_files(self.folder)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(only_writer(self.folder))
             self._read()
-        except BaseException:
-            os.close(self._descriptor)
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)  # frees the lock
+        self._stack.close()
 
     def missing(self, parts: Mapping[str, int]) -> list[str]:
         """Which of the parts are not there yet, or damaged; the manifest then plans for them.
@@ -142,32 +129,10 @@ class ImportFolder:
             number += 1
         return number
 
-    def _lock(self) -> None:
-        """Two imports in one folder would remove each other's files. The system frees the lock when a process ends."""
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ShardError(f"another import is writing into {self.folder}; wait for its end") from None
-
     def _read(self) -> None:
-        if not (self.folder / MANIFEST_NAME).exists():
-            if list(self.folder.glob("*.tar")):
-                raise ShardError(f"{self.folder} has tar files but no {MANIFEST_NAME}; give --out an empty folder")
+        there = manifest_to_go_on_with(self.folder, self.manifest, names=_OPTIONS)
+        if there is None:
             return
-        there = read_manifest(self.folder)
-        differences = [
-            f"{_OPTIONS.get(key, key)} was {there.recipe.get(key, 'not given')} and is now "
-            f"{self.manifest.recipe.get(key, 'not given')}"
-            for key in dict.fromkeys([*there.recipe, *self.manifest.recipe])
-            if there.recipe.get(key) != self.manifest.recipe.get(key)
-        ]
-        if there.labels != self.manifest.labels:
-            differences.append(f"labels were {', '.join(there.labels)} and are now {', '.join(self.manifest.labels)}")
-        if differences:
-            raise ShardError(
-                f"{self.folder} holds data that was made in another way: {'; '.join(differences)}. Give the same "
-                "settings to go on there, or another --out"
-            )
         with contextlib.suppress(FileNotFoundError):
             self._records = json.loads((self.folder / RECORDS_NAME).read_text())
         known = tuple(shard for shard in there.shards if shard.file in self._records)
