@@ -208,7 +208,7 @@ def plot_stats(stats: DataStats, picture: Path) -> None:
     axes[0, 2].barh(kinds, [stats.kinds[k].askable for k in kinds], color="lightgrey", label="askable")
     axes[0, 2].barh(kinds, [stats.kinds[k].balanced for k in kinds], label="balanced")
     axes[0, 2].set_xscale("log")
-    axes[0, 2].legend()
+    axes[0, 2].legend(loc="lower right")  # the last kinds are rare, so it hides no bar
     axes[0, 2].set_title("questions")
     for axis, values_, title in (
         (axes[1, 0], stats.depth, "depth, m"),
@@ -218,7 +218,7 @@ def plot_stats(stats: DataStats, picture: Path) -> None:
         axis.hist(values_, bins=40)
         axis.set_title(title)
     for axis in axes.flat:
-        axis.tick_params(labelsize=7)
+        axis.tick_params(labelsize=7 if axis is not axes[0, 2] else 5)
     figure.tight_layout()
     partial = picture.with_name(f".{picture.name}.tmp.png")
     try:
