@@ -122,6 +122,6 @@ def print_parameters(preset: str, *, run: bool = False) -> None:
         cost = first_run(preset)
         Console().print(
             f"random weights, one frame of {cost.width} x {cost.height}, bfloat16, on the CPU: built in "
-            f"{cost.build_s:.1f} s, perception {cost.perceive_s:.1f} s, visual tokens read in {cost.prefix_s:.1f} s, "
-            f"an answer {cost.answer_s:.1f} s; peak memory {cost.peak_gib:.1f} GiB"
+            f"{cost.build_s:.3g} s, perception {cost.perceive_s:.3g} s, visual tokens read in {cost.prefix_s:.3g} s, "
+            f"an answer {cost.answer_s:.3g} s; peak memory {cost.peak_gib:.1f} GiB"
         )

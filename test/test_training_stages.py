@@ -23,7 +23,7 @@ from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.training.evaluate import calibration, evaluate
 from distill3d_ros.training.joint_stage import matches
-from distill3d_ros.training.objectives import box_fit, box_loss
+from distill3d_ros.training.objectives import box_fit, box_loss, overlap_loss
 from distill3d_ros.training.optimization import trained_parameters
 from distill3d_ros.training.stages import make_stage
 from distill3d_ros.training.train import train_stage
@@ -142,7 +142,7 @@ def test_perception_teaches_the_eyes_and_not_the_tongue(student: Student, data: 
 
 def test_a_box_error_does_not_bend_the_depth(student: Student, data: Path, tmp_path: Path) -> None:
     losses = losses_of("perception", student, data, tmp_path)
-    (losses["proposal_box"] + losses["detection_box"]).backward()
+    (losses["proposal_box"] + losses["detection_box"] + losses["detection_overlap"]).backward()
     assert "depth_head" not in moved_parts(student)
     assert "detection_head" in moved_parts(student)
 
@@ -192,6 +192,10 @@ def test_boxes_that_are_the_truth_have_no_loss_and_fit(student: Student, data: P
     assert box_fit(boxes, batch, image, truth, truth).min().item() == pytest.approx(1.0, abs=1e-3)
     twice = replace(boxes, size=batch.size * 2)  # the same centre, each side doubled: IoU 1 / 8
     assert box_fit(twice, batch, image, truth, truth)[0].item() == pytest.approx(8**-0.5, abs=1e-3)
+    assert overlap_loss(boxes, batch, image, truth, truth).item() == pytest.approx(0.0, abs=1e-3)
+    assert overlap_loss(twice, batch, image, truth, truth).item() == pytest.approx(0.5, abs=1e-3)
+    far = replace(boxes, center_level=batch.center_level + 1000.0)  # apart along every axis: the hull is nearly empty
+    assert overlap_loss(far, batch, image, truth, truth).item() == pytest.approx(2.0, abs=0.02)
 
 
 def test_reports_are_tied_to_what_is_near_and_named_alike() -> None:

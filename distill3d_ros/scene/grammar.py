@@ -12,14 +12,17 @@ Understood = tuple[str, tuple[int, ...]]
 """A kind and, for each of its slots, the index of the name in the order of the text."""
 
 _FILLERS = re.compile(
-    r"\b(?:(?:can|could|would|will) you (?:please )?(?:tell me|say|estimate|name)|do you (?:know|think)|would you say|"
+    r"\b(?:as far as (?:you|i) can (?:tell|see)|(?:is it|it is) true(?: that)?|am i right(?: that)?|does it look like|"
+    r"(?:can|could|would|will) you (?:please )?(?:tell me|say|estimate|name|check|confirm)|do you (?:know|think)|"
+    r"(?:do you have )?any idea|quick question|one question|please check|check|would you say|so|"
     r"please|tell me|i (?:want|would like|need) to know|let me know|give me|say|estimate|"
     r"as seen from here|seen from here|as seen from me|from here|from where you (?:are|stand)|right now|now|currently|"
     r"at the moment|just|exactly|about|roughly|approximately|around about|really|actually|also|quite a bit|quite|"
     r"somewhere|hey|hello|hi|ok|okay|in your opinion|it looks like|i think)\b"
 )
 _TAGS = re.compile(
-    r"(?: ,)? (?:correct|true|yes|or not|is it|isn't it|doesn't it|aren't they|don't they|thanks|thank you)$| , right$"
+    r"(?: ,)? (?:correct|true|yes|or not|is that so|am i right|is it|isn't it|doesn't it|aren't they|don't they|"
+    r"thanks|thank you)$| , right$"
 )
 _SEE = re.compile(
     r"\b(?:(?:do|can|could) you (?:see|spot|find|make out|detect|recognise|recognize)|"

@@ -22,6 +22,7 @@ PERCEPTION_LOSSES = (
     "proposal_box",
     "detection_class",
     "detection_box",
+    "detection_overlap",
 )
 LANGUAGE_LOSSES = ("text", "names", "grounding")
 TEACHER_LOSSES = ("text_kl", "depth_bins", "depth_kl", "spatial", "multi_view", "feature")
@@ -51,6 +52,7 @@ def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
     found["proposal_box"] = box_loss(perception.proposals, batch, cells[:, 0], cells[:, 1], truth, focal)
     class_terms: list[Tensor | None] = []
     box_terms: list[Tensor | None] = []
+    overlap_terms: list[Tensor | None] = []
     for boxes in (*perception.decoder_layers, perception.detections):
         pairs = match_sets(boxes.class_logits, boxes.center, batch.labels, batch.center, batch.size, batch.mask)
         image = torch.cat([torch.full_like(p, b) for b, (p, _) in enumerate(pairs)])
@@ -58,8 +60,10 @@ def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
         unsure = _on_ignored(perception.query_patch, batch.cells)
         class_terms.append(_set_class_loss(boxes, batch, image, query, truth, unsure))
         box_terms.append(box_loss(boxes, batch, image, query, truth, focal))
+        overlap_terms.append(overlap_loss(boxes, batch, image, query, truth))
     found["detection_class"] = _mean(class_terms)
     found["detection_box"] = _mean(box_terms)
+    found["detection_overlap"] = _mean(overlap_terms)
     return {name: loss for name, loss in found.items() if loss is not None}
 
 
@@ -109,6 +113,25 @@ def box_loss(
     return (loss + torch.where(located, 2.0 * lateral + 2.0 * distance, torch.zeros_like(loss))).mean()
 
 
+def overlap_loss(boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor) -> Tensor | None:
+    """Mean of 1 - GIoU of K matched boxes' intervals along the three axes of the true box, 0..2.
+
+    The generalized overlap of Rezatofighi et al. (CVPR 2019), axis by axis: errors count against the object's own
+    extent in that direction, as they do in the overlap of boxes by which detections are judged, and still have a
+    direction where boxes do not overlap. Objects whose centre has no usable pixel are left out.
+    """
+    located = batch.located[image, truth]
+    image, place, truth = image[located], place[located], truth[located]
+    if len(image) == 0:
+        return None
+    offset, a, b = _beside_truth(boxes, batch, image, place, truth)
+    low, high = offset - a, offset + a
+    overlap = (torch.minimum(high, b) - torch.maximum(low, -b)).clamp_min(0)
+    union = 2 * a + 2 * b - overlap
+    hull = (torch.maximum(high, b) - torch.minimum(low, -b)).clamp_min(1e-4)
+    return (1 - overlap / union.clamp_min(1e-4) + (hull - union) / hull).mean()
+
+
 def _proposal_class_loss(boxes: Boxes, batch: PerceptionBatch) -> Tensor:
     image, patch = torch.nonzero(batch.cells >= 0, as_tuple=True)
     target = torch.zeros_like(boxes.class_logits, dtype=torch.float32)  # (B, P, C)
@@ -144,15 +167,20 @@ def box_fit(boxes: Boxes, batch: PerceptionBatch, image: Tensor, query: Tensor, 
     Along each axis the overlap of two intervals is exact; the product is the intersection, and the volumes give the
     union. The square root spreads the small overlaps that small things get.
     """
-    at = (image, query)
+    offset, a, b = _beside_truth(boxes, batch, image, query, truth)
+    overlap = (torch.minimum(offset + a, b) - torch.maximum(offset - a, -b)).clamp_min(0).prod(-1)
+    return (overlap / (8 * a.prod(-1) + 8 * b.prod(-1) - overlap).clamp_min(1e-6)).clamp(0, 1).sqrt()
+
+
+def _beside_truth(
+    boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(K, 3) metres each: centres in the frames of the true boxes, half sizes, and half sizes of the true boxes."""
     yaw = batch.yaw[image, truth]
     cos, sin = yaw.cos(), yaw.sin()
-    offset = boxes.center_level[at].float() - batch.center_level[image, truth]  # (K, 3)
-    x, y, z = offset.unbind(-1)
-    own = torch.stack([cos * x - sin * z, y, sin * x + cos * z], -1)
-    a, b = boxes.size[at].float() / 2, batch.size[image, truth] / 2
-    overlap = (torch.minimum(own + a, b) - torch.maximum(own - a, -b)).clamp_min(0).prod(-1)
-    return (overlap / (8 * a.prod(-1) + 8 * b.prod(-1) - overlap).clamp_min(1e-6)).clamp(0, 1).sqrt()
+    x, y, z = (boxes.center_level[image, place].float() - batch.center_level[image, truth]).unbind(-1)
+    offset = torch.stack([cos * x - sin * z, y, sin * x + cos * z], -1)
+    return offset, boxes.size[image, place].float() / 2, batch.size[image, truth] / 2
 
 
 def _on_ignored(query_patch: Tensor, cells: Tensor) -> Tensor:
