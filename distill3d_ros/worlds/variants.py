@@ -16,7 +16,7 @@ from distill3d_ros.worlds.furniture import TEXTURE_SIZE, FurnitureModel
 from distill3d_ros.worlds.materials import hsv, make_surface
 
 FloatArray = npt.NDArray[np.float64]
-PER_MODEL = 8
+PER_MODEL = 24
 """Variants of a model that rooms choose from."""
 
 _TURNED = frozenset({"vase", "bottle", "cup", "bowl", "plant", "lamp", "stool", "trash can"})
