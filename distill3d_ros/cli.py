@@ -55,6 +55,9 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=positive, default=600, help="frames a split, at most")
     parser.add_argument("--lenses", type=positive, metavar="ROOMS", help="also see so many rooms through 3 lenses")
     parser.add_argument("--views", type=positive, metavar="ROOMS", help="also look at so many rooms in several views")
+    parser.add_argument(
+        "--references", type=positive, metavar="N", help='also ask N questions a split about "the nearest chair" etc.'
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
     parser.add_argument("--threads", type=positive, help="CPU threads")
 
@@ -71,6 +74,7 @@ def _evaluate(options: Options) -> int:
         frames=options.frames,
         lens_rooms=options.lenses or 0,
         view_scenes=options.views or 0,
+        references=options.references or 0,
         device=options.device,
         threads=options.threads,
     )

@@ -77,9 +77,7 @@ def decode_objects(
         candidate = _object(raw, int(n), labels, len(kept) + 1, config)
         twin = next((o for o in kept if _same_thing(o, candidate, config)), None)
         if twin is None:
-            candidate = replace(
-                candidate, image_box=image_rectangle(candidate.box, level_from_optical, intrinsics)
-            )
+            candidate = replace(candidate, image_box=image_rectangle(candidate.box, level_from_optical, intrinsics))
             kept.append(candidate)
         else:
             merged = dict(candidate.label_scores)

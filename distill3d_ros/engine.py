@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,15 +18,18 @@ from torch.nn import functional
 from distill3d_ros.answering import asked_wrongly, combine, not_understood
 from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.environment import shared_path
+from distill3d_ros.referring import with_meant_only
 from distill3d_ros.registration import first_from_second
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.scene.parsing import parse
+from distill3d_ros.scene.parsing import ParsedQuestion, parse
+from distill3d_ros.scene.references import resolve
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
 from distill3d_ros.student.hub import student_folder
-from distill3d_ros.student.outputs import GeneratedAnswer, Perception, map_tensors
+from distill3d_ros.student.language import PrefixCache
+from distill3d_ros.student.outputs import Perception, map_tensors
 from distill3d_ros.student.preprocess import preprocess
 from distill3d_ros.student.rays import MAX_VIEWS
 from distill3d_ros.student.student import Student
@@ -40,7 +42,9 @@ PRECISIONS = ("", "float32", "bfloat16")
 class SceneFeatures:
     """What the engine keeps of a scene to answer questions about it: the visual tokens, read once."""
 
-    cache: Any
+    perception: Perception
+    cache: PrefixCache
+    """Of all that was perceived."""
     object_of_query: dict[int, int]
     """Index of a box among the student's -> id of the scene's object."""
 
@@ -102,9 +106,7 @@ class Engine:
         folder = packaged_model() if path is None else student_folder(path)
         student = load_student(folder, device=_choose_device(device))
         sha256 = str(read_description(folder)["sha256"][WEIGHTS])
-        return cls(
-            student, device=device, threads=threads, precision=precision, compiled=compiled, model_sha256=sha256
-        )
+        return cls(student, device=device, threads=threads, precision=precision, compiled=compiled, model_sha256=sha256)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -186,7 +188,7 @@ class Engine:
             frame_id=first.frame_id,
             is_metric=self.is_metric,
             views=len(views),
-            features=SceneFeatures(self.student.cache(self.student.prefix(perception)), owner),
+            features=SceneFeatures(perception, self.student.cache(self.student.prefix(perception)), owner),
         )
 
     def ask(self, scene: Scene, question: str) -> Answer:
@@ -206,17 +208,32 @@ class Engine:
             raise ValueError("ask needs a scene that Engine.perceive made; this one carries no features")
         started = time.perf_counter()
         parsed = [parse(q) if asked_wrongly(q) is None else None for q in questions]
-        understood = [i for i, p in enumerate(parsed) if p is not None]
-        said: dict[int, GeneratedAnswer] = {}
-        if understood:
-            replies = self.student.answer(scene.features.cache, [questions[i].strip() for i in understood])
-            said = dict(zip(understood, replies, strict=True))
-        answers = [
-            not_understood(question) if p is None else combine(p, said[i], scene, scene.features.object_of_query)
-            for i, (question, p) in enumerate(zip(questions, parsed, strict=True))
-        ]
+        answers: dict[int, Answer] = {}
+        plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}
+        if plain:
+            replies = self.student.answer(scene.features.cache, [questions[i].strip() for i in plain])
+            for (i, p), said in zip(plain.items(), replies, strict=True):
+                answers[i] = combine(p, said, scene, scene.features.object_of_query)
+        for i, asked in enumerate(parsed):
+            if asked is None:
+                answers[i] = not_understood(questions[i])
+            elif asked.references:
+                answers[i] = self._ask_about_some(scene, scene.features, asked)
         each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
-        return [replace(a, latency_ms=each_ms) for a in answers]
+        return [replace(answers[i], latency_ms=each_ms) for i in range(len(questions))]
+
+    @torch.inference_mode()
+    def _ask_about_some(self, scene: Scene, features: SceneFeatures, parsed: ParsedQuestion) -> Answer:
+        """A question that tells which of several things of a name it means: found by the boxes, then singled out."""
+        meant = resolve(parsed.references, scene)
+        if isinstance(meant, Answer):
+            return meant
+        perception, owner = with_meant_only(
+            features.perception, meant.chosen, scene, self.labels, features.object_of_query
+        )
+        (said,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [parsed.plain.strip()])
+        answer = combine(parsed, said, meant.scene, owner)
+        return replace(answer, confidence=answer.confidence * meant.certainty)
 
     def _placed(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
         """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is

@@ -15,7 +15,9 @@ from random_student import save_random_student
 
 from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects, shown
 from distill3d_ros.engine import Engine
+from distill3d_ros.referring import with_meant_only
 from distill3d_ros.scene.frame import Frame, Intrinsics
+from distill3d_ros.scene.geometry import box_distance
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
 CAMERA = Intrinsics.from_fov(width=320, height=240, horizontal_fov=1.1)
@@ -163,6 +165,38 @@ def test_one_by_one_or_together_the_answers_are_the_same(engine, scene):
     assert [a.understood for a in together] == [True, False, True, True, False]
     assert all(0.0 <= a.confidence <= 1.0 for a in together)
     assert all(a.latency_ms > 0 for a in together)
+
+
+def test_one_of_several_is_asked_about(engine, scene, monkeypatch):
+    """The student's own boxes, two of them named chairs: it is told of one alone, and the answer rests on that one."""
+    first, second = (replace(o, label="chair", score=0.9, label_scores={"chair": 0.9}) for o in scene.objects[:2])
+    two = replace(scene, objects=(first, second))
+    _, other = sorted((first, second), key=lambda o: box_distance(o.box))
+    told = []
+    monkeypatch.setattr(engine.student, "answer", lambda cache, texts: told.append(texts) or ask(cache, texts))
+    ask = type(engine.student).answer.__get__(engine.student)
+    answer = engine.ask(two, "How far is the nearest chair?")
+    assert told == [["How far is the chair?"]]
+    assert answer.understood
+    assert other.id not in answer.object_ids
+    missing = engine.ask(two, "How far is the chair next to the sofa?")
+    assert (missing.text, missing.value, len(told)) == ("I do not see a sofa.", None, 1)
+
+
+def test_what_is_not_meant_is_out_of_the_students_sight(engine, scene):
+    chosen, *others = (o for o in scene.objects if o.label == scene.objects[0].label)
+    features, column = scene.features, engine.labels.index(chosen.label)
+    seen, owner = with_meant_only(
+        features.perception, {chosen.label: frozenset({chosen.id})}, scene, engine.labels, features.object_of_query
+    )
+    assert others
+    assert set(owner.values()) == {o.id for o in scene.objects} - {o.id for o in others}
+    assert set(owner) <= set(range(seen.detections.class_logits.shape[1]))
+    for box, object_id in owner.items():
+        assert (seen.detections.class_logits[0, box, column] < -10) == (object_id != chosen.id)
+    everything = features.perception.detections.class_logits
+    assert everything.shape[1] > seen.detections.class_logits.shape[1]
+    assert (everything[..., column] > -10).all()  # the scene itself stays as it was
 
 
 def test_a_scene_from_elsewhere_cannot_be_asked(engine):

@@ -78,9 +78,7 @@ def test_cv_bridge_gives_the_same_arrays():
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    mm=SIZES.flatmap(lambda s: hnp.arrays(np.uint16, s)), big_endian=st.booleans(), padding=st.integers(0, 3)
-)
+@given(mm=SIZES.flatmap(lambda s: hnp.arrays(np.uint16, s)), big_endian=st.booleans(), padding=st.integers(0, 3))
 def test_millimetres_in_any_byte_order(mm, big_endian, padding):
     message = message_of(mm.astype(">u2" if big_endian else "<u2"), "16UC1", padding=padding, big_endian=big_endian)
     expected = np.where(mm == 0, np.nan, mm.astype(np.float32) * np.float32(0.001))

@@ -212,5 +212,3 @@ def test_without_frames_to_look_up_nothing_is_listened_to(node):
 def test_up_is_made_a_unit_vector():
     assert up_or_none([0.0, 0.0, 0.0]) is None
     assert up_or_none([0.0, -2.0, 0.0]) == (0.0, -1.0, 0.0)
-
-

@@ -223,6 +223,7 @@ def test_bad_frames_are_reported_and_the_next_one_counts(robot, spoil, says):
 def test_the_size_may_change_in_mid_stream(robot):
     robot.listen(Image, f"{NODE}/depth/image")
     for width, height in ((64, 48), (100, 60), (48, 64), (64, 48)):
+
         def arrived(width: int = width, height: int = height) -> bool:
             robot.show(width=width, height=height)
             time.sleep(0.25)

@@ -67,9 +67,7 @@ class SpatialOutputs:
             self._depth_info.publish(info_from(scene.intrinsics, **where))
         if scene.depth is not None and _wanted(self._points):
             organised, stride = self._setting("points_organised"), self._setting("points_stride")
-            cloud = cloud_from(
-                scene.depth, scene.intrinsics, frame.image, organised=organised, stride=stride, **where
-            )
+            cloud = cloud_from(scene.depth, scene.intrinsics, frame.image, organised=organised, stride=stride, **where)
             self._points.publish(cloud)
         if _wanted(self._objects):
             self._objects.publish(messages.objects_message(scene))

@@ -230,9 +230,7 @@ CAMERA_SETTINGS: tuple[Setting, ...] = (
         choices=("train", "test"),
         description="Furniture of the simulated room: models that training saw, or models it never saw.",
     ),
-    Setting(
-        name="frames", default=120, low=1, high=100000, description="Length of the simulated drive, in frames."
-    ),
+    Setting(name="frames", default=120, low=1, high=100000, description="Length of the simulated drive, in frames."),
     Setting(name="width", default=640, low=32, high=4096, description="Pixels of the simulated image."),
     Setting(name="height", default=480, low=32, high=4096, description="Pixels of the simulated image."),
     Setting(

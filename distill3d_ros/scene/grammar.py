@@ -69,6 +69,11 @@ _CLOSER = r"(?:closer|closest|nearer|nearest|near|close|next)"
 _FARTHER = r"(?:farther|further|farthest|furthest|more distant|most distant|far)"
 
 
+def is_measure(sentence: str) -> bool:
+    """Whether it asks for metres or a number."""
+    return re.search(_MEASURES, sentence) is not None
+
+
 def classify(sentence: str, names: int) -> Understood | None:
     """The kind of a sentence with ``names`` names, written "@", and the order of the names in its slots."""
     s = _plain(sentence)
@@ -239,7 +244,7 @@ def _only(s: str, words: frozenset[str]) -> bool:
 
 def _about_two(s: str) -> Understood | None:
     """Yes or no about two things: the first relation whose words are there."""
-    if re.search(r"\b(?:left|right) @", s):  # "the left chair" is not just any chair
+    if re.search(r"^(?:is|are|does|do) (?:the )?(?:left|right)(?: hand)? sides? of @", s):  # a part of a thing
         return None
     for kind, pattern in _SYMMETRIC_FIRST:
         if re.search(pattern, s):

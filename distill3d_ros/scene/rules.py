@@ -112,7 +112,7 @@ def _look_up(relations: Relations, labels: Sequence[str], min_score: float) -> t
     return (), min(clash, key=lambda n: max(o.label_score(n) for o in relations.objects))
 
 
-def _certainty(score: float) -> float:
+def certainty(score: float) -> float:
     """Confidence in a decision by the sign of a score: one half at 0, .82 at the edge of the margin band."""
     return 1.0 - 0.5 * math.exp(-abs(score))
 
@@ -126,7 +126,7 @@ def _yes_no(asked: Asked, relations: Relations, indices: tuple[int, ...], trust:
         score = float(relations.left_side[indices[0]]) * (1 if asked.kind == "left_side" else -1)
     else:
         score = pair_score(relations, asked.kind, indices[0], indices[1])
-    return answer_text.yes_no(score > 0, _ids(relations, indices), trust * _certainty(score))
+    return answer_text.yes_no(score > 0, _ids(relations, indices), trust * certainty(score))
 
 
 def _choice(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
@@ -138,7 +138,7 @@ def _choice(asked: Asked, relations: Relations, indices: tuple[int, ...], trust:
         score = float(getattr(relations, name)[a, b]) * (-1 if loser else 1)
     winner = len(indices) - (2 if score >= 0 else 1)
     order = (indices[winner], *(i for n, i in enumerate(indices) if n != winner))
-    return answer_text.choice(asked.labels[winner], _ids(relations, order), trust * _certainty(score))
+    return answer_text.choice(asked.labels[winner], _ids(relations, order), trust * certainty(score))
 
 
 def _metric(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
@@ -156,7 +156,7 @@ def _open(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: f
     if named.object_ids:
         thing = relations.objects[relations.index[named.object_ids[0]]]
         trust *= math.sqrt(thing.label_score(named.label))
-    return answer_text.naming(named.label, ids, trust * _certainty(named.score))
+    return answer_text.naming(named.label, ids, trust * certainty(named.score))
 
 
 def _category(asked: Asked, relations: Relations, min_score: float) -> Answer:

@@ -33,6 +33,7 @@ from distill3d_ros.training.metrics import (
     depth_score,
     mean_depth_score,
 )
+from distill3d_ros.training.referring import reference_figures
 from distill3d_ros.training.report import accuracy_table, write_report
 from distill3d_ros.training.several_views import view_figures
 from distill3d_ros.worlds.furniture import FurniturePack
@@ -111,6 +112,7 @@ def evaluate(
     frames: int = 600,
     lens_rooms: int = 0,
     view_scenes: int = 0,
+    references: int = 0,
     device: str = "auto",
     threads: int | None = None,
     report: Callable[[str], None] = print,
@@ -123,6 +125,7 @@ def evaluate(
         frames: at most so many frames of each split are looked at, evenly spread.
         lens_rooms: so many rooms are rendered through three lenses (see ``lenses``); needs the furniture.
         view_scenes: in so many rooms of each split, several frames are looked at together (see ``several_views``).
+        references: so many questions a split tell which of several things of a name they mean (see ``referring``).
 
     Raises:
         ValueError: the data folder lacks a split or cannot be read.
@@ -147,6 +150,10 @@ def evaluate(
         result["splits"][split] = figures(marks, seen)
         if view_scenes:
             result["splits"][split]["several_views"] = view_figures(engine, reader, scenes=view_scenes)
+        if references:
+            picked = spread(len(reader), frames)
+            told = reference_figures(engine, reader, picked, questions=references, seed=seed)
+            result["splits"][split]["references"] = told
         every.extend(marks)
         seen_in_all.extend(seen)
     result = {**figures(every, seen_in_all), **result}

@@ -13,6 +13,7 @@ from distill3d_ros.scene.kinds import FAMILIES
 from distill3d_ros.scene.questions import Question
 from distill3d_ros.training.lenses import lens_lines
 from distill3d_ros.training.metrics import wilson_interval
+from distill3d_ros.training.referring import reference_lines
 from distill3d_ros.training.several_views import view_lines
 
 NAMES = {
@@ -86,6 +87,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += ["", f"## {SPLIT_NAMES.get(split, split)} (`{split}`)", "", *_families(part), "", *_perception(part)]
         if "several_views" in part:
             lines += ["", *view_lines(part["several_views"])]
+        if "references" in part:
+            lines += ["", *reference_lines(part["references"])]
     if "lenses" in result:
         lines += ["", *lens_lines(result["lenses"])]
     lines += [
