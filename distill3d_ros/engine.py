@@ -21,6 +21,7 @@ from distill3d_ros.environment import shared_path
 from distill3d_ros.referring import with_meant_only
 from distill3d_ros.registration import first_from_second
 from distill3d_ros.scene.answer import Answer
+from distill3d_ros.scene.description import asks_for_description, describe
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene
@@ -199,7 +200,8 @@ class Engine:
         """Answers to questions about a scene that this engine perceived.
 
         The text is the language model's. The geometric rules answer too, on the scene's boxes: where both agree the
-        answer is surer. What is not understood is an answer that says so, not an exception.
+        answer is surer. A description ("What do you see?") is put together from the boxes. What is not understood is an
+        answer that says so, not an exception.
 
         Raises:
             ValueError: the scene was not perceived by an engine.
@@ -216,7 +218,8 @@ class Engine:
                 answers[i] = combine(p, said, scene, scene.features.object_of_query)
         for i, asked in enumerate(parsed):
             if asked is None:
-                answers[i] = not_understood(questions[i])
+                wanted = asks_for_description(questions[i])
+                answers[i] = describe(scene) if wanted else not_understood(questions[i])
             elif asked.references:
                 answers[i] = self._ask_about_some(scene, scene.features, asked)
         each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))

@@ -1,7 +1,8 @@
-"""The extra tables of an evaluation: the same view through several lenses, and several views of one place."""
+"""The extra tables of an evaluation: several lenses, several views of one place, one of several things of a name."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from random_student import random_student
 
 from distill3d_ros.engine import Engine
 from distill3d_ros.scene.frame import Intrinsics
+from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.manifest import Manifest, write_atomically
-from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
 from distill3d_ros.training.lenses import _seen_from, lens_figures, lens_lines
+from distill3d_ros.training.referring import reference_figures, reference_lines
 from distill3d_ros.training.several_views import view_figures, view_lines
 
 
@@ -63,3 +66,35 @@ def test_several_views_are_looked_at_together(engine: Engine, tmp_path: Path) ->
     assert len([line for line in view_lines(figures) if line.startswith(("| 1 |", "| 2 |"))]) == 2
     with pytest.raises(ValueError, match="no room of split 'val' has 8 frames"):
         view_figures(engine, reader, scenes=5)
+
+
+class TwoChairs:
+    """A data set of one frame."""
+
+    split, keys = "val", ("val-000000-00",)
+
+    def __init__(self) -> None:
+        sample = make_sample(self.keys[0], split=self.split)
+        chair, table = sample.scene.objects
+        far = replace(chair, id=3, box=replace(chair.box, center=chair.box.center + np.array([2.5, 0, 3.0])))
+        scene = replace(sample.scene, objects=(chair, table, far), contacts=None, gaps=None, supports=None)
+        self.sample = replace(sample, scene=scene)
+
+    def __getitem__(self, number: int) -> Sample:
+        return self.sample
+
+    def scene(self, number: int) -> Scene:
+        return self.sample.scene
+
+
+def test_questions_about_one_of_several_are_marked(engine: Engine) -> None:
+    reader = TwoChairs()
+    figures = reference_figures(engine, reader, [0], questions=30, seed=1)  # type: ignore[arg-type]
+    assert figures["n"] > 5
+    assert figures["rules_on_true_boxes"] == 1
+    assert sum(row["n"] for row in figures["ways"].values()) == figures["n"]
+    assert 0 <= figures["student"] <= 1
+    assert reference_lines(figures)[-1].startswith(f"| **all** | {figures['n']} |")
+    reader.sample = replace(reader.sample, scene=replace(reader.sample.scene, objects=()))
+    with pytest.raises(ValueError, match="has no frame with two things of one name"):
+        reference_figures(engine, reader, [0], questions=30, seed=1)  # type: ignore[arg-type]
