@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from question_files import scanqa_records, write_json, write_scanqa, write_sqa3d, write_vsi_bench
 from random_student import save_random_student
-from scannet_scan import COLOR, LOST, SCAN, alignment, camera_pose, publish, published_pose, write_sens
+from scannet_scan import COLOR, LOST, SCAN, camera_pose, publish, published_pose, write_sens
 
 from distill3d_ros import cli
 from distill3d_ros.training.benchmarks import benchmark
@@ -89,9 +89,8 @@ def test_sharpness_falls_with_blur():
 def test_a_scan_without_poses_is_named(scans: Path):
     for path in (scans / SCAN / "pose").iterdir():
         np.savetxt(path, published_pose(LOST))
-    with pytest.raises(SourceError, match="no frame of .*scene0003_00 has a picture and a finite pose; export"):
+    with pytest.raises(SourceError, match=r"no frame of .*scene0003_00 has a picture and a finite pose; export"):
         scan_views(ScanFiles(scans / SCAN), 2)
-    assert np.linalg.det(alignment()[:3, :3]) == pytest.approx(1.0)
 
 
 def test_scanqa_is_asked_looking_once_at_each_scan(
@@ -147,7 +146,7 @@ def test_missing_scans_are_named_or_left_out(scans: Path, student: Path, tmp_pat
     records[0]["scene_id"] = OTHER
     file = write_json(tmp_path / "val.json", records)
     options = {"scans": scans, "out": tmp_path / "out", "model": student, "frames": 1, "report": quiet}
-    with pytest.raises(SourceError, match=rf"1 file is missing:\n  .*{OTHER}: download-scannet\.py -o DIR --id {OTHER}"):
+    with pytest.raises(SourceError, match=rf"1 file is missing:\n  .*{OTHER}: download-scannet\.py .* --id {OTHER}"):
         run_benchmark("scanqa", file, **options)
     assert not (tmp_path / "out").exists()
     result = run_benchmark("scanqa", file, **options, skip_missing=True, count=2)
