@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distill3d_ros.scene.kinds import FAMILIES
 from distill3d_ros.scene.questions import Question
+from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.lenses import lens_lines
 from distill3d_ros.training.metrics import wilson_interval
 from distill3d_ros.training.referring import reference_lines
@@ -64,12 +64,15 @@ def _entry(right: Mapping[str, Sequence[bool]], members: Sequence[int], rows: Se
 
 def write_report(result: Mapping[str, Any], out: Path) -> None:
     """Writes ``report.json`` and ``report.md``; each appears whole or not at all."""
+    write_both(result, markdown(result), out)
+
+
+def write_both(result: Mapping[str, Any], text: str, out: Path) -> None:
+    """Writes ``result`` to ``report.json`` and ``text`` to ``report.md``; each appears whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    clean = json.dumps(_finite(result), indent=1, sort_keys=False) + "\n"
-    for name, text in (("report.json", clean), ("report.md", markdown(result))):
-        partial = out / f".{name}.tmp"
-        partial.write_text(text)
-        os.replace(partial, out / name)
+    content = json.dumps(_finite(result), indent=1, sort_keys=False) + "\n"
+    write_atomically(out / "report.json", content.encode())
+    write_atomically(out / "report.md", text.encode())
 
 
 def markdown(result: Mapping[str, Any]) -> str:

@@ -32,6 +32,10 @@ class RgbdFrames(Protocol):
         """Of the frames that are there, ascending."""
 
     @property
+    def views(self) -> Sequence[int]:
+        """Of the frames that have a picture and a pose, ascending."""
+
+    @property
     def color(self) -> Intrinsics: ...
     @property
     def depth(self) -> Intrinsics: ...
@@ -63,13 +67,13 @@ class ExportedFrames:
     def numbers(self) -> tuple[int, ...]:
         return tuple(sorted({number for files in self._files.values() for number in files}))
 
+    @cached_property
+    def views(self) -> tuple[int, ...]:
+        return tuple(sorted(self._files["color"].keys() & self._files["pose"].keys()))
+
     def missing(self, every: int) -> list[MissingFile]:
         """What is not there of the frames whose number is a multiple of ``every``, and of the intrinsics."""
-        missing = [
-            MissingFile(path, "export it with --export_intrinsics of ScanNet's SensReader/python/reader.py")
-            for path in map(self._intrinsics_file, ("color", "depth"))
-            if not path.is_file()
-        ]
+        missing = self.missing_intrinsics("color", "depth")
         wanted = [number for number in self.numbers if number % every == 0]
         if not wanted:
             missing.append(MissingFile(self.source / "color" / "0.jpg", f"no frame number is a multiple of {every}"))
@@ -80,6 +84,20 @@ class ExportedFrames:
                 if number not in self._files[kind]
             ]
         return missing
+
+    def missing_for_views(self) -> list[MissingFile]:
+        """What is not there of a picture with a pose and of the colour camera's intrinsics."""
+        missing = self.missing_intrinsics("color")
+        if not self.views:
+            missing.append(MissingFile(self.source / "color" / "0.jpg", f"{_EXPORT}, with its pose"))
+        return missing
+
+    def missing_intrinsics(self, *kinds: str) -> list[MissingFile]:
+        return [
+            MissingFile(path, "export it with --export_intrinsics of ScanNet's SensReader/python/reader.py")
+            for path in map(self._intrinsics_file, kinds)
+            if not path.is_file()
+        ]
 
     @cached_property
     def color(self) -> Intrinsics:

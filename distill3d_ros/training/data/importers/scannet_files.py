@@ -64,9 +64,15 @@ class ScanFiles:
         ]
         if ExportedFrames.are_in(self.folder):
             return missing + ExportedFrames(self.folder).missing(every)
-        if not self._file(".sens").is_file():
-            missing.append(MissingFile(self._file(".sens"), download_option(self.name, ".sens")))
-        return missing
+        return missing + self._missing_files(".sens")
+
+    def missing_for_views(self) -> list[MissingFile]:
+        """What looking at its pictures needs and is not there; without depth, mesh and annotations."""
+        if not self.folder.is_dir():
+            return [MissingFile(self.folder, f"download-scannet.py -o DIR --id {self.name}")]
+        if ExportedFrames.are_in(self.folder):
+            return self._missing_files(".txt") + ExportedFrames(self.folder).missing_for_views()
+        return self._missing_files(".txt", ".sens")
 
     def frames(self) -> RgbdFrames:
         """The exported frames where there are some, else the ``.sens`` file.
@@ -114,6 +120,9 @@ class ScanFiles:
         if not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-3):
             raise SourceError(f"{self.info_file}: axisAlignment is no rigid motion. Got {matrix.tolist()}")
         return matrix
+
+    def _missing_files(self, *ends: str) -> list[MissingFile]:
+        return [MissingFile(self._file(e), download_option(self.name, e)) for e in ends if not self._file(e).is_file()]
 
     def _file(self, end: str) -> Path:
         return self.folder / f"{self.name}{end}"

@@ -58,7 +58,7 @@ class SensFile:
         with open(path, "rb") as file:
             self._read_header(file)
             self._places = [self._read_place(file, number) for number in range(self._frames)]
-        self.numbers = tuple(range(self._frames))
+        self.numbers = self.views = tuple(range(self._frames))
 
     def pose(self, number: int) -> FloatArray:
         """(4, 4) camera-to-world as it is stored; not finite where tracking was lost."""
