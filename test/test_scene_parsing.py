@@ -117,6 +117,12 @@ UNDERSTOOD = [
     ('what is the distance from here to the window', 'distance_to', ('window',)),
     ('is the bin right next to the desk?', 'near', ('trash can', 'desk')),
     ('is the desk nowhere near the window', 'far', ('desk', 'window')),
+    ("How many chair(s) are in this room?", "count", ("chair",)),
+    (
+        "Measuring from the closest point of each object, what is the distance between the bed and the tv (in meters)?",
+        "distance_between",
+        ("bed", "television"),
+    ),
 ]  # fmt: skip
 
 NOT_UNDERSTOOD = [
@@ -181,6 +187,7 @@ NOT_UNDERSTOOD = [
     "could you take the bag near the sofa",
     "hold the cup",
     "how far",
+    "Can I see the television from my position on the bed?",
     "is the nearest chair left of the farthest chair?",
     "which is bigger, the sofa",
     "is the bed longer than 3 metres",

@@ -15,6 +15,7 @@ _FILLERS = re.compile(
     r"\b(?:as far as (?:you|i) can (?:tell|see)|(?:is it|it is) true(?: that)?|am i right(?: that)?|does it look like|"
     r"(?:can|could|would|will) you (?:please )?(?:tell me|say|estimate|name|check|confirm)|do you (?:know|think)|"
     r"(?:do you have )?any idea|quick question|one question|please check|check|would you say|so|"
+    r"measuring from the (?:closest|nearest) points? of (?:each|the) objects?|in (?:meters|metres)|"
     r"please|tell me|i (?:want|would like|need) to know|let me know|give me|say|estimate|"
     r"as seen from here|seen from here|as seen from me|from here|from where you (?:are|stand)|right now|now|currently|"
     r"at the moment|just|exactly|about|roughly|approximately|around about|really|actually|also|quite a bit|quite|"
@@ -107,6 +108,8 @@ def _plain(sentence: str) -> str | None:
     s = " ".join(s.replace(",", " ").split())
     words = s.split()
     if not words or any(word not in VOCABULARY for word in words):
+        return None
+    if re.search(r"\bm[ye] position\b", s):  # of the one who asks, not of the camera
         return None
     if _ORDERS.search(s):  # a robot that is told to put something somewhere is not asked anything
         return None

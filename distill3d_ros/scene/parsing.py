@@ -64,7 +64,7 @@ def parse(text: str) -> ParsedQuestion | None:
     if len(text) > MAX_LENGTH:
         return None
     # One character stays one character, so that spans hold in the original.
-    plain = "".join(c.lower() if len(c.lower()) == 1 else c for c in text).translate(_PLAIN)
+    plain = "".join(c.lower() if len(c.lower()) == 1 else c for c in text).translate(_PLAIN).replace("(s)", "   ")
     if _FOREIGN.search(plain):
         return None
     tokens = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(plain)]

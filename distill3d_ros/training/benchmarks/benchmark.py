@@ -135,9 +135,7 @@ def _chosen(found: QuestionSet, scans: Path, count: int | None, skip_missing: bo
     return replace(found, questions=questions, skipped=skipped)
 
 
-def _marks_of_scan(
-    engine: Engine, scan: ScanFiles, questions: list[BenchmarkQuestion], frames: int
-) -> Iterator[Mark]:
+def _marks_of_scan(engine: Engine, scan: ScanFiles, questions: list[BenchmarkQuestion], frames: int) -> Iterator[Mark]:
     scene = engine.perceive(scan_views(scan, frames))
     for question, answer in zip(questions, engine.ask_many(scene, [q.text for q in questions]), strict=True):
         yield mark(question, answer)
