@@ -16,7 +16,9 @@ import yaml
 from distill3d_ros import cli
 from distill3d_ros.info import parameter_counts
 from distill3d_ros.nodes.parameters import CAMERA_SETTINGS, SPATIAL_SETTINGS, Setting
+from distill3d_ros.scene.description import asks_for_description
 from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.parsing import parse
 from distill3d_ros.student.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
@@ -150,3 +152,15 @@ def test_the_parameter_file_holds_the_defaults() -> None:
     defaults = {s.name: s.default for s in SPATIAL_SETTINGS}
     given = content["/**"]["ros__parameters"]
     assert given == {name: defaults[name] for name in given}
+
+
+QUESTION = re.compile(r"(?:Is|Are|Does|Do|Which|What|How)\b[^?|*\"']*\?")
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/student.md"])
+def test_every_question_that_is_shown_is_understood(file: str) -> None:
+    text = " ".join((ROOT / file).read_text(encoding="utf-8").split())
+    questions = QUESTION.findall(text)
+    assert len(questions) >= (5 if file == "README.md" else 20)
+    for question in questions:
+        assert parse(question) is not None or asks_for_description(question), question
