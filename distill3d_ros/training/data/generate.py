@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from distill3d_ros.training.data.plan import ROOMS_PER_SHARD, Recipe, ShardJob, 
 from distill3d_ros.training.data.progress import GenerateProgress, in_words
 from distill3d_ros.training.data.shards import check_shard
 from distill3d_ros.training.data.workers import RoomDone, ShardDone, ShardLost, WorkerPool
+from distill3d_ros.worlds.rendering import renderer_kind
 
 _OPTIONS = {"size": "--size", "frames_per_room": "--frames-per-room", "seed": "--seed"}
 
@@ -52,7 +54,7 @@ def generate(
         rooms_per_shard: rooms in one tar.
 
     Raises:
-        ShardError: the folder holds data that was made in another way.
+        ShardError: the folder holds data that was made in another way, by another renderer, say.
         OSError: the folder cannot be written to, or there is too little space.
     """
     folder, planned = Path(out), planned_rooms(rooms)
@@ -63,6 +65,7 @@ def generate(
         size=size,
         rooms_per_shard=rooms_per_shard,
         furniture=furniture_fingerprint(count),
+        renderer=renderer_kind(warn=lambda text: print(f"warning: {text}", file=sys.stderr)),
     )
     with only_writer(folder):
         jobs = shard_jobs(planned, recipe.rooms_per_shard)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from distill3d_ros.training.data.manifest import RENDERER_OF_OLD
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import shard_name
+from distill3d_ros.worlds.rendering import RendererKind
 
 GENERATOR_VERSION = 4
 """Raise it when the same seed gives other rooms, cameras or pictures than before: layouts, lenses, light, effects."""
@@ -34,6 +36,8 @@ class Recipe:
     furniture: str = ""
     """Names the furniture models by their content, see ``generate.furniture_fingerprint``."""
     generator_version: int = GENERATOR_VERSION
+    renderer: RendererKind = RENDERER_OF_OLD
+    """What draws the pictures, see ``worlds.rendering``."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -46,8 +50,11 @@ class Recipe:
             raise ValueError(f"size must be (width, height), each between 32 and 4096 pixels. Got {self.size}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types, for the manifest."""
-        return {**asdict(self), "size": list(self.size)}
+        """As JSON types, for the manifest; the renderer only where it is not the one of folders that name none."""
+        entries = {**asdict(self), "size": list(self.size)}
+        if self.renderer == RENDERER_OF_OLD:
+            del entries["renderer"]
+        return entries
 
     def bytes_per_frame(self) -> float:
         return BYTES_PER_PIXEL * self.size[0] * self.size[1]

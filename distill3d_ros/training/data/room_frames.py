@@ -18,7 +18,7 @@ from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import view
 from distill3d_ros.worlds.photometry import augment
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import RoomRenderer
 from distill3d_ros.worlds.room import Room
 
 ATTEMPTS = 12
@@ -36,7 +36,7 @@ OnRoom = Callable[[int, str], None]
 
 
 def make_shard(
-    folder: Path, job: ShardJob, recipe: Recipe, *, pack: FurniturePack, renderer: Renderer, on_room: OnRoom
+    folder: Path, job: ShardJob, recipe: Recipe, *, pack: FurniturePack, renderer: RoomRenderer, on_room: OnRoom
 ) -> ShardInfo:
     """Write one shard of ``folder``; nothing is left of it when that fails."""
     with ShardWriter(folder, split=job.split, number=job.number, first_room=job.first_room, rooms=job.rooms) as writer:
@@ -50,7 +50,7 @@ def make_shard(
 
 
 def room_samples(
-    split: str, number: int, recipe: Recipe, *, pack: FurniturePack, renderer: Renderer
+    split: str, number: int, recipe: Recipe, *, pack: FurniturePack, renderer: RoomRenderer
 ) -> tuple[list[Sample], str]:
     """The samples of one room, and a note on the rooms that were given up on the way.
 
@@ -74,7 +74,7 @@ def room_samples(
 
 
 def _attempt(
-    split: str, number: int, attempt: int, recipe: Recipe, pack: FurniturePack, renderer: Renderer
+    split: str, number: int, attempt: int, recipe: Recipe, pack: FurniturePack, renderer: RoomRenderer
 ) -> list[Sample]:
     """Samples of one try; none if fewer than half of the wanted cameras have a worthwhile view."""
     place = [recipe.seed, SPLITS.index(split), number, attempt]
@@ -95,7 +95,7 @@ def pictures(
     cameras: Sequence[CameraPose],
     rng: np.random.Generator,
     *,
-    renderer: Renderer,
+    renderer: RoomRenderer,
     key: str,
     name: str,
     split: str,
