@@ -160,7 +160,7 @@ def _shadow_map(parts: list[Part], light: FloatArray, room_size: FloatArray) -> 
     focal, middle = SHADOW_SIZE / 2 / reach, SHADOW_SIZE / 2 - 0.5
     lens = Intrinsics(fx=focal, fy=focal, cx=middle, cy=middle, width=SHADOW_SIZE, height=SHADOW_SIZE)
     casting = [p for p in parts if p.id != 0 and casts_shadow(p.center, p.radius, light)]
-    depth = np.zeros((SHADOW_SIZE, SHADOW_SIZE))
+    depth: FloatArray = np.zeros((SHADOW_SIZE, SHADOW_SIZE))
     if casting:
         triangles = together(casting)
         points = transform_points(lamp_from_world, triangles.positions)

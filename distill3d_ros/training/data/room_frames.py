@@ -11,6 +11,7 @@ import numpy as np
 from distill3d_ros.training.data.manifest import ShardInfo
 from distill3d_ros.training.data.plan import Recipe, ShardJob
 from distill3d_ros.training.data.sample import SPLITS, Sample
+from distill3d_ros.training.data.sequence_frames import as_sequence, drive_cameras
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.worlds.cameras import CameraPose, sample_cameras
 from distill3d_ros.worlds.contacts import contact_truth
@@ -83,10 +84,16 @@ def _attempt(
     whose: Split = "test" if split == TEST_MODELS_ONLY else "train"
     room = make_room(pack, seed=room_seed, split=whose, varied=split == "train")
     renderer.set_room(room)
+    name = f"{split}-{number:06d}"
+    if recipe.sequence is not None:
+        cameras = drive_cameras(room, rng, recipe.sequence, size=recipe.size, renderer=renderer)
+        if not cameras:
+            return []
+        samples = pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split, one_camera=True)
+        return as_sequence(samples, name, interval=recipe.sequence.interval)
     cameras = sample_cameras(room, rng, recipe.frames_per_room, renderer=renderer, size=recipe.size)
     if len(cameras) < max(1, recipe.frames_per_room // 2):
         return []
-    name = f"{split}-{number:06d}"
     return pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split)
 
 
@@ -99,21 +106,28 @@ def pictures(
     key: str,
     name: str,
     split: str,
+    one_camera: bool = False,
 ) -> list[Sample]:
     """What the cameras see of a room, as real ones would take it.
 
     Args:
         key: of the samples, without the camera's number.
         name: of the room, unique over all splits.
+        one_camera: the same camera took all pictures: colours, blur and compression are drawn once, noise each time.
     """
     truth = contact_truth(room)
+    look_seed = int(rng.integers(2**32)) if one_camera else 0
     samples = []
     for number, camera in enumerate(cameras):
         seen = view(renderer, room, truth, camera)
+        if one_camera:
+            image = augment(seen.frame.image, np.random.default_rng(look_seed), grain=rng)
+        else:
+            image = augment(seen.frame.image, rng)
         samples.append(
             Sample(
                 key=f"{key}-{number:02d}",
-                frame=replace(seen.frame, image=augment(seen.frame.image, rng)),
+                frame=replace(seen.frame, image=image),
                 scene=seen.scene,
                 ids=seen.ids,
                 room=name,
