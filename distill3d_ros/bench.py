@@ -112,10 +112,10 @@ def render_for(seconds: float) -> list[float]:
     from distill3d_ros.worlds.furniture import FurniturePack
     from distill3d_ros.worlds.layout import make_room
     from distill3d_ros.worlds.observe import observe
-    from distill3d_ros.worlds.renderer import Renderer
+    from distill3d_ros.worlds.rendering import make_renderer
 
     room = make_room(FurniturePack.load(), seed=SEED, room_type="living room", split="train")
-    truth, renderer = contact_truth(room), Renderer()
+    truth, renderer = contact_truth(room), make_renderer()
     renderer.set_room(room)
     cameras = sample_cameras(room, np.random.default_rng(SEED), 8, renderer=renderer)
     observe(renderer, room, truth, cameras[0])

@@ -26,6 +26,12 @@ def rooms(text: str) -> int | dict[str, int]:
     return {split: positive(count) for split, _, count in (part.partition("=") for part in text.split(","))}
 
 
+def span(text: str) -> tuple[int, int]:
+    """Fewest and most: ``10..60``; or one number for both."""
+    low, _, high = text.partition("..")
+    return positive(low), positive(high or low)
+
+
 def size(text: str) -> tuple[int, int]:
     """Width and height: ``224x224``."""
     width, _, height = text.lower().partition("x")

@@ -6,12 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
-from distill3d_ros.cli_arguments import Command, Options, positive, rooms, size
+from distill3d_ros.cli_arguments import Command, Options, positive, rooms, size, span
 from distill3d_ros.training.data.importers.commands import SCAN_COMMANDS
 from distill3d_ros.training.data.importers.front_commands import FRONT_COMMANDS
 
 
-def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
+def _folder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rooms",
         type=rooms,
@@ -21,8 +21,12 @@ def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--workers", type=positive, help="processes (default: one a core)")
-    parser.add_argument("--frames-per-room", type=positive, default=12, help="pictures of a room, at most")
     parser.add_argument("--size", type=size, default=(224, 224), metavar="WxH", help="pixels of a picture")
+
+
+def _data_generate_arguments(parser: argparse.ArgumentParser) -> None:
+    _folder_arguments(parser)
+    parser.add_argument("--frames-per-room", type=positive, default=12, help="pictures of a room, at most")
 
 
 def _data_generate(options: Options) -> int:
@@ -35,6 +39,29 @@ def _data_generate(options: Options) -> int:
         workers=options.workers,
         frames_per_room=options.frames_per_room,
         size=options.size,
+    )
+    return 0
+
+
+def _data_sequences_arguments(parser: argparse.ArgumentParser) -> None:
+    _folder_arguments(parser)
+    parser.add_argument(
+        "--frames", type=span, default=(10, 60), metavar="FEWEST..MOST", help="of a drive; or one number (10..60)"
+    )
+    parser.add_argument("--interval", type=float, default=0.5, help="seconds between frames, at 0.3 m/s")
+
+
+def _data_sequences(options: Options) -> int:
+    from distill3d_ros.training.data.generate import generate
+    from distill3d_ros.training.data.plan import SequencePlan
+
+    generate(
+        options.out,
+        rooms=options.rooms,
+        seed=options.seed,
+        workers=options.workers,
+        size=options.size,
+        sequence=SequencePlan(frames=options.frames, interval=options.interval),
     )
     return 0
 
@@ -97,6 +124,7 @@ def _data_stats(options: Options) -> int:
 
 DATA_COMMANDS: dict[str, Command] = {
     "data generate": ("make a data set of simulated rooms", _data_generate_arguments, _data_generate),
+    "data sequences": ("make a data set of drives through rooms", _data_sequences_arguments, _data_sequences),
     **SCAN_COMMANDS,
     **FRONT_COMMANDS,
     "data show": ("draw samples with boxes, ids, depth and questions", _data_show_arguments, _data_show),

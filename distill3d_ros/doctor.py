@@ -142,14 +142,17 @@ def check_worlds() -> Iterator[Finding]:
         yield Finding(OK, f"furniture: {len(files)} libraries, {made}")
     except (OSError, ValueError) as error:
         yield Finding(WARN, f"furniture: {error}", "apt-get install sweethome3d-furniture (for the demo and data)")
-    try:
-        renderer = importlib.import_module("distill3d_ros.worlds.renderer").Renderer()
-        info = renderer.context.info
-        yield Finding(OK, f"OpenGL: {info['GL_RENDERER']}, {info['GL_VERSION']}")
-        renderer.close()
-    except Exception as error:  # moderngl, glcontext and drivers each raise their own
+    rendering = importlib.import_module("distill3d_ros.worlds.rendering")
+    without_gl: list[str] = []
+    renderer = rendering.make_renderer(warn=without_gl.append)
+    asked = os.environ.get(rendering.ENVIRONMENT_VARIABLE)
+    why = f" ({rendering.ENVIRONMENT_VARIABLE}={asked})" if asked else ""
+    if without_gl:
         remedy = "apt-get install libegl1 libgl1-mesa-dri (for the demo and data)"
-        yield Finding(WARN, f"OpenGL: {error}", remedy)
+        yield Finding(WARN, f"rooms are drawn by {renderer.description}: {without_gl[0]}", remedy)
+    else:
+        yield Finding(OK, f"rooms are drawn by {renderer.description}{why}")
+    renderer.close()
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (

@@ -129,15 +129,34 @@ def test_a_shard_that_kills_its_workers_is_given_up(tmp_path: Path, monkeypatch:
     assert [type(event) for event in lost] == [ShardLost] * workers.RETRIES
 
 
+def test_a_folder_has_one_renderer_and_says_so(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert "renderer" not in read_manifest(made).recipe, "folders that name none were rendered by OpenGL"
+    monkeypatch.setenv("DISTILL3D_RENDERER", "raycast")
+    before = content(made)
+    with pytest.raises(ShardError, match=r"another way: renderer was gl and is now raycast\. .*another --out"):
+        generate(made, workers=1, **SETTINGS)
+    assert content(made) == before
+    settings = {**SETTINGS, "rooms": {"train": 1}}
+    generate(tmp_path, workers=1, **settings)
+    assert verify_folder(tmp_path).recipe["renderer"] == "raycast"
+    first, of_gl = (ShardReader(folder, "train") for folder in (tmp_path, made))
+    assert first.keys == of_gl.keys
+    ids = [sample.ids for sample in first], [sample.ids for sample in of_gl]
+    assert all((a == b).mean() > 0.98 for a, b in zip(*ids, strict=True))
+    monkeypatch.setenv("DISTILL3D_RENDERER", "gl")
+    with pytest.raises(ShardError, match="renderer was raycast and is now gl"):
+        generate(tmp_path, workers=1, **settings)
+
+
 # ------------------------------------------------------------------------------------------------------------ rooms
 
 
 @pytest.fixture(scope="module")
 def studio() -> Iterator[dict]:
     """What ``room_samples`` needs, in this process."""
-    from distill3d_ros.worlds.renderer import Renderer
+    from distill3d_ros.worlds.rendering import make_renderer
 
-    pack, renderer = real_pack(), Renderer(threads=0)
+    pack, renderer = real_pack(), make_renderer(threads=0)
     yield {"pack": pack, "renderer": renderer}
     renderer.close()
 

@@ -13,7 +13,7 @@ from distill3d_ros.registration import first_from_second
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.worlds.materials import Surface
 from distill3d_ros.worlds.observe import frame_of
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import make_renderer
 
 
 def moved(metres: float, degrees: float) -> FloatArray:
@@ -33,7 +33,7 @@ def pictures() -> dict[tuple[float, float], tuple[Frame, FloatArray]]:
         image = cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_CUBIC)
         room.surfaces[part] = Surface(kind="plain", image=image, tile=1.7, gloss=0.0)
     camera = simple_camera(width=480, height=360)
-    renderer = Renderer(threads=0)
+    renderer = make_renderer(threads=0)
     renderer.set_room(room)
     seen = {}
     for step, turn in ((0.0, 0.0), (0.25, 5.0), (0.6, 25.0), (0.0, 170.0)):

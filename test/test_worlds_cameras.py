@@ -12,7 +12,7 @@ from simple_rooms import box_model, place, simple_room
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.worlds.cameras import CameraRange, is_good_view, look_at, pose_along, sample_cameras
 from distill3d_ros.worlds.drive import CELL, Drive, DriveConfig, clearance
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import make_renderer
 
 LENS = Intrinsics.from_fov(width=64, height=48, horizontal_fov=1.2)
 
@@ -24,7 +24,7 @@ def room():
 
 @pytest.fixture(scope="module")
 def renderer(room):
-    one = Renderer(threads=0)
+    one = make_renderer(threads=0)
     one.set_room(room)
     yield one
     one.close()

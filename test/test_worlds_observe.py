@@ -16,12 +16,12 @@ from distill3d_ros.worlds.cameras import pose_along
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.observe import MIN_VISIBLE_PIXELS, observe, view, visible_parts
 from distill3d_ros.worlds.photometry import Photometry, augment
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import make_renderer
 
 
 @pytest.fixture(scope="module")
 def renderer():
-    one = Renderer(threads=0)
+    one = make_renderer(threads=0)
     yield one
     one.close()
 

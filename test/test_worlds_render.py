@@ -1,4 +1,4 @@
-"""The renderer against ray casting written here, and against what a picture of such a room must show."""
+"""Both renderers against ray casting written here, and against what a picture of such a room must show."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from simple_rooms import ball_model, box_model, model_from_mesh, place, simple_c
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.worlds.cameras import CameraPose, look_at
 from distill3d_ros.worlds.meshes import corner_normals, wall_corners
+from distill3d_ros.worlds.raycast import RayCaster
 from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import make_renderer
 from distill3d_ros.worlds.room import Room
 
 
-@pytest.fixture(scope="module")
-def renderer():
-    one = Renderer(threads=0)
+@pytest.fixture(scope="module", params=["gl", "raycast"])
+def renderer(request):
+    one = make_renderer(request.param, threads=0)
     yield one
     one.close()
 
@@ -163,9 +165,10 @@ def test_tint_scale_and_flat_colour_reach_the_picture(renderer):
     assert 1.6 < width[2] / width[1] < 2.4
 
 
-def test_same_room_same_bytes_also_after_other_rooms():
+@pytest.mark.parametrize("kind", [Renderer, RayCaster])
+def test_same_room_same_bytes_also_after_other_rooms(kind):
     camera = simple_camera(width=96, height=64)
-    first, second = Renderer(threads=0), Renderer(threads=0, model_cache=1)
+    first, second = kind(), kind(model_cache=1)
     try:
         first.set_room(simple_room())
         a = first.render(camera)
@@ -200,7 +203,7 @@ def model_from_mesh_of_box():
 
 
 def test_wrong_use_is_explained(renderer):
-    fresh = Renderer()
+    fresh = type(renderer)()
     with pytest.raises(RuntimeError, match="set_room"):
         fresh.render(simple_camera())
     fresh.close()

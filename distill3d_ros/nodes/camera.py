@@ -136,7 +136,7 @@ class CameraNode(Node):
         from distill3d_ros.nodes.simulation import drive_shots  # renders; the others do without
 
         options = {name: self.setting(name) for name in ("seed", "room_type", "split", "frames", "width", "height")}
-        return lambda: drive_shots(**options, horizontal_fov=fov, say=say)
+        return lambda: drive_shots(**options, horizontal_fov=fov, say=say, warn=warn)
 
     def _tick(self) -> None:
         if self._rate != self.setting("rate"):

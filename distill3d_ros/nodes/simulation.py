@@ -12,7 +12,7 @@ from distill3d_ros.worlds.drive import Drive, DriveConfig
 from distill3d_ros.worlds.furniture import FurniturePack
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import observe
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import make_renderer
 
 
 def drive_shots(
@@ -25,6 +25,7 @@ def drive_shots(
     height: int,
     horizontal_fov: float,
     say: Callable[[str], None] = lambda text: None,
+    warn: Callable[[str], None] | None = None,
 ) -> Iterator[Shot]:
     """One round of a drive through a room, in ``frames`` frames at equal intervals, with the truth about each.
 
@@ -33,6 +34,7 @@ def drive_shots(
         split: ``train`` or ``test``: furniture that training saw or did not.
         horizontal_fov: radians.
         say: is told what is being prepared.
+        warn: is told when there is no OpenGL, see ``make_renderer``.
     """
     say("loading the furniture")
     pack = FurniturePack.load()
@@ -41,7 +43,7 @@ def drive_shots(
     config = DriveConfig(width=width, height=height, horizontal_fov=math.degrees(horizontal_fov))
     drive = Drive(room, config=config, seed=seed)
     say(f"driving {drive.length:.1f} m through the {room.type.replace('_', ' ')}, among {len(room.objects)} things")
-    renderer = Renderer()
+    renderer = make_renderer(warn=warn)
     for i in range(frames):
         frame, scene = observe(renderer, room, truth, drive.camera(drive.duration * i / frames))
         yield Shot(frame=frame, truth=scene)

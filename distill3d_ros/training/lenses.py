@@ -16,7 +16,7 @@ from distill3d_ros.worlds.cameras import CameraPose, sample_cameras
 from distill3d_ros.worlds.furniture import FurniturePack
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import frame_of
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import RoomRenderer, make_renderer
 
 DEGREES = (45.0, 60.0, 80.0)
 """Horizontal fields of view: narrow, usual, wide."""
@@ -43,7 +43,7 @@ def lens_figures(
     narrow, *wider = sorted(degrees)
     errors: dict[float, list[Any]] = {d: [] for d in degrees}
     ratios: dict[float, list[float]] = {d: [] for d in wider}
-    renderer = Renderer(threads=0)
+    renderer = make_renderer(threads=0)
     try:
         for number in range(rooms):
             room_seed = int(np.random.SeedSequence([seed, 12, number]).generate_state(1)[0])
@@ -70,7 +70,7 @@ def lens_figures(
     return {"views": len(errors[narrow]), "narrowest": narrow, "lenses": rows}
 
 
-def _through(renderer: Renderer, camera: CameraPose, degrees: float) -> tuple[Frame, FloatArray]:
+def _through(renderer: RoomRenderer, camera: CameraPose, degrees: float) -> tuple[Frame, FloatArray]:
     """What the camera sees through another lens, and its true depth."""
     lens = Intrinsics.from_fov(width=_SIZE[0], height=_SIZE[1], horizontal_fov=np.radians(degrees))
     camera = replace(camera, intrinsics=lens)

@@ -13,7 +13,7 @@ from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.worlds.room import PlacedObject, Room
 
 if TYPE_CHECKING:
-    from distill3d_ros.worlds.renderer import Renderer
+    from distill3d_ros.worlds.rendering import RoomRenderer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def sample_cameras(
     rng: np.random.Generator,
     n: int,
     *,
-    renderer: Renderer,
+    renderer: RoomRenderer,
     size: tuple[int, int] = (224, 224),
     ranges: CameraRange | None = None,
     attempts: int = 30,
@@ -117,7 +117,7 @@ def sample_cameras(
     for _ in range(2 * n):
         if len(cameras) == n:
             break
-        intrinsics = _lens(rng, ranges, size)
+        intrinsics = sample_lens(rng, ranges, size)
         tabletop = bool(places.tabletops) and rng.random() < ranges.tabletop
         for _ in range(attempts):
             camera = places.near_tabletop(intrinsics, rng) if tabletop else places.anywhere(intrinsics, rng)
@@ -127,7 +127,7 @@ def sample_cameras(
     return cameras
 
 
-def is_good_view(camera: CameraPose, room: Room, renderer: Renderer, ranges: CameraRange | None = None) -> bool:
+def is_good_view(camera: CameraPose, room: Room, renderer: RoomRenderer, ranges: CameraRange | None = None) -> bool:
     """Whether a view shows enough to ask about; judged by a small depth and id image."""
     ranges = ranges or CameraRange()
     width = 56
@@ -226,7 +226,8 @@ def _tabletops(room: Room) -> list[list[PlacedObject]]:
     return [group for group in things.values() if len(group) >= 2]
 
 
-def _lens(rng: np.random.Generator, ranges: CameraRange, size: tuple[int, int]) -> Intrinsics:
+def sample_lens(rng: np.random.Generator, ranges: CameraRange, size: tuple[int, int]) -> Intrinsics:
+    """A lens for images of ``size`` (width, height)."""
     fov = math.radians(rng.uniform(*ranges.horizontal_fov))
     k = Intrinsics.from_fov(width=size[0], height=size[1], horizontal_fov=fov)
     shift: NDArray[np.floating] = rng.uniform(-1.0, 1.0, 2) * ranges.principal_point * size[0]

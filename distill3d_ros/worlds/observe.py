@@ -13,7 +13,7 @@ from distill3d_ros.scene.geometry import level_from_world, level_rotation, trans
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.worlds.cameras import CameraPose
 from distill3d_ros.worlds.contacts import ContactTruth
-from distill3d_ros.worlds.renderer import Observation, Renderer
+from distill3d_ros.worlds.rendering import Observation, RoomRenderer
 from distill3d_ros.worlds.room import Room, WorldBox
 
 MIN_VISIBLE_PIXELS = 12
@@ -31,14 +31,14 @@ class View:
 
 
 def observe(
-    renderer: Renderer, room: Room, truth: ContactTruth, camera: CameraPose, *, supersample: int = 2
+    renderer: RoomRenderer, room: Room, truth: ContactTruth, camera: CameraPose, *, supersample: int = 2
 ) -> tuple[Frame, Scene]:
     """The frame and the true scene of one camera in ``room``."""
     seen = view(renderer, room, truth, camera, supersample=supersample)
     return seen.frame, seen.scene
 
 
-def view(renderer: Renderer, room: Room, truth: ContactTruth, camera: CameraPose, *, supersample: int = 2) -> View:
+def view(renderer: RoomRenderer, room: Room, truth: ContactTruth, camera: CameraPose, *, supersample: int = 2) -> View:
     """Frame, scene and id image of one camera in ``room``, which becomes the renderer's room."""
     if renderer.room is not room:
         renderer.set_room(room)

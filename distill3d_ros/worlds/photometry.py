@@ -45,8 +45,18 @@ class Photometry:
             raise ValueError(f"photometry jpeg must be (low, high) within 0 to 100. Got {self.jpeg}")
 
 
-def augment(image: NDArray[np.uint8], rng: np.random.Generator, look: Photometry | None = None) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB as a random camera would have taken it. The same ``rng`` state gives the same bytes."""
+def augment(
+    image: NDArray[np.uint8],
+    rng: np.random.Generator,
+    look: Photometry | None = None,
+    *,
+    grain: np.random.Generator | None = None,
+) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB as a random camera would have taken it. The same ``rng`` state gives the same bytes.
+
+    ``grain`` draws the noise in place of ``rng``: images of one size with equal ``rng`` states then come from the same
+    camera, each with noise of its own.
+    """
     look = look or Photometry()
     light = (image.astype(np.float32) / 255.0) ** 2.2  # (H, W, 3) display values to light
     light = _lens(light, rng, look)
@@ -55,7 +65,7 @@ def augment(image: NDArray[np.uint8], rng: np.random.Generator, look: Photometry
     light = np.where(light > 0.7, 0.7 + 0.3 * (1.0 - np.exp(-(light - 0.7) / 0.3)), light)  # highlights roll off
     shown = light ** (1.0 / 2.2)
     shown = _tone(shown, rng, look)
-    shown = _noise(shown, rng, look)
+    shown = _noise(shown, rng, grain or rng, look)
     return _jpeg(np.clip(shown * 255.0 + 0.5, 0, 255).astype(np.uint8), rng, look)
 
 
@@ -96,12 +106,14 @@ def _tone(shown: NDArray[np.float32], rng: np.random.Generator, look: Photometry
     return shown ** np.float32(2.0 ** rng.uniform(-look.contrast, look.contrast))
 
 
-def _noise(shown: NDArray[np.float32], rng: np.random.Generator, look: Photometry) -> NDArray[np.float32]:
+def _noise(
+    shown: NDArray[np.float32], rng: np.random.Generator, grain: np.random.Generator, look: Photometry
+) -> NDArray[np.float32]:
     """Darker pixels are noisier in display values; colour noise is coarser than a pixel, as after demosaicing."""
     level = look.noise * rng.random() ** 2
     height, width = shown.shape[:2]
-    fine = rng.standard_normal((height, width, 1), dtype=np.float32)
-    coarse = rng.standard_normal((max(1, height // 2), max(1, width // 2), 3), dtype=np.float32)
+    fine = grain.standard_normal((height, width, 1), dtype=np.float32)
+    coarse = grain.standard_normal((max(1, height // 2), max(1, width // 2), 3), dtype=np.float32)
     wide = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     return shown + np.float32(level) * (fine + 0.6 * wide) * (1.25 - 0.75 * shown)
 

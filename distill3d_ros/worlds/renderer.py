@@ -6,7 +6,6 @@ once, exactly at the centre of each pixel, so that no value is a mixture of two 
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -19,31 +18,20 @@ from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import invert_pose, transform_points
 from distill3d_ros.worlds import shaders
 from distill3d_ros.worlds.cameras import CameraPose
+from distill3d_ros.worlds.lamps import (
+    SHADOW_OFFSET,
+    SHADOW_SIZE,
+    SHADOW_STRENGTH,
+    casts_shadow,
+    shadow_projection,
+    strongest_lights,
+)
+from distill3d_ros.worlds.rendering import FAR, GL_REMEDY, MAX_LIGHTS, NEAR, Observation, RendererKind
 from distill3d_ros.worlds.room import Room
 from distill3d_ros.worlds.room_buffers import Instance, RoomBuffers, assign, columns
 
-NEAR, FAR = 0.04, 40.0
-"""Metres; what is nearer or farther is not drawn."""
-
-MAX_LIGHTS = 4
-SHADOW_SIZE = 1024
-SHADOW_HALF_ANGLE = math.radians(72.0)
-"""A lamp's shadow map sees at most this far off its axis; what lies beyond counts as lit."""
-
 OCCLUSION_RADIUS = 0.22
 """Metres round a point in which other surfaces darken it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What one camera sees."""
-
-    rgb: NDArray[np.uint8]
-    """(H, W, 3)"""
-    depth: NDArray[np.float32]
-    """(H, W) metres along the optical axis at the pixel centre; 0 where there is nothing."""
-    ids: NDArray[np.uint16]
-    """(H, W) object ids at the pixel centre; 0 is the room itself."""
 
 
 class _Target:
@@ -72,6 +60,8 @@ class Renderer:
     ``threads``: how many threads software OpenGL may use; 0 draws in the calling thread, which is best with several
     worker processes. None leaves the driver's choice. It only counts for the first context of a process.
     """
+
+    kind: RendererKind = "gl"
 
     def __init__(self, *, threads: int | None = None, model_cache: int = 400) -> None:
         if threads is not None:
@@ -117,7 +107,7 @@ class Renderer:
     # -- light ---------------------------------------------------------------------------------------------------
 
     def _set_lights(self, room: Room) -> None:
-        lights = sorted(room.lights, key=lambda light: -light.intensity)[:MAX_LIGHTS]
+        lights = strongest_lights(room)
         places = np.zeros((MAX_LIGHTS, 3), np.float32)
         colours = np.zeros((MAX_LIGHTS, 3), np.float32)
         for i, light in enumerate(lights):
@@ -134,22 +124,18 @@ class Renderer:
             self._draw_shadow_map(room, np.asarray(lights[0].position, float))
 
     def _draw_shadow_map(self, room: Room, light: FloatArray) -> None:
-        target = np.array([room.size[0] / 2, room.size[1] / 2, 0.3 * room.size[2]])
-        clip_from_world = shadow_projection(light, target, room.size)
-        matrix = columns(clip_from_world)
+        matrix = columns(shadow_projection(light, room.size))
         assign(self._colour, "shadow_from_world", matrix)
-        assign(self._colour, "shadow_look", (2.2 / SHADOW_SIZE, 0.012, 0.0002, 0.92))
+        assign(self._colour, "shadow_look", (2.2 / SHADOW_SIZE, SHADOW_OFFSET, 0.0002, SHADOW_STRENGTH))
         assign(self._shadow, "shadow_from_world", matrix)
         self._shadow_target.use()
         self._shadow_target.viewport = (0, 0, SHADOW_SIZE, SHADOW_SIZE)
         self._shadow_target.clear(depth=1.0)
         self.context.enable_only(moderngl.DEPTH_TEST)
         for one in self._instances:
-            # A lampshade round the bulb would put the whole room in shadow; walls cast none into it.
-            if one.id == 0 or np.linalg.norm(one.center - light) < one.radius + 0.05:
-                continue
-            assign(self._shadow, "world_from_own", one.world_from_own)
-            one.mesh.shadow.render()
+            if one.id != 0 and casts_shadow(one.center, one.radius, light):  # walls cast none into the room
+                assign(self._shadow, "world_from_own", one.world_from_own)
+                one.mesh.shadow.render()
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
@@ -253,6 +239,11 @@ class Renderer:
             )
         return self._targets[key]
 
+    @property
+    def description(self) -> str:
+        """What draws: the driver's own words."""
+        return f"OpenGL: {self.context.info['GL_RENDERER']}, {self.context.info['GL_VERSION']}"
+
     def close(self) -> None:
         """Gives the graphics context back."""
         self.context.release()
@@ -266,35 +257,12 @@ def frustum_normals(k: Intrinsics) -> FloatArray:
     return normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
 
-def shadow_projection(light: FloatArray, target: FloatArray, room_size: FloatArray) -> FloatArray:
-    """(4, 4) clip-from-world matrix of a lamp at ``light`` that looks towards ``target``."""
-    forward = target - light
-    forward = forward / np.linalg.norm(forward)
-    side = np.cross(forward, [0.0, 1.0, 0.0] if abs(forward[2]) > 0.9 else [0.0, 0.0, 1.0])
-    side = side / np.linalg.norm(side)
-    view = np.eye(4)
-    view[:3, :3] = np.stack([side, np.cross(side, forward), -forward])
-    view[:3, 3] = -view[:3, :3] @ light
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 0.45)], float) * room_size
-    seen = (corners - light) @ view[:3, :3].T
-    ahead = np.maximum(-seen[:, 2], 1e-3)
-    reach = min(math.tan(SHADOW_HALF_ANGLE), float((np.abs(seen[:, :2]) / ahead[:, None]).max()))
-    near, far = 0.12, float(np.linalg.norm(room_size)) + 0.5
-    clip = np.zeros((4, 4))
-    clip[0, 0] = clip[1, 1] = 1 / reach
-    clip[2, 2], clip[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)
-    clip[3, 2] = -1.0
-    return clip @ view
-
-
 def _create_context() -> moderngl.Context:
     try:
         settings: dict[str, Any] = {"backend": "egl"}
         return moderngl.create_context(require=330, standalone=True, **settings)
     except Exception as error:
-        raise RuntimeError(
-            f"no OpenGL 3.3 through EGL: {error}. On Debian or Ubuntu: apt install libegl1 libgl1-mesa-dri"
-        ) from error
+        raise RuntimeError(f"no OpenGL 3.3 through EGL: {error}. {GL_REMEDY}") from error
 
 
 def _read_geometry(targets: _Targets, k: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:

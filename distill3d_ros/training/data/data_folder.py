@@ -10,7 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from distill3d_ros.training.data.manifest import MANIFEST_NAME, Manifest, ShardError, read_manifest
+from distill3d_ros.training.data.manifest import (
+    MANIFEST_NAME,
+    RENDERER_OF_OLD,
+    Manifest,
+    ShardError,
+    read_manifest,
+)
 from distill3d_ros.training.data.workers import remove_partial_files
 
 
@@ -80,4 +86,4 @@ def manifest_to_go_on_with(
 
 def _settings(manifest: Manifest, *, with_rooms: bool) -> dict[str, Any]:
     rooms = {f"rooms of {split}": n for split, n in manifest.planned_rooms.items()} if with_rooms else {}
-    return {**manifest.recipe, **rooms}
+    return {"renderer": RENDERER_OF_OLD, **manifest.recipe, **rooms}

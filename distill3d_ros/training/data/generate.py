@@ -1,4 +1,4 @@
-"""Make a data set of simulated rooms: ``distill3d data generate``.
+"""Make a data set of simulated rooms: ``distill3d data generate`` and ``distill3d data sequences``.
 
 The shard is the unit of work. The manifest lists a shard once it is whole, so a run that was stopped or killed goes on
 with the shards that are missing, and a finished folder is the same for any number of workers and interruptions.
@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,12 +23,19 @@ from distill3d_ros.training.data.manifest import (
     ShardInfo,
     write_atomically,
 )
-from distill3d_ros.training.data.plan import ROOMS_PER_SHARD, Recipe, ShardJob, planned_rooms, shard_jobs
+from distill3d_ros.training.data.plan import ROOMS_PER_SHARD, Recipe, SequencePlan, ShardJob, planned_rooms, shard_jobs
 from distill3d_ros.training.data.progress import GenerateProgress, in_words
 from distill3d_ros.training.data.shards import check_shard
 from distill3d_ros.training.data.workers import RoomDone, ShardDone, ShardLost, WorkerPool
+from distill3d_ros.worlds.rendering import renderer_kind
 
-_OPTIONS = {"size": "--size", "frames_per_room": "--frames-per-room", "seed": "--seed"}
+_OPTIONS = {
+    "size": "--size",
+    "frames_per_room": "--frames-per-room",
+    "seed": "--seed",
+    "sequence_frames": "--frames",
+    "sequence_interval": "--interval",
+}
 
 
 def generate(
@@ -39,6 +47,7 @@ def generate(
     frames_per_room: int = 12,
     size: tuple[int, int] = (224, 224),
     rooms_per_shard: int = ROOMS_PER_SHARD,
+    sequence: SequencePlan | None = None,
 ) -> Manifest:
     """Make a data set, or what is missing of it.
 
@@ -50,19 +59,22 @@ def generate(
         frames_per_room: pictures of a room, at most; a room with fewer worthwhile views has fewer, but at least half.
         size: width and height of a picture, pixels.
         rooms_per_shard: rooms in one tar.
+        sequence: a drive through each room in place of single views; ``frames_per_room`` then counts for nothing.
 
     Raises:
-        ShardError: the folder holds data that was made in another way.
+        ShardError: the folder holds data that was made in another way, by another renderer, say.
         OSError: the folder cannot be written to, or there is too little space.
     """
     folder, planned = Path(out), planned_rooms(rooms)
     count = workers or len(os.sched_getaffinity(0))
     recipe = Recipe(
         seed=seed,
-        frames_per_room=frames_per_room,
+        frames_per_room=frames_per_room if sequence is None else sequence.frames[1],
+        sequence=sequence,
         size=size,
         rooms_per_shard=rooms_per_shard,
         furniture=furniture_fingerprint(count),
+        renderer=renderer_kind(warn=lambda text: print(f"warning: {text}", file=sys.stderr)),
     )
     with only_writer(folder):
         jobs = shard_jobs(planned, recipe.rooms_per_shard)
@@ -117,7 +129,7 @@ def _check_space(folder: Path, needed: float) -> None:
         raise OSError(
             errno.ENOSPC,
             f"about {in_words(needed)} are needed and {in_words(free)} free; make room, or lower --rooms, "
-            "--frames-per-room or --size",
+            "--frames-per-room (of sequences: --frames) or --size",
             str(folder),
         )
 

@@ -12,12 +12,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from distill3d_ros.scene.labels import LABELS
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+RENDERER_OF_OLD: Final = "gl"
+"""Drew the pictures of a folder whose recipe has no entry ``renderer``."""
 REMEDY = "the command that made the folder (`distill3d data generate` or `import`), given again, resumes"
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from distill3d_ros.training.data.manifest import RENDERER_OF_OLD
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import shard_name
+from distill3d_ros.worlds.rendering import RendererKind
 
 GENERATOR_VERSION = 5
 """Raise it when the same seed gives other rooms, cameras or pictures than before: layouts, lenses, light, effects."""
@@ -23,6 +25,23 @@ BYTES_PER_PIXEL = 0.67
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SequencePlan:
+    """Frames along a drive through each room, in place of single views."""
+
+    frames: tuple[int, int] = (10, 60)
+    """Fewest and most frames of a drive; how many is drawn for each."""
+    interval: float = 0.5
+    """Seconds between frames."""
+
+    def __post_init__(self) -> None:
+        low, high = self.frames
+        if not 2 <= low <= high <= 100:
+            raise ValueError(f"frames of a sequence must be (fewest, most) within 2 to 100. Got {self.frames}")
+        if not 0.02 <= self.interval <= 10.0:
+            raise ValueError(f"interval must lie between 0.02 and 10 seconds. Got {self.interval}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that decides the bytes of a shard. Two folders with equal recipes have equal shards."""
 
@@ -34,20 +53,34 @@ class Recipe:
     furniture: str = ""
     """Names the furniture models by their content, see ``generate.furniture_fingerprint``."""
     generator_version: int = GENERATOR_VERSION
+    renderer: RendererKind = RENDERER_OF_OLD
+    """What draws the pictures, see ``worlds.rendering``."""
+    sequence: SequencePlan | None = None
+    """None for single views; else ``frames_per_room`` must be its largest number of frames."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more. Got {self.seed}")
         if not 1 <= self.frames_per_room <= 100:
             raise ValueError(f"frames_per_room must lie between 1 and 100. Got {self.frames_per_room}")
+        if self.sequence is not None and self.frames_per_room != self.sequence.frames[1]:
+            raise ValueError(f"frames_per_room must be {self.sequence.frames[1]} here. Got {self.frames_per_room}")
         if self.rooms_per_shard < 1:
             raise ValueError(f"rooms_per_shard must be at least 1. Got {self.rooms_per_shard}")
         if len(self.size) != 2 or not all(32 <= side <= 4096 for side in self.size):
             raise ValueError(f"size must be (width, height), each between 32 and 4096 pixels. Got {self.size}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types, for the manifest."""
-        return {**asdict(self), "size": list(self.size)}
+        """As JSON types, for the manifest; the renderer only where it is not the one of folders that name none."""
+        entries = {**asdict(self), "size": list(self.size)}
+        del entries["sequence"]
+        if self.renderer == RENDERER_OF_OLD:
+            del entries["renderer"]
+        if self.sequence is not None:
+            del entries["frames_per_room"]
+            entries["sequence_frames"] = list(self.sequence.frames)
+            entries["sequence_interval"] = self.sequence.interval
+        return entries
 
     def bytes_per_frame(self) -> float:
         return BYTES_PER_PIXEL * self.size[0] * self.size[1]

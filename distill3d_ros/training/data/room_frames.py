@@ -11,6 +11,7 @@ import numpy as np
 from distill3d_ros.training.data.manifest import ShardInfo
 from distill3d_ros.training.data.plan import Recipe, ShardJob
 from distill3d_ros.training.data.sample import SPLITS, Sample
+from distill3d_ros.training.data.sequence_frames import as_sequence, drive_cameras
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.worlds.cameras import CameraPose, sample_cameras
 from distill3d_ros.worlds.contacts import contact_truth
@@ -18,7 +19,7 @@ from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import view
 from distill3d_ros.worlds.photometry import augment
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import RoomRenderer
 from distill3d_ros.worlds.room import Room
 
 ATTEMPTS = 12
@@ -36,7 +37,7 @@ OnRoom = Callable[[int, str], None]
 
 
 def make_shard(
-    folder: Path, job: ShardJob, recipe: Recipe, *, pack: FurniturePack, renderer: Renderer, on_room: OnRoom
+    folder: Path, job: ShardJob, recipe: Recipe, *, pack: FurniturePack, renderer: RoomRenderer, on_room: OnRoom
 ) -> ShardInfo:
     """Write one shard of ``folder``; nothing is left of it when that fails."""
     with ShardWriter(folder, split=job.split, number=job.number, first_room=job.first_room, rooms=job.rooms) as writer:
@@ -50,7 +51,7 @@ def make_shard(
 
 
 def room_samples(
-    split: str, number: int, recipe: Recipe, *, pack: FurniturePack, renderer: Renderer
+    split: str, number: int, recipe: Recipe, *, pack: FurniturePack, renderer: RoomRenderer
 ) -> tuple[list[Sample], str]:
     """The samples of one room, and a note on the rooms that were given up on the way.
 
@@ -74,7 +75,7 @@ def room_samples(
 
 
 def _attempt(
-    split: str, number: int, attempt: int, recipe: Recipe, pack: FurniturePack, renderer: Renderer
+    split: str, number: int, attempt: int, recipe: Recipe, pack: FurniturePack, renderer: RoomRenderer
 ) -> list[Sample]:
     """Samples of one try; none if fewer than half of the wanted cameras have a worthwhile view."""
     place = [recipe.seed, SPLITS.index(split), number, attempt]
@@ -83,10 +84,16 @@ def _attempt(
     whose: Split = "test" if split == TEST_MODELS_ONLY else "train"
     room = make_room(pack, seed=room_seed, split=whose, varied=split == "train")
     renderer.set_room(room)
+    name = f"{split}-{number:06d}"
+    if recipe.sequence is not None:
+        cameras = drive_cameras(room, rng, recipe.sequence, size=recipe.size, renderer=renderer)
+        if not cameras:
+            return []
+        samples = pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split, one_camera=True)
+        return as_sequence(samples, name, interval=recipe.sequence.interval)
     cameras = sample_cameras(room, rng, recipe.frames_per_room, renderer=renderer, size=recipe.size)
     if len(cameras) < max(1, recipe.frames_per_room // 2):
         return []
-    name = f"{split}-{number:06d}"
     return pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split)
 
 
@@ -95,25 +102,32 @@ def pictures(
     cameras: Sequence[CameraPose],
     rng: np.random.Generator,
     *,
-    renderer: Renderer,
+    renderer: RoomRenderer,
     key: str,
     name: str,
     split: str,
+    one_camera: bool = False,
 ) -> list[Sample]:
     """What the cameras see of a room, as real ones would take it.
 
     Args:
         key: of the samples, without the camera's number.
         name: of the room, unique over all splits.
+        one_camera: the same camera took all pictures: colours, blur and compression are drawn once, noise each time.
     """
     truth = contact_truth(room)
+    look_seed = int(rng.integers(2**32)) if one_camera else 0
     samples = []
     for number, camera in enumerate(cameras):
         seen = view(renderer, room, truth, camera)
+        if one_camera:
+            image = augment(seen.frame.image, np.random.default_rng(look_seed), grain=rng)
+        else:
+            image = augment(seen.frame.image, rng)
         samples.append(
             Sample(
                 key=f"{key}-{number:02d}",
-                frame=replace(seen.frame, image=augment(seen.frame.image, rng)),
+                frame=replace(seen.frame, image=image),
                 scene=seen.scene,
                 ids=seen.ids,
                 room=name,

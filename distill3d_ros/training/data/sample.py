@@ -52,6 +52,10 @@ class Sample:
     """Which room it was taken in; unique over all splits."""
     room_type: str
     split: str
+    sequence: str = ""
+    """Which drive through the room it belongs to, unique over all splits; empty for a single view."""
+    index: int = 0
+    """Its place in the sequence, from 0."""
 
     def __post_init__(self) -> None:
         check_key(self.key)
@@ -103,7 +107,8 @@ def decode_sample(parts: Mapping[str, bytes]) -> Sample:
         frame_id=scene.frame_id,
     )
     where = {name: data[name] for name in ("key", "room", "room_type", "split")}
-    return Sample(frame=frame, scene=scene, ids=ids, **where)
+    place = {name: data[name] for name in ("sequence", "index") if name in data}
+    return Sample(frame=frame, scene=scene, ids=ids, **where, **place)
 
 
 def decode_scene(scene_json: bytes) -> Scene:
@@ -127,6 +132,8 @@ def _scene_json(sample: Sample) -> bytes:
         "split": sample.split,
         "world_from_camera": None if pose is None else np.round(pose, 6).tolist(),
     }
+    if sample.sequence:
+        data |= {"sequence": sample.sequence, "index": sample.index}
     return json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
 
 

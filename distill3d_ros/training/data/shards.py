@@ -161,6 +161,20 @@ class ShardReader:
         """All scenes, read when asked for."""
         return LazySequence(self.scene, len(self))
 
+    def sequences(self) -> dict[str, range]:
+        """Sequence -> the numbers of its frames, in the order in which they were taken. Decodes nothing.
+
+        Raises:
+            ShardError: the folder holds single views.
+        """
+        if "sequence_frames" not in self.manifest.recipe:
+            raise ShardError(f"{self.folder} holds single views; `distill3d data sequences` makes sequences")
+        found: dict[str, range] = {}
+        for number, key in enumerate(self.keys):
+            name = key.rpartition("-")[0]
+            found[name] = range(found[name].start if name in found else number, number + 1)
+        return found
+
     def index_of(self, key: str) -> int:
         try:
             return self._numbers[key]

@@ -194,10 +194,10 @@ def _make_shards(connection: Connection, folder: Path, recipe: Recipe) -> None:
 
     from distill3d_ros.training.data.room_frames import make_shard
     from distill3d_ros.worlds.furniture import FurniturePack
-    from distill3d_ros.worlds.renderer import Renderer
+    from distill3d_ros.worlds.rendering import make_renderer
 
     cv2.setNumThreads(1)
-    pack, renderer = FurniturePack.load(progress=False), Renderer(threads=0)
+    pack, renderer = FurniturePack.load(progress=False), make_renderer(recipe.renderer, threads=0)
     while True:
         job: ShardJob = connection.recv()
 

@@ -26,6 +26,7 @@ from distill3d_ros.training.data.importers.front_shards import GroupReport, Hous
 from distill3d_ros.training.data.importers.front_workers import make_shards
 from distill3d_ros.training.data.manifest import (
     MANIFEST_NAME,
+    RENDERER_OF_OLD,
     Manifest,
     ShardError,
     ShardInfo,
@@ -34,6 +35,7 @@ from distill3d_ros.training.data.manifest import (
 from distill3d_ros.training.data.plan import GENERATOR_VERSION, Recipe
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import check_shard
+from distill3d_ros.worlds.rendering import renderer_kind
 
 REPORT_NAME = "import_report.json"
 IMPORTER_VERSION = 1
@@ -81,8 +83,11 @@ def import_front(
     files = sorted(houses.glob("*.json"))
     if not files:
         raise FrontError(f"{houses} has no house (*.json); HOUSES must name the unpacked folder 3D-FRONT")
-    settings = Settings(models=models, frames_per_room=frames_per_room, size=size, seed=seed, min_fill=min_fill)
-    recipe = {
+    renderer = renderer_kind(warn=say)
+    settings = Settings(
+        models=models, frames_per_room=frames_per_room, size=size, seed=seed, min_fill=min_fill, renderer=renderer
+    )
+    recipe: dict[str, object] = {
         "source": "3D-FRONT",
         "importer_version": IMPORTER_VERSION,
         "generator_version": GENERATOR_VERSION,
@@ -94,6 +99,8 @@ def import_front(
         "houses": _fingerprint(files),
         "models": FrontModels(models).fingerprint(),
     }
+    if renderer != RENDERER_OF_OLD:
+        recipe["renderer"] = renderer
     groups = house_groups(files, houses_per_shard)
     with only_writer(out):
         reports, shards = _finished(out, recipe, groups)

@@ -14,14 +14,14 @@ import numpy as np
 from distill3d_ros.training.data.importers.front_house import House, read_house
 from distill3d_ros.training.data.importers.front_models import FrontError, FrontModels, stable_fraction
 from distill3d_ros.training.data.importers.front_rooms import RoomSkippedError, front_room
-from distill3d_ros.training.data.manifest import ShardInfo
+from distill3d_ros.training.data.manifest import RENDERER_OF_OLD, ShardInfo
 from distill3d_ros.training.data.plan import BUILD_ORDER
 from distill3d_ros.training.data.room_frames import pictures
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardWriter, shard_name
 from distill3d_ros.worlds.cameras import sample_cameras
 from distill3d_ros.worlds.furniture import Split
-from distill3d_ros.worlds.renderer import Renderer
+from distill3d_ros.worlds.rendering import RendererKind, make_renderer
 
 HOUSE_SHARES = {"test_unseen": 0.1, "test_known": 0.05, "val": 1 / 60}
 """Of the houses; training has the rest. ``test_unseen`` keeps only rooms with enough held-out models, hence more."""
@@ -37,6 +37,7 @@ class Settings:
     """Width and height of a picture, pixels."""
     seed: int
     min_fill: float
+    renderer: RendererKind = RENDERER_OF_OLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class ShardMaker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._models = FrontModels(settings.models)
-        self._renderer = Renderer(threads=0)
+        self._renderer = make_renderer(settings.renderer, threads=0)
 
     def close(self) -> None:
         self._renderer.close()

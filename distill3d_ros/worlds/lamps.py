@@ -1,0 +1,66 @@
+"""A room's lamps as renderers see them: which ones count, and the view of the one that casts shadows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from distill3d_ros.scene.frame import FloatArray
+from distill3d_ros.worlds.materials import Light
+from distill3d_ros.worlds.rendering import MAX_LIGHTS
+from distill3d_ros.worlds.room import Room
+
+SHADOW_SIZE = 1024
+"""Side of a shadow map, pixels."""
+SHADOW_HALF_ANGLE = math.radians(72.0)
+"""A lamp's shadow map sees at most this far off its axis; what lies beyond counts as lit."""
+SHADOW_NEAR = 0.12
+"""Metres from the lamp; what is nearer casts no shadow."""
+SHADOW_OFFSET = 0.012
+"""Metres by which a point is moved along its normal before it is looked up in the shadow map."""
+SHADOW_STRENGTH = 0.92
+"""Share of the lamp's light that a shadow takes."""
+
+
+def strongest_lights(room: Room) -> list[Light]:
+    """The lights that are drawn, the strongest first: it casts the shadows."""
+    return sorted(room.lights, key=lambda light: -light.intensity)[:MAX_LIGHTS]
+
+
+def casts_shadow(center: FloatArray, radius: float, light: FloatArray) -> bool:
+    """Whether a thing with this bounding sphere does: a lampshade round the bulb would darken the whole room."""
+    return bool(np.linalg.norm(center - light) >= radius + 0.05)
+
+
+def lamp_view(light: FloatArray, room_size: FloatArray) -> tuple[FloatArray, float]:
+    """The view from a lamp at ``light`` (3,) down into the room.
+
+    Returns:
+        (4, 4) view-from-world matrix, x to the right, y up, looking along -z as OpenGL does; and how far the shadow
+        map reaches to each side at distance 1.
+    """
+    target = np.array([room_size[0] / 2, room_size[1] / 2, 0.3 * room_size[2]])
+    forward = target - light
+    forward = forward / np.linalg.norm(forward)
+    side = np.cross(forward, [0.0, 1.0, 0.0] if abs(forward[2]) > 0.9 else [0.0, 0.0, 1.0])
+    side = side / np.linalg.norm(side)
+    view = np.eye(4)
+    view[:3, :3] = np.stack([side, np.cross(side, forward), -forward])
+    view[:3, 3] = -view[:3, :3] @ light
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 0.45)], float) * room_size
+    seen = (corners - light) @ view[:3, :3].T
+    ahead = np.maximum(-seen[:, 2], 1e-3)
+    reach = min(math.tan(SHADOW_HALF_ANGLE), float((np.abs(seen[:, :2]) / ahead[:, None]).max()))
+    return view, reach
+
+
+def shadow_projection(light: FloatArray, room_size: FloatArray) -> FloatArray:
+    """(4, 4) clip-from-world matrix of ``lamp_view``, for OpenGL."""
+    view, reach = lamp_view(light, room_size)
+    near, far = SHADOW_NEAR, float(np.linalg.norm(room_size)) + 0.5
+    clip = np.zeros((4, 4))
+    clip[0, 0] = clip[1, 1] = 1 / reach
+    clip[2, 2], clip[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)
+    clip[3, 2] = -1.0
+    return clip @ view
