@@ -75,6 +75,10 @@ class CameraRange:
             raise ValueError(f"tabletop is a share between 0 and 1. Got {self.tabletop}")
 
 
+HAND_HELD = CameraRange(height=(0.5, 1.8), pitch=(-40.0, 15.0), roll=20.0, tabletop=0.4)
+"""Cameras as people hold them, and those on arms and drones."""
+
+
 def look_at(intrinsics: Intrinsics, *, eye: FloatArray, target: FloatArray, roll: float = 0.0) -> CameraPose:
     """A camera at ``eye`` (3,) that looks at ``target`` (3,); ``roll`` about its viewing direction, radians."""
     forward = np.asarray(target, float) - np.asarray(eye, float)

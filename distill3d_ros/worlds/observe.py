@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from distill3d_ros.scene.geometry import level_from_world, level_rotation, trans
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.worlds.cameras import CameraPose
 from distill3d_ros.worlds.contacts import ContactTruth
+from distill3d_ros.worlds.distortion import Distortion, bent, wider
 from distill3d_ros.worlds.rendering import Observation, RoomRenderer
 from distill3d_ros.worlds.room import Room, WorldBox
 
@@ -38,11 +39,27 @@ def observe(
     return seen.frame, seen.scene
 
 
-def view(renderer: RoomRenderer, room: Room, truth: ContactTruth, camera: CameraPose, *, supersample: int = 2) -> View:
-    """Frame, scene and id image of one camera in ``room``, which becomes the renderer's room."""
+def view(
+    renderer: RoomRenderer,
+    room: Room,
+    truth: ContactTruth,
+    camera: CameraPose,
+    *,
+    supersample: int = 2,
+    distortion: Distortion | None = None,
+) -> View:
+    """Frame, scene and id image of one camera in ``room``, which becomes the renderer's room.
+
+    With ``distortion`` the lens bends the picture, and depth and ids with it; the intrinsics say nothing of it.
+    """
     if renderer.room is not room:
         renderer.set_room(room)
-    seen = renderer.render(camera, supersample=supersample)
+    if distortion is None:
+        seen = renderer.render(camera, supersample=supersample)
+    else:
+        straight = replace(camera, intrinsics=wider(camera.intrinsics, distortion))
+        seen = renderer.render(straight, supersample=supersample)
+        seen = bent(seen, straight.intrinsics, camera.intrinsics, distortion)
     return View(frame=frame_of(seen, camera), scene=scene_of(seen, room, truth, camera), ids=seen.ids)
 
 

@@ -110,9 +110,7 @@ class RayCaster:
         points = transform_points(invert_pose(camera.world_from_optical), triangles.positions)
         return cast_rays(points, triangles.faces, camera.intrinsics, near=NEAR, far=FAR)
 
-    def _colours(
-        self, room: Room, triangles: RoomTriangles, camera: CameraPose, hits: Hits
-    ) -> NDArray[np.float32]:
+    def _colours(self, room: Room, triangles: RoomTriangles, camera: CameraPose, hits: Hits) -> NDArray[np.float32]:
         """(H * W, 3) display values 0..1; black where there is nothing."""
         there = hits.triangle.reshape(-1) >= 0
         row = hits.triangle.reshape(-1)[there]

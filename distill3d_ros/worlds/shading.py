@@ -14,9 +14,7 @@ from distill3d_ros.worlds.materials import Light
 Pixels = NDArray[np.float32]
 
 
-def texture_colours(
-    texels: NDArray[np.uint8], first: NDArray[np.int64], size: NDArray[np.int64], uv: Pixels
-) -> Pixels:
+def texture_colours(texels: NDArray[np.uint8], first: NDArray[np.int64], size: NDArray[np.int64], uv: Pixels) -> Pixels:
     """(P, 3) sRGB 0..1 of repeating textures, linear between the four nearest texels.
 
     Args:

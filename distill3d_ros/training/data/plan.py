@@ -11,7 +11,7 @@ from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import shard_name
 from distill3d_ros.worlds.rendering import RendererKind
 
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 """Raise it when the same seed gives other rooms, cameras or pictures than before: layouts, lenses, light, effects."""
 
 ROOMS_PER_SHARD = 32

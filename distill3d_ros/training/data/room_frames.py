@@ -13,8 +13,9 @@ from distill3d_ros.training.data.plan import Recipe, ShardJob
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.sequence_frames import as_sequence, drive_cameras
 from distill3d_ros.training.data.shards import ShardWriter
-from distill3d_ros.worlds.cameras import CameraPose, sample_cameras
+from distill3d_ros.worlds.cameras import HAND_HELD, CameraPose, sample_cameras
 from distill3d_ros.worlds.contacts import contact_truth
+from distill3d_ros.worlds.distortion import sample_distortion
 from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.observe import view
@@ -26,6 +27,11 @@ ATTEMPTS = 12
 """Rooms that are tried for one number; more failures than that are no bad luck."""
 
 TEST_MODELS_ONLY = "test_unseen"
+
+HAND_HELD_SHARE = 0.3
+"""Of the pictures of a training room are taken from viewpoints that only a hand has."""
+BENT_SHARE = 0.4
+"""Of the pictures of a training room are taken through a lens that bends them. Test rooms keep straight lenses."""
 
 
 class RoomError(ValueError):
@@ -91,10 +97,14 @@ def _attempt(
             return []
         samples = pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split, one_camera=True)
         return as_sequence(samples, name, interval=recipe.sequence.interval)
-    cameras = sample_cameras(room, rng, recipe.frames_per_room, renderer=renderer, size=recipe.size)
+    held = round(HAND_HELD_SHARE * recipe.frames_per_room) if split == "train" else 0
+    cameras = sample_cameras(room, rng, recipe.frames_per_room - held, renderer=renderer, size=recipe.size)
+    if held:
+        cameras += sample_cameras(room, rng, held, renderer=renderer, size=recipe.size, ranges=HAND_HELD)
     if len(cameras) < max(1, recipe.frames_per_room // 2):
         return []
-    return pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split)
+    bent = BENT_SHARE if split == "train" else 0.0
+    return pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split, bent_share=bent)
 
 
 def pictures(
@@ -107,6 +117,7 @@ def pictures(
     name: str,
     split: str,
     one_camera: bool = False,
+    bent_share: float = 0.0,
 ) -> list[Sample]:
     """What the cameras see of a room, as real ones would take it.
 
@@ -114,12 +125,16 @@ def pictures(
         key: of the samples, without the camera's number.
         name: of the room, unique over all splits.
         one_camera: the same camera took all pictures: colours, blur and compression are drawn once, noise each time.
+        bent_share: of the pictures that an imperfect lens takes, see ``worlds.distortion``.
     """
     truth = contact_truth(room)
     look_seed = int(rng.integers(2**32)) if one_camera else 0
     samples = []
     for number, camera in enumerate(cameras):
-        seen = view(renderer, room, truth, camera)
+        lens = None
+        if bent_share and rng.random() < bent_share:
+            lens = sample_distortion(rng, camera.intrinsics)
+        seen = view(renderer, room, truth, camera, distortion=lens)
         if one_camera:
             image = augment(seen.frame.image, np.random.default_rng(look_seed), grain=rng)
         else:
