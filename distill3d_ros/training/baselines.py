@@ -127,9 +127,14 @@ class Baselines:
 
 
 def _keys(fact: Fact) -> Iterator[Key]:
-    """From fine to coarse; the slot of a name matters, for a choice its alternatives are in order of the question."""
-    yield (fact.kind, *fact.labels)
-    for slot, label in enumerate(fact.labels):
+    """From fine to coarse; the slot of a name matters, for a choice its alternatives are in order of the question.
+
+    The names of a symmetric kind come in either order in a question. In a fact they stand in the order of the ids,
+    which no question tells and which gives answers away: what was put against something has the higher one.
+    """
+    labels = tuple(sorted(fact.labels)) if KINDS[fact.kind].symmetric else fact.labels
+    yield (fact.kind, *labels)
+    for slot, label in enumerate(labels):
         yield (fact.kind, slot, label)
     yield (fact.kind,)
 
