@@ -44,15 +44,30 @@ def _data_show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", help="which part of it")
     parser.add_argument("--count", type=positive, default=12, help="samples on the sheet")
     parser.add_argument("--seed", type=int, default=0, help="which samples")
-    parser.add_argument("--model", type=Path, help="show what this student sees, beside the truth")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--model", type=Path, help="show what this student sees, beside the truth")
+    way.add_argument("--plain", action="store_true", help="frames only, small, evenly over the types of rooms")
+    way.add_argument(
+        "--relations",
+        nargs="+",
+        metavar="RELATION",
+        help="cases of these to check by eye, such as touching on against: half true, half near misses",
+    )
     parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"), help="picture to write")
 
 
 def _data_show(options: Options) -> int:
-    from distill3d_ros.training.data.contact_sheet import contact_sheet
+    from distill3d_ros.training.data.show import show
 
-    contact_sheet(
-        options.data, options.out, split=options.split, count=options.count, seed=options.seed, model=options.model
+    show(
+        options.data,
+        options.out,
+        split=options.split,
+        count=options.count,
+        seed=options.seed,
+        model=options.model,
+        plain=options.plain,
+        relations=options.relations,
     )
     print(f"wrote {options.out}")
     return 0
