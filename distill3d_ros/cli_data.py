@@ -110,11 +110,39 @@ def _data_stats(options: Options) -> int:
     return 0
 
 
+def _data_blind_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder of a data set with a training split")
+    parser.add_argument(
+        "--splits", nargs="+", metavar="SPLIT", help="where it is tested (default: the test splits it has)"
+    )
+    parser.add_argument("--questions", type=positive, default=4000, help="questions a split, about")
+    parser.add_argument("--frames", type=positive, default=600, help="frames a split, at most")
+    parser.add_argument("--steps", type=positive, default=2000, help="training steps of the text model, at most")
+    parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
+    parser.add_argument("--out", type=Path, help="also write the tables to this file (Markdown)")
+
+
+def _data_blind(options: Options) -> int:
+    from distill3d_ros.training.blind import blind
+
+    blind(
+        options.data,
+        splits=options.splits,
+        questions=options.questions,
+        frames=options.frames,
+        steps=options.steps,
+        seed=options.seed,
+        out=options.out,
+    )
+    return 0
+
+
 DATA_COMMANDS: dict[str, Command] = {
     "data generate": ("make a data set of simulated rooms", _data_generate_arguments, _data_generate),
     **SCAN_COMMANDS,
     **FRONT_COMMANDS,
     "data show": ("draw samples with boxes, ids, depth and questions", _data_show_arguments, _data_show),
     "data stats": ("count labels, designs, depths and questions", _data_stats_arguments, _data_stats),
+    "data blind": ("test what questions give away to a model that never looks", _data_blind_arguments, _data_blind),
     "data verify": ("compare a data set with its checksums", _data_verify_arguments, _data_verify),
 }
