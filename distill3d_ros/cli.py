@@ -51,6 +51,12 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for report.md and report.json")
+    parser.add_argument(
+        "--splits", nargs="+", metavar="SPLIT", help="parts of it, such as val (default: the test splits it has)"
+    )
+    parser.add_argument(
+        "--train-data", type=Path, metavar="DIR", help="data set from whose training split the baselines learn"
+    )
     parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
     parser.add_argument("--questions", type=positive, default=2000, help="questions a split, about")
     parser.add_argument("--frames", type=positive, default=600, help="frames a split, at most")
@@ -70,6 +76,8 @@ def _evaluate(options: Options) -> int:
         model=options.model,
         data=options.data,
         out=options.out,
+        splits=options.splits,
+        train_data=options.train_data,
         seed=options.seed,
         questions=options.questions,
         frames=options.frames,

@@ -71,15 +71,30 @@ def _data_show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", help="which part of it")
     parser.add_argument("--count", type=positive, default=12, help="samples on the sheet")
     parser.add_argument("--seed", type=int, default=0, help="which samples")
-    parser.add_argument("--model", type=Path, help="show what this student sees, beside the truth")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--model", type=Path, help="show what this student sees, beside the truth")
+    way.add_argument("--plain", action="store_true", help="frames only, small, evenly over the types of rooms")
+    way.add_argument(
+        "--relations",
+        nargs="+",
+        metavar="RELATION",
+        help="cases of these to check by eye, such as touching on against: half true, half near misses",
+    )
     parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"), help="picture to write")
 
 
 def _data_show(options: Options) -> int:
-    from distill3d_ros.training.data.contact_sheet import contact_sheet
+    from distill3d_ros.training.data.show import show
 
-    contact_sheet(
-        options.data, options.out, split=options.split, count=options.count, seed=options.seed, model=options.model
+    show(
+        options.data,
+        options.out,
+        split=options.split,
+        count=options.count,
+        seed=options.seed,
+        model=options.model,
+        plain=options.plain,
+        relations=options.relations,
     )
     print(f"wrote {options.out}")
     return 0
@@ -122,6 +137,33 @@ def _data_stats(options: Options) -> int:
     return 0
 
 
+def _data_blind_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder of a data set with a training split")
+    parser.add_argument(
+        "--splits", nargs="+", metavar="SPLIT", help="where it is tested (default: the test splits it has)"
+    )
+    parser.add_argument("--questions", type=positive, default=4000, help="questions a split, about")
+    parser.add_argument("--frames", type=positive, default=600, help="frames a split, at most")
+    parser.add_argument("--steps", type=positive, default=2000, help="training steps of the text model, at most")
+    parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
+    parser.add_argument("--out", type=Path, help="also write the tables to this file (Markdown)")
+
+
+def _data_blind(options: Options) -> int:
+    from distill3d_ros.training.blind import blind
+
+    blind(
+        options.data,
+        splits=options.splits,
+        questions=options.questions,
+        frames=options.frames,
+        steps=options.steps,
+        seed=options.seed,
+        out=options.out,
+    )
+    return 0
+
+
 DATA_COMMANDS: dict[str, Command] = {
     "data generate": ("make a data set of simulated rooms", _data_generate_arguments, _data_generate),
     "data sequences": ("make a data set of drives through rooms", _data_sequences_arguments, _data_sequences),
@@ -129,5 +171,6 @@ DATA_COMMANDS: dict[str, Command] = {
     **FRONT_COMMANDS,
     "data show": ("draw samples with boxes, ids, depth and questions", _data_show_arguments, _data_show),
     "data stats": ("count labels, designs, depths and questions", _data_stats_arguments, _data_stats),
+    "data blind": ("test what questions give away to a model that never looks", _data_blind_arguments, _data_blind),
     "data verify": ("compare a data set with its checksums", _data_verify_arguments, _data_verify),
 }

@@ -187,6 +187,13 @@ def test_baselines_know_what_names_tell_and_nothing_else() -> None:
     assert not majority.answer(fact("near", True, "bed", "cup")).understood
 
 
+def test_question_only_does_not_know_which_of_two_equals_has_the_lower_id() -> None:
+    training = [fact("touching", v, *names) for v, names in ((True, ("desk", "cup")), (False, ("cup", "desk"))) * 20]
+    baseline = QuestionOnlyBaseline(training)
+    answers = {baseline.answer(fact("touching", True, *names)).value for names in (("cup", "desk"), ("desk", "cup"))}
+    assert len(answers) == 1, "the same question has one answer"
+
+
 def test_question_only_stays_near_chance_on_balanced_questions() -> None:
     from distill3d_ros.scene.balancing import balanced
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from distill3d_ros.training.evaluate import calibration, evaluate
 from distill3d_ros.training.joint_stage import matches
 from distill3d_ros.training.objectives import box_fit, box_loss, overlap_loss
 from distill3d_ros.training.optimization import trained_parameters
+from distill3d_ros.training.question_sets import chosen_splits
 from distill3d_ros.training.stages import make_stage
 from distill3d_ros.training.train import train_stage
 
@@ -68,14 +70,18 @@ def sample(split: str, number: int) -> Sample:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
+    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
+
+
+def data_folder(folder: Path, splits: Sequence[str]) -> Path:
+    folder.mkdir(exist_ok=True)
     shards = []
-    for split in SPLITS:
+    for split in splits:
         with ShardWriter(folder, split=split, number=0, first_room=0, rooms=SAMPLES) as writer:
             for n in range(SAMPLES):
                 writer.add(sample(split, n))
         shards.append(writer.info)
-    manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(SPLITS, SAMPLES), shards=tuple(shards))
+    manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(splits, SAMPLES), shards=tuple(shards))
     write_atomically(folder / "manifest.json", manifest.to_json().encode())
     return folder
 
@@ -268,6 +274,46 @@ def test_a_missing_split_is_named(student: Student, tmp_path: Path) -> None:
     save_student(tmp_path / "student", student)
     with pytest.raises(ShardError, match="does not exist"):
         evaluate(tmp_path / "student", tmp_path / "nothing", tmp_path / "report", device="cpu", report=lambda _: None)
+
+
+def test_a_folder_without_test_and_training_splits_is_measured_on_what_it_has(
+    student: Student, data: Path, tmp_path: Path
+) -> None:
+    save_student(tmp_path / "student", student)
+    scans = data_folder(tmp_path / "scans", ("val",))
+
+    def measured(name: str, **how: object) -> tuple[dict[str, object], str]:
+        evaluate(tmp_path / "student", scans, tmp_path / name, questions=20, device="cpu", report=lambda _: None, **how)  # type: ignore[arg-type]
+        report = tmp_path / name
+        return json.loads((report / "report.json").read_text()), (report / "report.md").read_text()
+
+    alone, text = measured("alone", splits=["val"])
+    assert set(alone["splits"]) == {"val"}
+    assert alone["questions"] > 10
+    assert alone["majority"] is None
+    assert alone["question_only"] is None
+    assert 0 <= alone["rules"] <= 1
+    assert "question only are absent: the folder has no training split" in text
+    assert "rooms that training never saw" not in text
+
+    beside, text = measured("beside", splits=["val"], train_data=data)
+    assert 0 <= beside["majority"] <= 1
+    assert 0 <= beside["question_only"] <= 1
+    assert f"of the training rooms of {data}, another data set" in text
+    assert beside["accuracy"] == alone["accuracy"], "the same questions, whatever the baselines learn from"
+
+    with pytest.raises(ValueError, match=r"no samples of test_known or test_unseen; name another split with --splits"):
+        measured("default")
+    with pytest.raises(ValueError, match=r"no samples of split 'train'; it has 4 frames of val"):
+        measured("train", splits=["train"])
+    with pytest.raises(ValueError, match=r"train_data must be a folder with a training split\. .* has 4 frames of val"):
+        measured("scans", splits=["val"], train_data=scans)
+
+
+def test_without_more_words_the_test_splits_that_exist_are_measured(data: Path, tmp_path: Path) -> None:
+    assert chosen_splits(data, None) == ("test_known", "test_unseen")
+    assert chosen_splits(data, ["val", "train", "val"]) == ("val", "train")
+    assert chosen_splits(data_folder(tmp_path, ("train", "test_known")), None) == ("test_known",)
 
 
 def test_calibration_by_hand() -> None:

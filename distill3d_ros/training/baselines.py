@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +14,8 @@ from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.answer_text import answer_value
 from distill3d_ros.scene.facts import Fact
 from distill3d_ros.scene.kinds import KINDS
+from distill3d_ros.training.data.manifest import manifest_sha256
+from distill3d_ros.training.question_sets import splits_in_words, training_facts
 
 Key = tuple[Hashable, ...]
 
@@ -73,10 +78,65 @@ class QuestionOnlyBaseline:
         return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baselines:
+    """The two, learned from the training split of a folder; neither where it has none."""
+
+    folder: Path
+    elsewhere: bool
+    """Whether it is another folder than the one that is measured."""
+    questions: int = 0
+    """That they learned from."""
+    models: Mapping[str, MajorityBaseline | QuestionOnlyBaseline] = field(default_factory=dict)
+    """By their names in a report: ``majority`` and ``question_only``."""
+
+    @classmethod
+    def learned(cls, measured: Path, train_data: Path | None, seed: int) -> Baselines:
+        """From ``train_data``, or else from the folder that is measured.
+
+        Raises:
+            ValueError: ``train_data`` is given and has no training split.
+        """
+        folder, elsewhere = train_data or measured, train_data is not None
+        training = [fact for _, fact in training_facts(folder, seed)]
+        if not training and elsewhere:
+            raise ValueError(
+                f"train_data must be a folder with a training split. {folder} has {splits_in_words(folder)}"
+            )
+        models: dict[str, MajorityBaseline | QuestionOnlyBaseline] = {}
+        if training:
+            models = {"majority": MajorityBaseline(training), "question_only": QuestionOnlyBaseline(training)}
+        return cls(folder=folder, elsewhere=elsewhere, questions=len(training), models=models)
+
+    def in_words(self) -> str:
+        """Where they come from, or why they are not there."""
+        if not self.models:
+            return (
+                "the baselines majority and question only are absent: the folder has no training split to learn them "
+                "from; --train-data takes them from another folder"
+            )
+        where = f"the training rooms of {self.folder}, another data set" if self.elsewhere else "the training rooms"
+        return f"the baselines majority and question only learned from {self.questions} questions of {where}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "questions": self.questions,
+            "elsewhere": self.elsewhere,
+            "manifest_sha256": manifest_sha256(self.folder) if self.models else None,
+            "in_words": self.in_words(),
+        }
+
+
 def _keys(fact: Fact) -> Iterator[Key]:
-    """From fine to coarse; the slot of a name matters, for a choice its alternatives are in order of the question."""
-    yield (fact.kind, *fact.labels)
-    for slot, label in enumerate(fact.labels):
+    """From fine to coarse; the slot of a name matters, for a choice its alternatives are in order of the question.
+
+    The names of a symmetric kind come in either order in a question. In a fact they stand in the order of the ids,
+    which no question tells and which gives answers away: what was put against something has the higher one.
+    """
+    labels = tuple(sorted(fact.labels)) if KINDS[fact.kind].symmetric else fact.labels
+    yield (fact.kind, *labels)
+    for slot, label in enumerate(labels):
         yield (fact.kind, slot, label)
     yield (fact.kind,)
 

@@ -15,12 +15,10 @@ import numpy as np
 
 from distill3d_ros.engine import Engine
 from distill3d_ros.scene.answer import Answer
-from distill3d_ros.scene.balancing import balanced
-from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.questions import Question, is_correct, phrase
 from distill3d_ros.scene.rules import answer_by_rules
-from distill3d_ros.training.baselines import MajorityBaseline, QuestionOnlyBaseline
+from distill3d_ros.training.baselines import Baselines
 from distill3d_ros.training.batches import spread
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.shards import ShardReader
@@ -33,16 +31,14 @@ from distill3d_ros.training.metrics import (
     depth_score,
     mean_depth_score,
 )
+from distill3d_ros.training.question_sets import chosen_splits, question_set
 from distill3d_ros.training.referring import reference_figures
 from distill3d_ros.training.report import accuracy_table, write_report
 from distill3d_ros.training.several_views import view_figures
 from distill3d_ros.worlds.furniture import FurniturePack
 
-SPLITS = ("test_known", "test_unseen")
 HELD_OUT_SHARE = 0.25
 """So many questions are asked again in wordings that training never used."""
-TRAINING_SCENES = 3000
-"""Training scenes from which the baselines learn how questions are answered."""
 ROWS = ("language", "rules", "majority", "question_only", "wrong_image", "rules_on_true_boxes")
 """Who answers: the student; the geometric rules on its boxes; the commonest answer of the kind; who knows the question
 alone; the student looking at another picture; the rules on the true boxes (what boxes can tell at best)."""
@@ -107,7 +103,8 @@ def evaluate(
     out: str | Path,
     *,
     seed: int = 0,
-    splits: Sequence[str] = SPLITS,
+    splits: Sequence[str] | None = None,
+    train_data: str | Path | None = None,
     questions: int = 2000,
     frames: int = 600,
     lens_rooms: int = 0,
@@ -121,6 +118,9 @@ def evaluate(
 
     Args:
         model: folder of the student; None is the one that comes with the package.
+        splits: which are measured; the test splits that the folder has unless given.
+        train_data: folder whose training split the baselines learn from, unless it is ``data``. Where there is no
+            training split they stay out of the report, and it says so.
         questions: how many are asked in each split, balanced so that their names do not give the answers away.
         frames: at most so many frames of each split are looked at, evenly spread.
         lens_rooms: so many rooms are rendered through three lenses (see ``lenses``); needs the furniture.
@@ -128,25 +128,21 @@ def evaluate(
         references: so many questions a split tell which of several things of a name they mean (see ``referring``).
 
     Raises:
-        ValueError: the data folder lacks a split or cannot be read.
+        ValueError: a folder lacks a split or cannot be read.
     """
     began = time.monotonic()
+    data, out = Path(data), Path(out)
+    splits = chosen_splits(data, splits)
     engine = Engine.from_pretrained(model, device=device, threads=threads)
     report(engine.describe())
     engine.warm_up()
-    data, out = Path(data), Path(out)
-    training = training_facts(data, seed)
-    report(f"baselines learned from {len(training)} questions of the training rooms")
-    majority, question_only = MajorityBaseline(training), QuestionOnlyBaseline(training)
+    baselines = Baselines.learned(data, None if train_data is None else Path(train_data), seed)
+    report(baselines.in_words())
     every, seen_in_all = Marks(), Seen()
     result: dict[str, Any] = {"splits": {}}
     for split in splits:
         reader = ShardReader(data, split)
-        if len(reader) == 0:
-            raise ValueError(f"{data} has no samples of split {split!r}; it cannot be evaluated on it")
-        marks, seen = _split(
-            engine, reader, majority, question_only, seed=seed, questions=questions, frames=frames, report=report
-        )
+        marks, seen = _split(engine, reader, baselines, seed=seed, questions=questions, frames=frames, report=report)
         result["splits"][split] = figures(marks, seen)
         if view_scenes:
             result["splits"][split]["several_views"] = view_figures(engine, reader, scenes=view_scenes)
@@ -166,6 +162,7 @@ def evaluate(
         "model_sha256": engine.model_sha256,
         "manifest_sha256": manifest_sha256(data),
         "recipe": dict(reader.manifest.recipe),
+        "baselines": baselines.to_dict(),
         "seed": seed,
         "command": shlex.join(["distill3d", *sys.argv[1:]]),
         "seconds": round(time.monotonic() - began, 1),
@@ -175,30 +172,10 @@ def evaluate(
     return result
 
 
-def training_facts(data: Path, seed: int) -> list[Fact]:
-    """Facts of training scenes, drawn and balanced as those of the test: what guessing can be learned from."""
-    reader = ShardReader(data, "train")
-    indexed = [(reader.keys[i], f) for i in spread(len(reader), TRAINING_SCENES) for f in facts(reader.scene(i))]
-    return [fact for _, fact in balanced(indexed, np.random.default_rng([seed, 1]), 40_000)]
-
-
-def question_set(reader: ShardReader, picked: Sequence[int], number: int, seed: int) -> dict[int, list[Question]]:
-    """Number of the frame -> its questions; balanced over all frames."""
-    rng = np.random.default_rng([seed, 2])
-    indexed: list[tuple[str, Fact]] = []
-    for i in picked:
-        indexed += [(reader.keys[i], fact) for fact in facts(reader.scene(i))]
-    asked: dict[int, list[Question]] = defaultdict(list)
-    for key, fact in balanced(indexed, rng, number):
-        asked[reader.index_of(key)].append(phrase(fact, None, rng))
-    return asked
-
-
 def _split(
     engine: Engine,
     reader: ShardReader,
-    majority: MajorityBaseline,
-    question_only: QuestionOnlyBaseline,
+    baselines: Baselines,
     *,
     seed: int,
     questions: int,
@@ -222,8 +199,7 @@ def _split(
             true = replace(sample.scene, contacts=None, gaps=None, supports=None)
             rows = {
                 "rules": [answer_by_rules(q, scene) for q in asked[i]],
-                "majority": [majority.answer(q.fact) for q in asked[i]],
-                "question_only": [question_only.answer(q.fact) for q in asked[i]],
+                **{name: [model.answer(q.fact) for q in asked[i]] for name, model in baselines.models.items()},
                 "rules_on_true_boxes": [answer_by_rules(q, true) for q in asked[i]],
             }
             _mark(engine, asked[i], scene, before, rows, marks, rng)

@@ -28,13 +28,17 @@ SPLIT_NAMES = {
     "test_known": "unseen rooms, known furniture",
     "test_unseen": "unseen rooms, unseen furniture",
     "val": "validation rooms",
+    "train": "training rooms",
 }
 
 
 def accuracy_table(
     questions: Sequence[Question], right: Mapping[str, Sequence[bool]], rows: Sequence[str]
 ) -> dict[str, Any]:
-    """Accuracy of the student with its 95 % interval, and of the other rows; overall, by family and by form."""
+    """Accuracy of the student with its 95 % interval, and of the other rows; overall, by family and by form.
+
+    A row that is not in ``right`` is not a number.
+    """
     result: dict[str, Any] = _entry(right, range(len(questions)), rows)
     for name, values in (("families", FAMILIES), ("forms", ("yes_no", "choice", "open", "metric", "count"))):
         of = [q.family if name == "families" else q.form for q in questions]
@@ -58,7 +62,7 @@ def _entry(right: Mapping[str, Sequence[bool]], members: Sequence[int], rows: Se
     }
     for row in rows:
         if row != "language":
-            entry[row] = sum(right[row][i] for i in members) / n if n else math.nan
+            entry[row] = sum(right[row][i] for i in members) / n if n and row in right else math.nan
     return entry
 
 
@@ -80,7 +84,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     lines = [
         "# Evaluation",
         "",
-        f"{result['questions']} questions about {result['frames']} frames of rooms that training never saw, answers "
+        f"{result['questions']} questions about {result['frames']} frames{_of_rooms(result['splits'])}, answers "
         "marked against geometry. Yes and no, or the two choices, come equally often for each pair of names, so the "
         "names alone tell nothing. In brackets: 95 % Wilson interval.",
         "",
@@ -107,6 +111,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "## How it was measured",
         "",
         *_rows_explained(),
+        *_baselines(result.get("baselines")),
         "",
         f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms, a question "
         f"{result['latency_ms']['ask']:.0f} ms (medians).",
@@ -115,6 +120,19 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"- Seed {result['seed']}; command `{result['command']}`",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _of_rooms(splits: Mapping[str, Any]) -> str:
+    """Only simulated test rooms are known to be new to the student."""
+    return " of rooms that training never saw" if all(split.startswith("test") for split in splits) else ""
+
+
+def _baselines(baselines: Mapping[str, Any] | None) -> list[str]:
+    """Where *majority* and *question only* come from, unless it is the training split beside what was measured."""
+    if baselines is None or (baselines["questions"] and not baselines["elsewhere"]):
+        return []
+    data = f" (manifest sha256 `{baselines['manifest_sha256']}`)" if baselines["elsewhere"] else ""
+    return [f"- {baselines['in_words'][:1].upper()}{baselines['in_words'][1:]}{data}."]
 
 
 def _overview(result: Mapping[str, Any]) -> list[str]:

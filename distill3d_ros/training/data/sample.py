@@ -116,6 +116,12 @@ def decode_scene(scene_json: bytes) -> Scene:
     return Scene.from_dict(_load_json(scene_json))
 
 
+def decode_place(scene_json: bytes) -> tuple[str, str]:
+    """The room that a sample was taken in, and the type of that room."""
+    data = _load_json(scene_json)
+    return data["room"], data["room_type"]
+
+
 def up_of(scene: Scene) -> FloatArray:
     """(3,) unit vector against gravity in the optical frame; the level frame's y axis points down."""
     up = -np.asarray(scene.level_from_optical[1], np.float64)

@@ -32,6 +32,7 @@ from distill3d_ros.training.data.sample import (
     SPLITS,
     Sample,
     SampleError,
+    decode_place,
     decode_sample,
     decode_scene,
     encode_sample,
@@ -156,6 +157,10 @@ class ShardReader:
     def scene(self, number: int) -> Scene:
         """The truth without depth; decodes no image."""
         return self._decoded(number, decode_scene, self.part(number, "scene.json"))
+
+    def place(self, number: int) -> tuple[str, str]:
+        """The room that a sample was taken in, and the type of that room; decodes no image."""
+        return self._decoded(number, decode_place, self.part(number, "scene.json"))
 
     def scenes(self) -> LazySequence[Scene]:
         """All scenes, read when asked for."""
