@@ -55,13 +55,14 @@ def _data_sequences(options: Options) -> int:
     from distill3d_ros.training.data.generate import generate
     from distill3d_ros.training.data.plan import SequencePlan
 
+    plan = SequencePlan(frames=options.frames, interval=options.interval)
     generate(
         options.out,
         rooms=options.rooms,
         seed=options.seed,
         workers=options.workers,
         size=options.size,
-        sequence=SequencePlan(frames=options.frames, interval=options.interval),
+        sequence=plan,
     )
     return 0
 
