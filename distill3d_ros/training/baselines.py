@@ -103,8 +103,10 @@ class Baselines:
             raise ValueError(
                 f"train_data must be a folder with a training split. {folder} has {splits_in_words(folder)}"
             )
-        models = {"majority": MajorityBaseline(training), "question_only": QuestionOnlyBaseline(training)}
-        return cls(folder=folder, elsewhere=elsewhere, questions=len(training), models=models if training else {})
+        models: dict[str, MajorityBaseline | QuestionOnlyBaseline] = {}
+        if training:
+            models = {"majority": MajorityBaseline(training), "question_only": QuestionOnlyBaseline(training)}
+        return cls(folder=folder, elsewhere=elsewhere, questions=len(training), models=models)
 
     def in_words(self) -> str:
         """Where they come from, or why they are not there."""
