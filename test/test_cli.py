@@ -91,7 +91,6 @@ def test_the_parameter_table_is_that_of_the_student_that_ships() -> None:
     from distill3d_ros.engine import packaged_model
     from distill3d_ros.info import parameter_counts
     from distill3d_ros.student.checkpoint import read_description
-
     from distill3d_ros.student.presets import PRESETS
     from distill3d_ros.training.vocabulary import new_tokenizer
 
