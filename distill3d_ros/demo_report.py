@@ -17,8 +17,9 @@ from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.kinds import FAMILIES
 from distill3d_ros.scene.objects import Scene
+from distill3d_ros.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.training.metrics import DepthScore, mean_depth_score, wilson_interval
-from distill3d_ros.visualize import Picture, depth_picture, draw_scene, encode_png, tiled, top_down, with_caption
+from distill3d_ros.visualize import depth_picture, draw_scene, top_down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Pictures for people: boxes drawn into the image, coloured depth, a plan from above, sheets of many pictures.
+"""Pictures for people: boxes drawn into the image, coloured depth, a plan from above.
 
 All pictures are (H, W, 3) uint8 RGB. Knows scenes only; numpy and OpenCV.
 """
@@ -6,8 +6,6 @@ All pictures are (H, W, 3) uint8 RGB. Knows scenes only; numpy and OpenCV.
 from __future__ import annotations
 
 import colorsys
-import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -19,18 +17,12 @@ from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.geometry import BOX_EDGES, image_rectangle, project
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
-
-Picture = NDArray[np.uint8]
-Color = tuple[int, int, int]
+from distill3d_ros.sheets import FAINT, FONT, INK, PAPER, Color, Picture, with_caption
 
 NEAR = 0.05
 """Metres; edges are cut at this distance in front of the camera."""
 SUBPIXEL_BITS = 4
-INK: Color = (28, 32, 38)
-PAPER: Color = (250, 250, 247)
-FAINT: Color = (214, 216, 218)
 UNKNOWN: Color = (96, 96, 96)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BACK_EDGES = 0.45
 """Opacity of the edges that the box itself hides."""
 _BESIDES = 0.4
@@ -153,44 +145,6 @@ def top_down(scene: Scene, truth: Scene | None = None, *, size: int = 640) -> Pi
     return plan.picture
 
 
-def with_caption(picture: Picture, lines: Sequence[str], *, scale: float = 0.5) -> Picture:
-    """The picture with lines of text below it, wrapped to its width."""
-    step = round(40 * scale) + 4
-    columns = max(8, int((picture.shape[1] - 16) / (19.5 * scale)))
-    wrapped = [part for line in lines for part in (textwrap.wrap(line, columns, subsequent_indent="   ") or [""])]
-    strip = np.full((step * len(wrapped) + 12, picture.shape[1], 3), PAPER, np.uint8)
-    for row, line in enumerate(wrapped):
-        cv2.putText(strip, line, (8, step * (row + 1) - 2), _FONT, scale, INK, 1, cv2.LINE_AA)
-    return np.vstack([picture, strip])
-
-
-def tiled(pictures: Sequence[Picture], *, columns: int, gap: int = 12) -> Picture:
-    """Pictures of any size in rows of ``columns``; each column is as wide as its widest picture, rows likewise."""
-    if not pictures:
-        raise ValueError("a sheet needs at least one picture. Got 0")
-    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
-    widths = [max(row[c].shape[1] for row in rows if c < len(row)) for c in range(min(columns, len(pictures)))]
-    heights = [max(p.shape[0] for p in row) for row in rows]
-    sheet = np.full((sum(heights) + gap * (len(rows) + 1), sum(widths) + gap * (len(widths) + 1), 3), FAINT, np.uint8)
-    y = gap
-    for row, height in zip(rows, heights, strict=True):
-        x = gap
-        for picture, width in zip(row, widths, strict=False):
-            sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
-            x += width + gap
-        y += height + gap
-    return sheet
-
-
-def encode_png(picture: Picture, *, small: bool = False) -> bytes:
-    """PNG bytes of an RGB picture; ``small`` takes longer and a third off the bytes."""
-    flags = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
-    done, blob = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]), flags if small else [])
-    if not done:
-        raise ValueError(f"OpenCV could not encode a picture of shape {picture.shape} as PNG")
-    return blob.tobytes()
-
-
 class _Plan:
     """A drawing from above with its scale; the camera sits at the bottom, looking up."""
 
@@ -215,10 +169,10 @@ class _Plan:
             x, y = self.pixel(np.array([metre, metre]))
             if 0 <= x < width:
                 cv2.line(self.picture, (int(x), 0), (int(x), height), FAINT, 1)
-                cv2.putText(self.picture, f"{metre}", (int(x) + 3, height - 5), _FONT, 0.38, UNKNOWN, 1, cv2.LINE_AA)
+                cv2.putText(self.picture, f"{metre}", (int(x) + 3, height - 5), FONT, 0.38, UNKNOWN, 1, cv2.LINE_AA)
             if 0 <= y < height:
                 cv2.line(self.picture, (0, int(y)), (width, int(y)), FAINT, 1)
-                cv2.putText(self.picture, f"{metre} m", (3, int(y) - 4), _FONT, 0.38, UNKNOWN, 1, cv2.LINE_AA)
+                cv2.putText(self.picture, f"{metre} m", (3, int(y) - 4), FONT, 0.38, UNKNOWN, 1, cv2.LINE_AA)
 
     def camera(self, field_of_view: float) -> None:
         half, reach = field_of_view / 2, 40.0
@@ -301,7 +255,7 @@ def _draw_tag(
     picture: Picture, text: str, anchor: tuple[int, int], color: Color, taken: list[tuple[int, int, int, int]]
 ) -> None:
     """A name on a coloured plate near its anchor, moved up or down until it covers no other name."""
-    (width, height), _ = cv2.getTextSize(text, _FONT, 0.45, 1)
+    (width, height), _ = cv2.getTextSize(text, FONT, 0.45, 1)
     width, height = width + 8, height + 8
     left = int(np.clip(anchor[0] - width // 2, 0, max(0, picture.shape[1] - width)))
     for shift in (0, -1, 1, -2, 2, -3, 3, -4, 4):
@@ -312,7 +266,7 @@ def _draw_tag(
     taken.append(place)
     cv2.rectangle(picture, place[:2], (place[2] - 1, place[3] - 1), color, -1)
     ink = INK if np.dot(color, (0.3, 0.59, 0.11)) > 110 else PAPER
-    cv2.putText(picture, text, (left + 4, top + height - 5), _FONT, 0.45, ink, 1, cv2.LINE_AA)
+    cv2.putText(picture, text, (left + 4, top + height - 5), FONT, 0.45, ink, 1, cv2.LINE_AA)
 
 
 def _colored(level: NDArray[Any]) -> Picture:
@@ -330,7 +284,7 @@ def _depth_scale(height: int, near: float, far: float, unit: str) -> Picture:
         y = round(margin + (1.0 - share) * (len(ramp) - 1))
         cv2.line(strip, (8 + bar, y), (12 + bar, y), INK, 1)
         text = f"{near + share * (far - near):.2f} {unit}"
-        cv2.putText(strip, text, (15 + bar, y + 4), _FONT, 0.4, INK, 1, cv2.LINE_AA)
+        cv2.putText(strip, text, (15 + bar, y + 4), FONT, 0.4, INK, 1, cv2.LINE_AA)
     return strip
 
 

@@ -10,19 +10,8 @@ from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
-from distill3d_ros.visualize import (
-    PAPER,
-    UNKNOWN,
-    depth_picture,
-    draw_scene,
-    encode_png,
-    enlarged,
-    id_picture,
-    label_color,
-    tiled,
-    top_down,
-    with_caption,
-)
+from distill3d_ros.sheets import PAPER, encode_png, tiled, with_caption
+from distill3d_ros.visualize import UNKNOWN, depth_picture, draw_scene, enlarged, id_picture, label_color, top_down
 
 SIZE = 640
 GRAY = np.full((SIZE, SIZE, 3), 128, np.uint8)

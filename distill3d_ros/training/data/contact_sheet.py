@@ -13,10 +13,11 @@ from distill3d_ros.scene.balancing import is_absent
 from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.questions import phrase
+from distill3d_ros.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.training.data.manifest import ShardError, write_atomically
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
-from distill3d_ros.visualize import Picture, depth_picture, draw_scene, encode_png, id_picture, tiled, with_caption
+from distill3d_ros.visualize import depth_picture, draw_scene, id_picture
 
 QUESTIONS = 3
 PICTURE_WIDTH = 448

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from distill3d_ros.sheets import INK, PAPER, Picture, encode_png, tiled
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.shards import ShardReader
-from distill3d_ros.visualize import INK, PAPER, Picture, encode_png, tiled
 
 WIDTH = 1400
 """Pixels of the sheet."""

@@ -15,10 +15,11 @@ from distill3d_ros.scene.fact import Fact
 from distill3d_ros.scene.facts import facts
 from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.relations import gap, holds
+from distill3d_ros.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
-from distill3d_ros.visualize import UNKNOWN, Picture, encode_png, tiled, with_caption
+from distill3d_ros.visualize import UNKNOWN
 
 FRAMES = 240
 """Looked at for cases, drawn at random."""
