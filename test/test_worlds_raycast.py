@@ -9,7 +9,7 @@ from simple_rooms import simple_camera, simple_room
 
 from distill3d_ros import doctor
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.worlds import renderer as gl_renderer
+from distill3d_ros.worlds import gl_renderer
 from distill3d_ros.worlds.cameras import sample_cameras
 from distill3d_ros.worlds.layout import make_room
 from distill3d_ros.worlds.pixel_rays import cast_rays

@@ -12,9 +12,9 @@ from simple_rooms import ball_model, box_model, model_from_mesh, place, simple_c
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.worlds.cameras import CameraPose, look_at
+from distill3d_ros.worlds.gl_renderer import Renderer
 from distill3d_ros.worlds.meshes import corner_normals, wall_corners
 from distill3d_ros.worlds.raycast import RayCaster
-from distill3d_ros.worlds.renderer import Renderer
 from distill3d_ros.worlds.rendering import make_renderer
 from distill3d_ros.worlds.room import Room
 

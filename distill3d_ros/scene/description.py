@@ -14,11 +14,10 @@ from distill3d_ros.scene import answer_text
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.labels import LABELS, plural_of
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.scene.relations import Relations
+from distill3d_ros.scene.relations import DECIDED, Relations
 from distill3d_ros.scene.rules import MIN_SCORE
 from distill3d_ros.scene.thresholds import THRESHOLDS, Thresholds
 
-_CLEAR = 1 - 1e-9
 PLACED, CARRIED = 3, 3
 """How many things at most are placed, and how many are said to be on others."""
 
@@ -104,7 +103,7 @@ def _placed(relations: Relations, i: int) -> Iterator[Statement]:
             yield Statement(text=text, kind="distance_to", labels=(thing.label,), object_ids=(thing.id,), value=metres)
         return
     side = float(relations.left_side[i])
-    if abs(side) >= _CLEAR:
+    if abs(side) >= DECIDED:
         kind = "left_side" if side > 0 else "right_side"
         text = f"The {thing.label} is on the {kind.removesuffix('_side')}."
         yield Statement(text=text, kind=kind, labels=(thing.label,), object_ids=(thing.id,), value=True)
@@ -112,13 +111,13 @@ def _placed(relations: Relations, i: int) -> Iterator[Statement]:
 
 def _side(relations: Relations, i: int) -> str:
     side = float(relations.left_side[i])
-    return "" if abs(side) < _CLEAR else f", on the {'left' if side > 0 else 'right'}"
+    return "" if abs(side) < DECIDED else f", on the {'left' if side > 0 else 'right'}"
 
 
 def _carried(relations: Relations, alone: list[int]) -> Iterator[Statement]:
     for i in alone:
         for j in alone:
-            if i != j and relations.on[i, j] >= _CLEAR:
+            if i != j and relations.on[i, j] >= DECIDED:
                 thing, carrier = relations.objects[i], relations.objects[j]
                 yield Statement(
                     text=f"The {thing.label} is on the {carrier.label}.",

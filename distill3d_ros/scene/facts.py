@@ -18,10 +18,8 @@ from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.naming import SURFACES, clear_name
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.scene.pair_facts import PAIRWISE, PairFacts
-from distill3d_ros.scene.relations import Relations
+from distill3d_ros.scene.relations import DECIDED, Relations
 from distill3d_ros.scene.thresholds import THRESHOLDS, Thresholds
-
-_CLEAR = 1 - 1e-9
 
 
 def facts(
@@ -38,18 +36,26 @@ def facts(
     return list(_Facts(scene, min_visible_pixels, thresholds).all())
 
 
+def what_shows(
+    scene: Scene, thresholds: Thresholds, min_visible_pixels: int | None = None
+) -> tuple[list[SceneObject], set[int]]:
+    """The objects of which something is seen, and the ids of those that show enough to be asked about."""
+    pixels = scene.intrinsics.width * scene.intrinsics.height
+    enough = thresholds.min_visible_fraction * pixels if min_visible_pixels is None else min_visible_pixels
+    glimpse = min(enough, max(1.0, thresholds.glimpse_fraction * pixels))
+    seen = [o for o in scene.objects if o.visible_pixels is None or o.visible_pixels >= glimpse]
+    return seen, {o.id for o in seen if o.visible_pixels is None or o.visible_pixels >= enough}
+
+
 class _Facts:
     """The visible part of one scene, and the generators of its facts."""
 
     def __init__(self, scene: Scene, min_visible_pixels: int | None, thresholds: Thresholds) -> None:
-        pixels = scene.intrinsics.width * scene.intrinsics.height
-        enough = thresholds.min_visible_fraction * pixels if min_visible_pixels is None else min_visible_pixels
-        glimpse = min(enough, max(1.0, thresholds.glimpse_fraction * pixels))
-        seen = [o for o in scene.objects if o.visible_pixels is None or o.visible_pixels >= glimpse]
+        seen, clear = what_shows(scene, thresholds, min_visible_pixels)
         self.t = thresholds
         self.scene = scene
         self.relations = Relations(scene, seen, thresholds)
-        self.clear = np.array([o.visible_pixels is None or o.visible_pixels >= enough for o in seen], bool)
+        self.clear = np.array([o.id in clear for o in seen], bool)
         self.seen_labels = Counter(o.label for o in seen)
         self.unique = [i for i, o in enumerate(seen) if self.clear[i] and self.seen_labels[o.label] == 1]
         present = {o.label for o in scene.objects}
@@ -115,7 +121,7 @@ class _Facts:
         for i in self.unique:
             o = self._object(i)
             side = float(r.left_side[i])
-            if abs(side) >= _CLEAR:
+            if abs(side) >= DECIDED:
                 kind, value = ("left_side", side > 0) if o.id % 2 else ("right_side", side < 0)
                 yield Fact(kind, (o.label,), (o.id,), answer_text.yes_no(value, (o.id,)), f"{kind}:{o.label}")
             if not self.scene.is_metric:

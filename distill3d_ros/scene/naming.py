@@ -10,7 +10,7 @@ import numpy as np
 
 from distill3d_ros.scene.answer_text import NOTHING
 from distill3d_ros.scene.frame import FloatArray
-from distill3d_ros.scene.relations import CLEAR, Relations
+from distill3d_ros.scene.relations import CLEAR, DECIDED, Relations
 
 SURFACES = frozenset(
     {
@@ -71,8 +71,8 @@ def _clear_winner(
     *,
     several_right: bool,
 ) -> Named | None:
-    possible = [i for i in others if fits[i] > -1 + 1e-9]
-    certain = [i for i in possible if fits[i] >= 1 - 1e-9]
+    possible = [i for i in others if fits[i] > -DECIDED]
+    certain = [i for i in possible if fits[i] >= DECIDED]
     if not certain:
         return None if possible else Named(NOTHING, ())
     best = min(certain, key=key.__getitem__)

@@ -12,8 +12,8 @@ from distill3d_ros.scene import answer_text
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.fact import Fact
 from distill3d_ros.scene.objects import SceneObject
+from distill3d_ros.scene.relations import DECIDED
 
-_CLEAR = 1 - 1e-9
 _APART = 1.0
 """Metres from which "not touching" and the like goes without saying; a quarter of those facts is kept."""
 
@@ -68,7 +68,7 @@ class PairFacts:
         names, ids, no, yes, _ = self._ways[0]
         for k, kind in enumerate(_SYMMETRIC):
             score = scores[kind][i][j]
-            if abs(score) < _CLEAR or (kind != "near" and score < 0 and gap > _APART and self._goes_without(k)):
+            if abs(score) < DECIDED or (kind != "near" and score < 0 and gap > _APART and self._goes_without(k)):
                 continue
             if kind == "near" and self._mix & 1:
                 kind, score = "far", -score
@@ -82,14 +82,14 @@ class PairFacts:
             for n, way in enumerate((swap, 1 - swap)):
                 score = both[way]
                 # Every yes, but of the two possible noes the first only: "the table is not on the cup" teaches little.
-                if abs(score) < _CLEAR or (score < 0 and (n == 1 or (gap > _APART and self._goes_without(3 + k)))):
+                if abs(score) < DECIDED or (score < 0 and (n == 1 or (gap > _APART and self._goes_without(3 + k)))):
                     continue
                 found.append(self._yes_no(opposite or name, 1 - way if opposite else way, score > 0))
 
     def add_ordered(self, found: list[Fact], scores: Scores, i: int, j: int) -> None:
         for k, name in enumerate(_ORDERED):
             score = scores[name][i][j]
-            if abs(score) < _CLEAR:
+            if abs(score) < DECIDED:
                 continue
             bits = self._mix >> (3 * k)
             if name not in _CHOICES or (name in _YES_NO_ORDERED and bits & 4):

@@ -10,11 +10,11 @@ import numpy as np
 
 from distill3d_ros.scene import answer_text
 from distill3d_ros.scene.fact import Fact
-from distill3d_ros.scene.facts import facts
+from distill3d_ros.scene.facts import facts, what_shows
 from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.references import RELATIVES, SUPERLATIVES, Reference, refer, single_out
-from distill3d_ros.scene.relations import Relations
+from distill3d_ros.scene.relations import DECIDED, Relations
 from distill3d_ros.scene.thresholds import THRESHOLDS, Thresholds
 
 WAYS_PER_NAME = 2
@@ -31,11 +31,7 @@ def reference_facts(
     The fact's ``object_ids`` name the thing that is meant. Counts are of all things of a name that stand so to another
     thing. What shows too little to be asked about is no referent, but keeps others from being clear.
     """
-    pixels = scene.intrinsics.width * scene.intrinsics.height
-    enough = thresholds.min_visible_fraction * pixels
-    glimpse = min(enough, max(1.0, thresholds.glimpse_fraction * pixels))
-    seen = [o for o in scene.objects if o.visible_pixels is None or o.visible_pixels >= glimpse]
-    clear = {o.id for o in seen if o.visible_pixels is None or o.visible_pixels >= enough}
+    seen, clear = what_shows(scene, thresholds)
     names = Counter(o.label for o in seen)
     relations = Relations(scene, seen, thresholds)
     unique = sorted(o.label for o in seen if names[o.label] == 1 and o.id in clear)
@@ -57,7 +53,7 @@ def _about_one(
     for n in rng.permutation(len(ways)):
         reference = ways[n]
         meant = refer(reference, relations)
-        if isinstance(meant, str) or meant.lead < 1 or not meant.ids <= clear:
+        if isinstance(meant, str) or meant.lead < DECIDED or not meant.ids <= clear:
             continue
         for fact in facts(single_out(scene, {label: meant.ids}), thresholds=relations.thresholds):
             kind = KINDS[fact.kind]
@@ -76,7 +72,7 @@ def _counts(relations: Relations, label: str, unique: list[str]) -> Iterator[tup
         for other in unique:
             reference = Reference(label=label, how=how, other=other, every=True)
             meant = refer(reference, relations)
-            if isinstance(meant, str) or meant.lead < 1:
+            if isinstance(meant, str) or meant.lead < DECIDED:
                 continue
             answer = answer_text.count(len(meant.ids), tuple(sorted(meant.ids)))
             yield Fact("count", (label,), (None,), answer, f"count:{label} {how}"), reference

@@ -24,6 +24,8 @@ from distill3d_ros.scene.thresholds import THRESHOLDS, Thresholds
 
 CLEAR = 2.0
 """The score of what meshes say for certain."""
+DECIDED = 1 - 1e-9
+"""Score from which a relation clearly holds; below its negative it clearly does not."""
 
 
 def band(value: FloatArray, *, yes: float, no: float) -> FloatArray:
@@ -33,9 +35,9 @@ def band(value: FloatArray, *, yes: float, no: float) -> FloatArray:
 
 def decided(score: float) -> bool | None:
     """True, False, or None inside the margin band."""
-    if score >= 1 - 1e-9:
+    if score >= DECIDED:
         return True
-    return False if score <= -1 + 1e-9 else None
+    return False if score <= -DECIDED else None
 
 
 class Relations:

@@ -1,6 +1,6 @@
 """Pictures, depth and ids of a room by ray casting on the CPU, for machines without OpenGL.
 
-Depth and ids are those of ``renderer.Renderer`` up to the outlines of things. The colours have the same textures,
+Depth and ids are those of ``gl_renderer.Renderer`` up to the outlines of things. The colours have the same textures,
 lights, highlights and tone; shadows are hard, textures have no smaller copies for what is far away, and there is no
 ambient occlusion.
 """

@@ -76,7 +76,7 @@ def make_renderer(
 
     Args:
         kind: None is what $DISTILL3D_RENDERER says, and without it OpenGL, or ray casting where there is no OpenGL.
-        threads: of software OpenGL, see ``renderer.Renderer``.
+        threads: of software OpenGL, see ``gl_renderer.Renderer``.
         warn: is told, once, when ray casting takes the place of OpenGL; None warns as Python does.
 
     Raises:
@@ -86,7 +86,7 @@ def make_renderer(
     kind = kind or _asked_for()
     if kind != "raycast":
         try:
-            from distill3d_ros.worlds.renderer import Renderer
+            from distill3d_ros.worlds.gl_renderer import Renderer
 
             return Renderer(threads=threads)
         except Exception as error:  # moderngl, glcontext and drivers each raise their own

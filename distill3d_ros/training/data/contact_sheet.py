@@ -14,7 +14,7 @@ from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.kinds import KINDS
 from distill3d_ros.scene.questions import phrase
 from distill3d_ros.sheets import Picture, encode_png, tiled, with_caption
-from distill3d_ros.training.data.manifest import ShardError, write_atomically
+from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.visualize import depth_picture, draw_scene, id_picture
@@ -24,28 +24,11 @@ PICTURE_WIDTH = 448
 """Pixels; smaller pictures are enlarged to it, since names drawn into 224 pixels cannot be read."""
 
 
-def contact_sheet(
-    data: Path | str,
-    out: Path | str,
-    *,
-    split: str = "train",
-    count: int = 12,
-    seed: int = 0,
-    model: Path | str | None = None,
-) -> None:
-    """Write a PNG that shows ``count`` samples of a split, drawn at random: each frame with its boxes, ids and depth.
+def contact_sheet(reader: ShardReader, out: Path, *, count: int, seed: int, model: Path | str | None = None) -> None:
+    """Write a PNG that shows ``count`` samples, drawn at random: each frame with its boxes, ids and depth.
 
     With a ``model`` the sheet shows what this student sees: its boxes and depth beside the true ones.
-
-    Raises:
-        ShardError: the folder has no sample of this split.
-        ValueError: ``count`` is below 1, or the split is unknown.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1. Got {count}")
-    reader = ShardReader(data, split)
-    if not len(reader):
-        raise ShardError(f"{data} has no frames of split {split!r} yet; make some with `distill3d data generate`")
     rng = np.random.default_rng(seed)
     picked = sorted(rng.choice(len(reader), min(count, len(reader)), replace=False).tolist())
     samples = [reader[number] for number in picked]
@@ -54,7 +37,6 @@ def contact_sheet(
     else:
         engine = Engine.from_pretrained(model)
         sheet = tiled([_seen_row(sample, engine) for sample in samples], columns=1)
-    out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, encode_png(sheet))
 

@@ -38,15 +38,14 @@ def show(
     if sum(ways.values()) > 1:
         given = ", ".join(way for way, wanted in ways.items() if wanted)
         raise ValueError(f"only one of {', '.join(ways)} may be given. Got {given}")
-    if not plain and not relations:
-        contact_sheet(data, out, split=split, count=count, seed=seed, model=model)
-        return
     if count < 1:
         raise ValueError(f"count must be at least 1. Got {count}")
-    reader = ShardReader(data, split)
+    reader, out = ShardReader(data, split), Path(out)
     if not len(reader):
         raise ShardError(f"{data} has no frames of split {split!r} yet; make some with `distill3d data generate`")
     if relations:
-        case_sheet(reader, Path(out), relations=relations, count=count, seed=seed)
+        case_sheet(reader, out, relations=relations, count=count, seed=seed)
+    elif plain:
+        frame_grid(reader, out, count=count, seed=seed)
     else:
-        frame_grid(reader, Path(out), count=count, seed=seed)
+        contact_sheet(reader, out, count=count, seed=seed, model=model)
