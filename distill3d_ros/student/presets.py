@@ -14,6 +14,7 @@ def pico(labels: Iterable[str]) -> StudentConfig:
         labels=tuple(labels),
         encoder=EncoderConfig(joint_frames=False),
         detection=DetectionConfig(region=5),
+        image_area=256 * 256,
     )
 
 

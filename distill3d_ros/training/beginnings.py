@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from distill3d_ros.training.vocabulary import new_tokenizer
 
 STUDENT = "student"
 """Folder of a stage's finished student, below the stage's own."""
+WITHOUT_PARAMETERS = ("image_area", "inference_dtype")
+"""Settings of a student that shape none of its parameters, so that a configuration may change a trained student's."""
 SCRATCH = "scratch"
 """In place of a language model's name: its shape with random weights, and a tokenizer of our own."""
 
@@ -30,8 +33,21 @@ def starting_student(
     """The student that a stage begins with: ``init``, or what the stages before it have made of a new one.
 
     Of each earlier stage the parts that it trained are taken, so that stages that do not need each other (perception,
-    and reasoning without pixels) may also run side by side.
+    and reasoning without pixels) may also run side by side. The configuration's changes to a student are for a new one,
+    but for those that shape no parameter (``WITHOUT_PARAMETERS``).
     """
+    student = _student_before(config, name, out=out, init=init, report=report)
+    if student is None:
+        return new_student(config, report)
+    kept = {key: config.student[key] for key in WITHOUT_PARAMETERS if key in config.student}
+    student.config = replace(student.config, **kept)
+    return student
+
+
+def _student_before(
+    config: TrainConfig, name: str, *, out: Path, init: str | Path | None, report: Callable[[str], None]
+) -> Student | None:
+    """What ``init`` or the stages before made; None if there is neither."""
     if init is not None:
         report(f"{name}: starting from the student in {init}")
         return load_student(Path(init), device="cpu")
@@ -50,7 +66,7 @@ def starting_student(
         else:
             for part in TRAINED_PARTS[before.kind]:
                 getattr(student, part).load_state_dict(getattr(made, part).state_dict())
-    return new_student(config, report) if student is None else student
+    return student
 
 
 def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> Student:

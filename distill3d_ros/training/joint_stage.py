@@ -29,7 +29,7 @@ from distill3d_ros.training.objectives import (
     perception_losses,
 )
 from distill3d_ros.training.targets import PerceptionBatch, perception_batch
-from distill3d_ros.training.views import View, augment, view_of
+from distill3d_ros.training.views import View, augment, view_of, whole
 
 
 @dataclass(kw_only=True, slots=True)
@@ -117,7 +117,7 @@ class JointStage:
         reader = open_split(self.data, "val")
         accuracy = Accuracy()
         for i in spread(len(reader), self.config.validate_samples):
-            view = view_of(reader[i])
+            view = whole(view_of(reader[i]), area=student.config.image_area, multiple=student.multiple)
             asked = worded(choose(facts(view.scene), self.balance, 16, rng), view.scene, rng)
             if asked:
                 accuracy.ask(student, _prefix(student, view, self.stride), asked)

@@ -22,7 +22,7 @@ from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import FAINTEST, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
 from distill3d_ros.training.targets import PerceptionBatch, perception_batch
-from distill3d_ros.training.views import augment, view_of
+from distill3d_ros.training.views import augment, view_of, whole
 
 
 class Stage(Protocol):
@@ -95,7 +95,7 @@ class PerceptionStage:
         for start in range(0, len(picked), self.config.batch_size):
             samples = [reader[i] for i in picked[start : start + self.config.batch_size]]
             device = next(student.parameters()).device
-            views = [view_of(s) for s in samples]
+            views = [whole(view_of(s), area=student.config.image_area, multiple=student.multiple) for s in samples]
             grid = (views[0].image.shape[0] // self.stride, views[0].image.shape[1] // self.stride)
             batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid).to(device)
             with torch.inference_mode():
@@ -103,7 +103,7 @@ class PerceptionStage:
             found = decode_scenes(perception, self.labels, [s.scene for s in samples])
             depth = perception.depth[:, 0].float().cpu().numpy()
             for i, sample in enumerate(samples):
-                depths.append(depth_score(depth[i], np.asarray(sample.scene.depth)))
+                depths.append(depth_score(depth[i], views[i].depth))
                 scenes.append(found[i])
                 truths.append(sample.scene)
         boxes = box_score(scenes, truths)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
+from distill3d_ros.student.preprocess import network_size
 from distill3d_ros.training.config import AugmentConfig
 
 
@@ -93,6 +94,15 @@ def cutout(view: View, *, left: int, top: int, width: int, height: int, size: tu
         intrinsics=intrinsics,
         scene=_still_visible(view.scene, ids, intrinsics),
     )
+
+
+def whole(view: View, *, area: int, multiple: int) -> View:
+    """All of the view, at the size at which a student of this ``image_area`` looks at it."""
+    height, width = view.image.shape[:2]
+    columns, rows = network_size(width, height, area=area, multiple=multiple)
+    if (rows, columns) == (height, width):
+        return view
+    return cutout(view, left=0, top=0, width=width, height=height, size=(rows, columns))
 
 
 def mirrored(view: View) -> View:
