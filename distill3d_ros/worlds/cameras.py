@@ -75,6 +75,9 @@ class CameraRange:
             raise ValueError(f"tabletop is a share between 0 and 1. Got {self.tabletop}")
 
 
+LOOK_THROUGH = 0.25
+"""Of the cameras in a room with a second one, the share that look at a thing in it where one is in sight."""
+
 HAND_HELD = CameraRange(height=(0.5, 1.8), pitch=(-40.0, 15.0), roll=20.0, tabletop=0.4)
 """Cameras as people hold them, and those on arms and drones."""
 
@@ -153,8 +156,11 @@ class _Places:
 
     def __init__(self, room: Room, ranges: CameraRange) -> None:
         self.ranges = ranges
+        self.room = room
         self.size = np.asarray(room.size, float)
-        self.named = [o for o in room.labelled() if o.box.center[2] < 2.0]
+        named = [o for o in room.labelled() if o.box.center[2] < 2.0]
+        self.named = [o for o in named if room.space_of(o.box.center) == 0]
+        self.beyond = np.array([o.box.center for o in named if room.space_of(o.box.center) == 1]).reshape(-1, 3)
         boxes = [o.box for o in room.objects]
         self.centers = np.stack([b.center for b in boxes])  # (N, 3)
         self.half = np.stack([b.size for b in boxes]) / 2
@@ -179,6 +185,9 @@ class _Places:
         height = rng.uniform(*self.ranges.height)
         eye = np.append(rng.uniform(0.1, self.size[:2] - 0.1), height)
         target = self.target_centers[rng.integers(len(self.named))]
+        if len(self.beyond) and rng.random() < LOOK_THROUGH:
+            seen = self._seen_beyond(eye)
+            target = seen[rng.integers(len(seen))] if len(seen) else target
         distance = float(np.linalg.norm(target[:2] - eye[:2]))
         if not 0.7 <= distance <= 6.0 or not self.is_free(eye):
             return None
@@ -197,6 +206,10 @@ class _Places:
             return None
         return self._aim(intrinsics, eye, target, rng, low=-60.0)
 
+    def _seen_beyond(self, eye: FloatArray) -> FloatArray:
+        """(N, 3) centres of the named things in the second room that no wall hides."""
+        return np.asarray(self.beyond[self.room.in_sight(eye, self.beyond)])
+
     def _aim(
         self, intrinsics: Intrinsics, eye: FloatArray, target: FloatArray, rng: np.random.Generator, *, low: float
     ) -> CameraPose | None:
@@ -212,7 +225,8 @@ class _Places:
         roll = math.radians(rng.uniform(-self.ranges.roll, self.ranges.roll))
         camera = pose_along(intrinsics, eye=eye, yaw=yaw, pitch=pitch, roll=roll)
         # Cheaper than a picture: how many of the named things have their centre near the field of view?
-        seen = (self.target_centers - eye) @ camera.world_from_optical[:3, :3]
+        centers = np.concatenate([self.target_centers, self._seen_beyond(eye)])
+        seen = (centers - eye) @ camera.world_from_optical[:3, :3]
         reach_x = 1.2 * math.tan(intrinsics.horizontal_fov / 2)
         reach_y = 1.2 * math.tan(intrinsics.vertical_fov / 2)
         ahead = seen[:, 2]
@@ -222,10 +236,10 @@ class _Places:
 
 
 def _tabletops(room: Room) -> list[list[PlacedObject]]:
-    """The named things on each support that carries at least two."""
+    """The named things on each support in the room itself that carries at least two."""
     things: dict[int, list[PlacedObject]] = {}
     for placed in room.labelled():
-        if placed.support is not None:
+        if placed.support is not None and room.space_of(placed.position) == 0:
             things.setdefault(placed.support, []).append(placed)
     return [group for group in things.values() if len(group) >= 2]
 

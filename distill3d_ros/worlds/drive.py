@@ -128,9 +128,12 @@ class Drive:
         named = self.room.labelled()
         if not named:
             return ahead
-        offset = np.array([o.box.center[:2] for o in named]) - self.position(time)  # (N, 2)
+        centers = np.array([o.box.center for o in named])
+        place = self.position(time)
+        offset = centers[:, :2] - place  # (N, 2)
         distance = np.linalg.norm(offset, axis=1)
         value = np.where((distance > 0.6) & (distance < 4.5), 1.0 / (1.0 + 0.3 * distance), 0.0)
+        value *= self.room.in_sight([*place, self.config.camera_height], centers)
         beside = np.abs(np.angle(np.exp(1j * (yaw[:, None] - np.arctan2(offset[:, 1], offset[:, 0])))))
         half = math.radians(self.config.horizontal_fov) / 2
         inside = np.clip((half - beside) / (0.3 * half), 0.0, 1.0)  # (DIRECTIONS, N); things at the rim count less

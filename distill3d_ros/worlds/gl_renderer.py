@@ -22,13 +22,16 @@ from distill3d_ros.worlds.lamps import (
     SHADOW_OFFSET,
     SHADOW_SIZE,
     SHADOW_STRENGTH,
+    ambient_in,
     casts_shadow,
+    lights_in,
     shadow_projection,
     strongest_lights,
 )
 from distill3d_ros.worlds.rendering import FAR, GL_REMEDY, MAX_LIGHTS, NEAR, Observation, RendererKind
 from distill3d_ros.worlds.room import Room
 from distill3d_ros.worlds.room_buffers import Instance, RoomBuffers, assign, columns
+from distill3d_ros.worlds.walls import portal_normals
 
 OCCLUSION_RADIUS = 0.22
 """Metres round a point in which other surfaces darken it."""
@@ -109,19 +112,22 @@ class Renderer:
     def _set_lights(self, room: Room) -> None:
         lights = strongest_lights(room)
         places = np.zeros((MAX_LIGHTS, 3), np.float32)
-        colours = np.zeros((MAX_LIGHTS, 3), np.float32)
         for i, light in enumerate(lights):
             places[i] = light.position
-            colours[i] = np.asarray(light.color) * light.intensity
-        program = self._colour
-        assign(program, "light_count", len(lights))
-        assign(program, "light_place", places.tobytes())
-        assign(program, "light_colour", colours.tobytes())
-        ambient = np.asarray(room.ambient, float)
-        assign(program, "sky", tuple(ambient * 1.15))
-        assign(program, "ground", tuple(ambient * 0.85))
+        assign(self._colour, "light_count", len(lights))
+        assign(self._colour, "light_place", places.tobytes())
         if lights:
             self._draw_shadow_map(room, np.asarray(lights[0].position, float))
+
+    def _light_space(self, room: Room, space: int) -> None:
+        """What is drawn next is lit as the room itself (0) or as the second one (1)."""
+        colours = np.zeros((MAX_LIGHTS, 3), np.float32)
+        for i, light in enumerate(lights_in(room, space)):
+            colours[i] = np.asarray(light.color) * light.intensity
+        assign(self._colour, "light_colour", colours.tobytes())
+        ambient = np.asarray(ambient_in(room, space), float)
+        assign(self._colour, "sky", tuple(ambient * 1.15))
+        assign(self._colour, "ground", tuple(ambient * 0.85))
 
     def _draw_shadow_map(self, room: Room, light: FloatArray) -> None:
         matrix = columns(shadow_projection(light, room.size))
@@ -144,11 +150,11 @@ class Renderer:
         k = camera.intrinsics
         if not 1 <= supersample <= 8:
             raise ValueError(f"supersample must lie between 1 and 8. Got {supersample}")
-        visible = self._visible(camera)
+        room, visible = self._visible(camera)
         with self.context:
             targets = self._target(k.width, k.height, supersample)
             self._draw_geometry(camera, targets, visible)
-            self._draw_colour(camera, targets, visible)
+            self._draw_colour(room, camera, targets, visible)
             self._finish(k, targets, supersample, occlusion)
             rgb = np.frombuffer(targets.final.frame.read(components=3, alignment=1), np.uint8)
             depth, ids = _read_geometry(targets, k)
@@ -156,14 +162,17 @@ class Renderer:
 
     def measure(self, camera: CameraPose) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
         """Only depth (H, W) and ids (H, W)."""
-        visible = self._visible(camera)
+        visible = self._visible(camera)[1]
         with self.context:
             targets = self._target(camera.intrinsics.width, camera.intrinsics.height, 1)
             self._draw_geometry(camera, targets, visible)
             return _read_geometry(targets, camera.intrinsics)
 
-    def _visible(self, camera: CameraPose) -> list[Instance]:
-        """What may be in the picture, near things first: they hide the rest before it is shaded."""
+    def _visible(self, camera: CameraPose) -> tuple[Room, list[Instance]]:
+        """The room, and what may be in the picture, near things first: they hide the rest before it is shaded.
+
+        What belongs to the second room comes last, and only if it may be seen through the opening.
+        """
         if self.room is None:
             raise RuntimeError("the renderer has no room yet; call set_room(room) first")
         optical_from_world = invert_pose(camera.world_from_optical)
@@ -172,9 +181,14 @@ class Renderer:
         inside = centers[:, 2] > NEAR - radius
         for normal in frustum_normals(camera.intrinsics):
             inside &= centers @ normal > -radius
+        beyond = np.array([one.space for one in self._instances])
+        portal = portal_normals(self.room, camera.position)
+        if portal is not None:
+            through = (centers @ (portal @ camera.world_from_optical[:3, :3]).T > -radius[:, None]).all(axis=1)
+            inside &= through | (beyond == 0)
         walls = np.array([one.id == 0 for one in self._instances])
-        order = np.argsort(centers[:, 2] - radius + 1000.0 * walls, kind="stable")
-        return [self._instances[i] for i in order if inside[i]]
+        order = np.argsort(centers[:, 2] - radius + 1000.0 * walls + 2000.0 * beyond, kind="stable")
+        return self.room, [self._instances[i] for i in order if inside[i]]
 
     def _use_camera(self, program: moderngl.Program, camera: CameraPose) -> None:
         k = camera.intrinsics
@@ -195,7 +209,7 @@ class Renderer:
             assign(program, "object_id", float(one.id))
             one.mesh.geometry.render()
 
-    def _draw_colour(self, camera: CameraPose, targets: _Targets, visible: list[Instance]) -> None:
+    def _draw_colour(self, room: Room, camera: CameraPose, targets: _Targets, visible: list[Instance]) -> None:
         program = self._colour
         self._use_camera(program, camera)
         assign(program, "eye", tuple(camera.world_from_optical[:3, 3]))
@@ -203,7 +217,11 @@ class Renderer:
         targets.fine.frame.clear()
         self.context.enable_only(moderngl.DEPTH_TEST)
         self._shadow_map.use(1)
+        space = -1
         for one in visible:
+            if one.space != space:
+                space = one.space
+                self._light_space(room, space)
             assign(program, "world_from_own", one.world_from_own)
             assign(program, "world_normal_from_own", one.world_normal_from_own)
             assign(program, "tint", one.tint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,8 +25,30 @@ SHADOW_STRENGTH = 0.92
 
 
 def strongest_lights(room: Room) -> list[Light]:
-    """The lights that are drawn, the strongest first: it casts the shadows."""
-    return sorted(room.lights, key=lambda light: -light.intensity)[:MAX_LIGHTS]
+    """The lights that are drawn, the strongest first: it casts the shadows. Those of the second room come last."""
+    first = sorted(room.lights, key=lambda light: -light.intensity)
+    if room.second is None:
+        return first[:MAX_LIGHTS]
+    beyond = sorted(room.second.lights, key=lambda light: -light.intensity)[:MAX_LIGHTS]
+    return first[: MAX_LIGHTS - len(beyond)] + beyond
+
+
+def lights_in(room: Room, space: int) -> list[Light]:
+    """``strongest_lights`` as they shine in the room itself (0) or in the second one (1): walls keep the others' out.
+
+    They are dark where they do not shine, so that a light keeps its place in the list. What would fall through the
+    opening is left out.
+    """
+    lights = strongest_lights(room)
+    if room.second is None:
+        return lights
+    own = room.second.lights if space else room.lights
+    return [light if any(light is one for one in own) else replace(light, intensity=0.0) for light in lights]
+
+
+def ambient_in(room: Room, space: int) -> FloatArray:
+    """(3,) linear RGB of the light from everywhere in the room itself (0) or in the second one (1)."""
+    return room.second.ambient if space and room.second is not None else room.ambient
 
 
 def casts_shadow(center: FloatArray, radius: float, light: FloatArray) -> bool:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout_builder import Builder
-from distill3d_ros.worlds.layout_groups import GROUPS, ceiling_lamp, openings, radiator, television
-from distill3d_ros.worlds.layout_small import cover, leaning, loose, touch_on_floor
+from distill3d_ros.worlds.layout_groups import openings
+from distill3d_ros.worlds.layout_second import FURTHER_DOORS, SECOND_ROOM_SHARE, SecondRoomPlan
+from distill3d_ros.worlds.layout_types import ROOM_TYPES, furnish, room_sides
 from distill3d_ros.worlds.materials import room_lights, room_surfaces
 from distill3d_ros.worlds.room import Room
 
-_CORE: dict[str, tuple[tuple[str, float], ...]] = {
-    "living room": (("sofas", 1.0), ("dining", 0.5), ("shelf", 0.6), ("cabinet", 0.3)),
-    "bedroom": (("bed", 1.0), ("wardrobe", 0.7), ("desk", 0.4), ("cabinet", 0.3), ("shelf", 0.3)),
-    "kitchen": (("kitchen_row", 1.0), ("dining", 0.8), ("shelf", 0.2)),
-    "office": (("desk", 1.0), ("desk", 0.3), ("shelf", 0.8), ("cabinet", 0.5), ("sofas", 0.2), ("dining", 0.2)),
-    "bathroom": (("bathroom_set", 1.0), ("cabinet", 0.3), ("shelf", 0.2)),
-    "tabletop": (("tabletop", 1.0),),
-}
-ROOM_TYPES: tuple[str, ...] = tuple(_CORE)
-"""The kinds of rooms; "tabletop" is a table or desk that is densely covered."""
-
-_SIDES = {"bathroom": (2.6, 4.0), "kitchen": (3.0, 5.0), "tabletop": (3.0, 5.0)}
 _LABELLED = (11, 19)
 """How many named things a room is filled up to: low, high (exclusive)."""
-_EXTRAS = {
-    "bag": 2.0, "trash can": 2.0, "box": 2.4, "vase": 1.0, "radiator": 1.0, "plant": 0.8, "stool": 1.6, "lamp": 0.7,
-    "chair": 0.5, "armchair": 1.2, "television": 0.8, "washing machine": 1.0, "fridge": 1.2, "": 2.0, "bottle": 0.5,
-    "table": 0.6, "bathtub": 0.5, "toilet": 0.6, "oven": 1.0, "sink": 0.3, "computer": 0.5, "bed": 0.5, "wardrobe": 1.6,
-    "bowl": 1.6, "cup": 0.8, "shelf": 1.0, "sofas": 0.5, "desk": 0.4,
-}  # fmt: skip
-"""What is added beyond a room's core, so that no label is rare; "" is clutter."""
 
 
 def make_room(
@@ -46,10 +26,11 @@ def make_room(
         seed: everything random follows from it.
         room_type: one of ``ROOM_TYPES``; None draws one.
         split: whose models are used.
-        varied: also use designs that no library has, made from solids or by changing proportions and materials; for
-            training rooms.
+        varied: as training rooms are. They also use designs that no library has, made from solids or by changing
+            proportions and materials; most of what they hold fits their type, and some have a second room behind an
+            open door.
     """
-    if room_type is not None and room_type not in _CORE:
+    if room_type is not None and room_type not in ROOM_TYPES:
         raise ValueError(f"room_type must be one of {ROOM_TYPES} or None. Got {room_type!r}")
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test'. Got {split!r}")
@@ -58,64 +39,27 @@ def make_room(
     rng = np.random.default_rng(seed)
     drawn = str(rng.choice(ROOM_TYPES))
     kind = room_type or drawn
-    low, high = _SIDES.get(kind, (3.0, 5.4))
+    low, high = room_sides(kind)
     size = np.array([rng.uniform(low, high), rng.uniform(low, high), rng.uniform(2.4, 2.9)])
     builder = Builder(pack=pack, split=split, size=size, rng=rng, varied=varied)
-    openings(builder)
-    for name, chance in _CORE[kind]:
-        if rng.uniform() < chance:
-            _insist(builder, GROUPS[name])
-    _extras(builder, int(rng.integers(*_LABELLED)))
-    if rng.uniform() < 0.3:
-        ceiling_lamp(builder)
+    plan = None
+    if varied and rng.uniform() < SECOND_ROOM_SHARE:
+        plan = SecondRoomPlan.draw(builder, kind, np.random.default_rng([seed, 2]))
+    if plan is None:
+        openings(builder)
+    else:
+        plan.open_wall()
+        openings(builder, walls=plan.other_walls(0), door=FURTHER_DOORS)
+    furnish(builder, kind, _LABELLED)
     lights, ambient = room_lights(size, rng)
     return Room(
         type=kind,
         seed=seed,
         split=split,
         size=size,
-        objects=builder.objects,
+        objects=builder.objects if plan is None else builder.objects + plan.furnished(),
         surfaces=room_surfaces(kind, rng),
         lights=lights,
         ambient=ambient,
+        second=None if plan is None else plan.second_room(),
     )
-
-
-def _insist(builder: Builder, group: Callable[[Builder], None], tries: int = 4) -> None:
-    """Try a group again, with other models and at other places, until something of it finds room."""
-    before = len(builder.objects)
-    for _ in range(tries):
-        group(builder)
-        if len(builder.objects) > before:
-            return
-
-
-def _extras(builder: Builder, wanted: int) -> None:
-    """Leaning and loose things, and labels that the core of rooms seldom has, until ``wanted`` things have names."""
-    rng = builder.rng
-    for chance in (0.5, 0.2):
-        if rng.uniform() < chance:
-            leaning(builder)
-    labels = list(_EXTRAS)
-    for _ in range(24):
-        if builder.named >= wanted:
-            return
-        weights = np.array([_EXTRAS[label] / (1.0 + 2.5 * builder.count(label)) for label in labels])
-        _extra(builder, str(rng.choice(labels, p=weights / weights.sum())))
-
-
-def _extra(builder: Builder, label: str) -> None:
-    rng = builder.rng
-    surfaces = [o for o in builder.objects if o.label in ("table", "desk", "cabinet", "shelf")]
-    if label == "radiator":
-        radiator(builder, int(rng.integers(4)))
-    elif label == "television":
-        television(builder, int(rng.integers(4)))
-    elif label in GROUPS:
-        GROUPS[label](builder)
-    elif surfaces and rng.uniform() < 0.5:
-        cover(builder, surfaces[int(rng.integers(len(surfaces)))], 1, (label,))
-    elif label and rng.uniform() < 0.4:
-        touch_on_floor(builder, label)
-    else:
-        loose(builder, label)

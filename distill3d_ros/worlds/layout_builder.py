@@ -99,9 +99,9 @@ class Builder:
         if not self.fits(candidate, ignore):
             return None
         position = np.array([*np.asarray(xy, float)[:2], z])
-        return self._add(instance, position, turn_about_z(yaw), yaw, candidate, support)
+        return self.add(instance, position, turn_about_z(yaw), yaw, candidate, support)
 
-    def _add(
+    def add(
         self,
         instance: Instance,
         position: FloatArray,
@@ -347,4 +347,4 @@ class Builder:
         if not self.fits(candidate, ignore):
             return None
         heading = float((yaw + np.pi) % (2 * np.pi) - np.pi)
-        return self._add(instance, position, rotation, heading, candidate, None, leaning=True)
+        return self.add(instance, position, rotation, heading, candidate, None, leaning=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from distill3d_ros.worlds.room import PlacedObject
 SEATS = ("chair", "chair", "chair", "stool", "armchair")
 
 
-def openings(b: Builder) -> None:
-    """A door, mostly, and windows, some with a radiator under them; set into the walls."""
-    for label, chance in (("door", 0.75), ("window", 0.8), ("window", 0.35)):
+def openings(b: Builder, *, walls: Sequence[int] = range(4), door: float = 0.75) -> None:
+    """A closed door (``door``: how often), and windows, some with a radiator under them; set into these walls."""
+    for label, chance in (("door", door), ("window", 0.8), ("window", 0.35)):
         if b.rng.uniform() > chance:
             continue
         instance = b.pick(label)
@@ -30,7 +30,7 @@ def openings(b: Builder) -> None:
             instance.scale[0] = min(instance.scale[0], 2.0 / instance.model.size[0])
         else:
             instance.scale[2] = min(instance.scale[2], (b.size[2] - 0.1) / instance.model.size[2])
-        wall = int(b.rng.integers(4))
+        wall = walls[int(b.rng.integers(len(walls)))]
         placed = b.against_wall(instance, wall, z=z)
         if placed is None:
             continue

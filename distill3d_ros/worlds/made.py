@@ -15,6 +15,8 @@ from distill3d_ros.worlds.furniture import TEXTURE_SIZE, FurnitureModel
 from distill3d_ros.worlds.shapes import Shape
 
 LIBRARY = "made"
+DOOR_LEAF = "door leaf"
+"""Stands for the label of what is a door without its frame, for doors that stand open."""
 Maker = Callable[[np.random.Generator], tuple[Shape, str]]
 _MAKERS: dict[str, tuple[Maker, int]] = {
     "box": (made_small.box, 16),
@@ -47,8 +49,9 @@ _MAKERS: dict[str, tuple[Maker, int]] = {
     "door": (made_fixtures.door, 0),
     "window": (made_fixtures.window, 0),
     "sink": (made_fixtures.sink, 0),
+    DOOR_LEAF: (made_fixtures.door_leaf, 0),
 }
-"""Label -> what draws one of its models, and how many of them are in every pack."""
+"""Label -> what draws one of its models, and how many of them are in every pack. A door's leaf is a door, too."""
 
 MORE_DESIGNS = 160
 """Models that are drawn of each label for rooms of great variety; 1.8 s for all labels."""
@@ -76,6 +79,7 @@ def more_designs(label: str) -> tuple[FurnitureModel, ...]:
 def _model(maker: Maker, label: str, number: int) -> FurnitureModel:
     name = f"{LIBRARY}#{label.replace(' ', '_')}_{number}"
     shape, kind = maker(np.random.default_rng([number, *label.encode()]))
+    label = "door" if label == DOOR_LEAF else label
     vertices, faces, colors = shape.arrays()
     size = np.ptp(vertices.astype(float), axis=0)
     return FurnitureModel(
@@ -88,7 +92,7 @@ def _model(maker: Maker, label: str, number: int) -> FurnitureModel:
         face_uvs=np.zeros((len(faces), 3, 2), np.float32),
         textures=np.zeros((0, TEXTURE_SIZE, TEXTURE_SIZE, 3), np.uint8),
         size=size,
-        has_front=facing.has_front(name, label, kind),
+        has_front=kind != "leaf" and facing.has_front(name, label, kind),  # a door's leaf is alike from both sides
         drop_top=None,
         mount=facing.mount_of(label, kind, float(size[2])),
         elevation=0.0,

@@ -9,6 +9,9 @@ from distill3d_ros.worlds.made_small import Rng, any_color, grey, wood
 from distill3d_ros.worlds.materials import FloatArray, hsv
 from distill3d_ros.worlds.shapes import Shape
 
+LEAF_THICKNESS = 0.04
+"""Of a door leaf without its handles, metres."""
+
 
 def _frame(s: Shape, w: float, low: float, high: float, wide: float, y: float, color: FloatArray, sill: bool) -> None:
     """Two posts and a lintel, and a lower bar if wanted; ``y`` is how far they stand out."""
@@ -54,6 +57,28 @@ def door(rng: Rng) -> tuple[Shape, str]:
         s.tube([(x, 0.045, 1.02), (x, 0.085, 1.02), (x - side * 0.11, 0.085, 1.02)], 0.011, metal)
         s.box((x - 0.02, 0.045, 0.94), (x + 0.02, 0.05, 1.1), metal)
     return s, ""
+
+
+def door_leaf(rng: Rng) -> tuple[Shape, str]:
+    """The moving part of a door, alike from both sides, hung at its -x side: fields, panes or neither, handles."""
+    s = Shape()
+    w, h, half = rng.uniform(0.75, 0.95), rng.uniform(1.95, 2.08), LEAF_THICKNESS / 2
+    leaf = (grey(rng, 0.8, 0.97), wood(rng), any_color(rng))[int(rng.choice(3, p=[0.4, 0.4, 0.2]))]
+    metal, style = grey(rng, 0.15, 0.85), int(rng.integers(4))
+    s.box((-w / 2, -half, 0.0), (w / 2, half, h), leaf)
+    rows, columns, start = int(rng.integers(1, 5)), int(rng.integers(1, 3)), 0.15 if style != 3 else h * 0.5
+    across, up = (w - 0.1) / columns, (h - start) / rows
+    for r in range(rows if style else 0):
+        for c in range(columns):
+            a, low = 0.1 - w / 2 + c * across, start + r * up
+            pane = _glass(rng) if style >= 2 else leaf * 0.88
+            s.box((a, -half - 0.005, low), (a + across - 0.1, half + 0.005, low + up - 0.1), pane)
+    x, z = w / 2 - 0.07, rng.uniform(0.98, 1.06)
+    for side in (-1, 1):
+        y = side * half
+        s.tube([(x, y, z), (x, y + 0.045 * side, z), (x - 0.11, y + 0.045 * side, z)], 0.011, metal)
+        s.box((x - 0.02, min(y, y + 0.006 * side), z - 0.08), (x + 0.02, max(y, y + 0.006 * side), z + 0.08), metal)
+    return s, "leaf"
 
 
 def window(rng: Rng) -> tuple[Shape, str]:

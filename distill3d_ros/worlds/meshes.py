@@ -73,8 +73,11 @@ def wall_corners(size: FloatArray) -> dict[str, FloatArray]:
     }
 
 
-def wall_buffers(corners: FloatArray, tile: float) -> NDArray[np.void]:
-    """Two triangles, (6,) ``VERTEX_DTYPE``, for a rectangle whose texture repeats every ``tile`` metres."""
+def wall_buffers(corners: FloatArray, tile: float, start: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.void]:
+    """Two triangles, (6,) ``VERTEX_DTYPE``, for a rectangle whose texture repeats every ``tile`` metres.
+
+    ``start``: how far its first corner lies from the texture's origin along its two sides, metres.
+    """
     rows = np.zeros(4, VERTEX_DTYPE)
     rows["position"] = corners
     along, across = corners[1] - corners[0], corners[3] - corners[0]
@@ -83,4 +86,5 @@ def wall_buffers(corners: FloatArray, tile: float) -> NDArray[np.void]:
     rows["colour"] = 1.0
     rows["uv"][1:3, 0] = np.linalg.norm(along) / tile
     rows["uv"][2:4, 1] = np.linalg.norm(across) / tile
+    rows["uv"][:, :2] += np.asarray(start) / tile
     return rows[[0, 1, 2, 0, 2, 3]]

@@ -19,8 +19,10 @@ from distill3d_ros.worlds.lamps import (
     SHADOW_NEAR,
     SHADOW_OFFSET,
     SHADOW_SIZE,
+    ambient_in,
     casts_shadow,
     lamp_view,
+    lights_in,
     strongest_lights,
 )
 from distill3d_ros.worlds.pixel_rays import Hits, cast_rays
@@ -125,17 +127,22 @@ class RayCaster:
             if self._shadow is None:
                 self._shadow = _shadow_map(self._parts, np.asarray(lights[0].position, float), room.size)
             lit = self._shadow.lit(positions + SHADOW_OFFSET * normals)
+        albedo, gloss = _albedo(triangles, corners, part, weights), triangles.gloss[part]
+        colours, spaces = np.empty((len(row), 3), np.float32), triangles.spaces[part]
+        for space in np.unique(spaces):
+            own = spaces == space
+            colours[own] = shade(
+                positions[own],
+                normals[own],
+                albedo[own],
+                gloss[own],
+                lit[own],
+                eye=camera.position,
+                lights=lights_in(room, space),
+                ambient=ambient_in(room, space),
+            )
         out = np.zeros((len(there), 3), np.float32)
-        out[there] = shade(
-            positions,
-            normals,
-            _albedo(triangles, corners, part, weights),
-            triangles.gloss[part],
-            lit,
-            eye=camera.position,
-            lights=lights,
-            ambient=room.ambient,
-        )
+        out[there] = colours
         return out
 
 

@@ -79,6 +79,66 @@ class PlacedObject:
         return WorldBox(center=heading @ ((low + high) / 2), size=high - low, yaw=self.yaw)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A rectangular hole from the floor up in a wall of a room: of an open door, or wider and without a leaf."""
+
+    wall: int
+    """0 (y = 0), 1 (x = width), 2 (y = depth) or 3 (x = 0)."""
+    plane: float
+    """Where the wall's face lies on the axis across it, metres."""
+    low: float
+    high: float
+    """From ``low`` to ``high`` along the wall: in x for walls 0 and 2, in y for 1 and 3; metres."""
+    height: float
+    thickness: float
+    """Of the wall between the two rooms, metres."""
+    casing: float = 0.0
+    """Width of the flat frame round it on both sides, metres; 0 for none."""
+
+    @property
+    def along(self) -> int:
+        """The axis along the wall: 0 is x, 1 is y."""
+        return self.wall % 2
+
+    @property
+    def outward(self) -> float:
+        """1 where the second room lies at higher, -1 where it lies at lower values of the axis across."""
+        return 1.0 if self.wall in (1, 2) else -1.0
+
+    def out(self, points: npt.ArrayLike) -> FloatArray:
+        """(...) how far (..., 2 or 3) points of the world lie beyond the wall's face; negative in the first room."""
+        return (np.asarray(points, float)[..., 1 - self.along] - self.plane) * self.outward
+
+    def to_world(self, points: npt.ArrayLike) -> FloatArray:
+        """(..., 3) world; from (..., 3) along the wall (as ``low``), out of the room (as ``out``) and up."""
+        given = np.asarray(points, float)
+        world = np.empty(given.shape)
+        world[..., self.along] = given[..., 0]
+        world[..., 1 - self.along] = self.plane + self.outward * given[..., 1]
+        world[..., 2] = given[..., 2]
+        return world
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class SecondRoom:
+    """What is seen through an opening of a room: another box beyond its wall. Its things are among the room's."""
+
+    type: str
+    corner: FloatArray
+    """(3,) where its lowest x, y and z lie in the world."""
+    size: FloatArray
+    """(3,) along x, y, z."""
+    opening: Opening
+    surfaces: Mapping[str, Surface]
+    """By part, as those of ``Room``; its walls are numbered from its own corner."""
+    frame: Surface
+    """Of the opening's sides, threshold and casing."""
+    lights: list[Light]
+    ambient: FloatArray
+    """(3,) linear RGB."""
+
+
 @dataclass(kw_only=True, slots=True, eq=False)
 class Room:
     """A furnished room, enough to render it."""
@@ -95,6 +155,30 @@ class Room:
     lights: list[Light]
     ambient: FloatArray
     """(3,) linear RGB."""
+    second: SecondRoom | None = None
+    """What an open door or another opening leads to, if there is one."""
+
+    def space_of(self, points: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """(...) 1 for (..., 3) points that belong to the second room, 0 for the others; parted amid the wall."""
+        if self.second is None:
+            return np.zeros(np.shape(points)[:-1], np.int64)
+        opening = self.second.opening
+        return (opening.out(points) > opening.thickness / 2).astype(np.int64)
+
+    def in_sight(self, eye: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """(N,) whether no wall stands between ``eye`` (3,) in the first room and (N, 3) points; furniture may."""
+        points = np.asarray(points, float).reshape(-1, 3)
+        if self.second is None:
+            return np.ones(len(points), bool)
+        opening, eye = self.second.opening, np.asarray(eye, float)
+        near, far = opening.out(eye), opening.out(points)
+        clear = np.ones(len(points), bool)
+        for face in (0.0, opening.thickness):
+            share = (face - near) / np.maximum(far - near, 1e-9)
+            crossing = eye + share[:, None] * (points - eye)
+            a = crossing[:, opening.along]
+            clear &= (a > opening.low) & (a < opening.high) & (crossing[:, 2] < opening.height)
+        return clear | (self.space_of(points) == 0)
 
     def by_id(self, object_id: int) -> PlacedObject:
         for placed in self.objects:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.worlds.furniture import FurnitureModel
-from distill3d_ros.worlds.meshes import model_buffers, wall_buffers, wall_corners
+from distill3d_ros.worlds.meshes import model_buffers
 from distill3d_ros.worlds.room import PlacedObject, Room
+from distill3d_ros.worlds.walls import WallMesh, wall_meshes
 
 COLOUR_INPUTS = ("in_position", "in_normal", "in_colour", "in_uv")
 
@@ -48,6 +49,8 @@ class Instance:
     tint: tuple[float, float, float]
     flat_colour: tuple[float, float, float, float]
     gloss: tuple[float, float]
+    space: int
+    """0 is the room itself, 1 the second one."""
 
 
 class RoomBuffers:
@@ -65,34 +68,32 @@ class RoomBuffers:
         for wall in self._walls:
             wall.release()
         self._walls = []
-        instances = [self._wall(room, name, corners) for name, corners in wall_corners(room.size).items()]
-        instances += [self._furniture(placed) for placed in room.objects]
+        instances = [self._wall(wall) for wall in wall_meshes(room)]
+        instances += [self._furniture(placed, int(room.space_of(placed.position))) for placed in room.objects]
         while len(self._models) > max(self._limit, len(room.objects)):
             self._models.popitem(last=False)[1][1].release()
         return instances
 
-    def _wall(self, room: Room, name: str, corners: FloatArray) -> Instance:
-        surface = room.surfaces[name]
-        height, width = surface.image.shape[:2]
-        image = np.ascontiguousarray(surface.image).tobytes()
+    def _wall(self, wall: WallMesh) -> Instance:
+        height, width = wall.surface.image.shape[:2]
+        image = np.ascontiguousarray(wall.surface.image).tobytes()
         textures = self._context.texture_array((width, height, 1), 3, image, alignment=1)
-        mesh = self._upload(wall_buffers(corners, surface.tile), None, _repeating(textures))
+        mesh = self._upload(wall.vertices, None, _repeating(textures))
         self._walls.append(mesh)
-        center = corners.mean(0)
-        gloss = (0.35 * surface.gloss, 12.0 + 60.0 * surface.gloss)
         return Instance(
             id=0,
             mesh=mesh,
             world_from_own=columns(np.eye(4)),
             world_normal_from_own=columns(np.eye(3)),
-            center=center,
-            radius=float(np.linalg.norm(corners - center, axis=1).max()),
+            center=wall.center,
+            radius=wall.radius,
             tint=(1.0, 1.0, 1.0),
             flat_colour=(0.0, 0.0, 0.0, 0.0),
-            gloss=gloss,
+            gloss=wall.gloss,
+            space=wall.space,
         )
 
-    def _furniture(self, placed: PlacedObject) -> Instance:
+    def _furniture(self, placed: PlacedObject, space: int) -> Instance:
         world_from_own = np.eye(4)
         world_from_own[:3, :3] = placed.rotation * placed.scale
         world_from_own[:3, 3] = placed.position
@@ -110,6 +111,7 @@ class RoomBuffers:
             tint=(float(placed.tint[0]), float(placed.tint[1]), float(placed.tint[2])),
             flat_colour=flat,
             gloss=(0.06, 24.0),
+            space=space,
         )
 
     def _mesh_of(self, model: FurnitureModel) -> Mesh:

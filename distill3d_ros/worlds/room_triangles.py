@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.worlds.furniture import FurnitureModel
-from distill3d_ros.worlds.meshes import model_buffers, wall_buffers, wall_corners
+from distill3d_ros.worlds.meshes import model_buffers
 from distill3d_ros.worlds.room import PlacedObject, Room
+from distill3d_ros.worlds.walls import WallMesh, wall_meshes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +39,8 @@ class Part:
     """Strength and exponent."""
     center: FloatArray
     radius: float
+    space: int
+    """0 is the room itself, 1 the second one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,6 +73,8 @@ class RoomTriangles:
     """(P, 4)"""
     gloss: NDArray[np.float32]
     """(P, 2)"""
+    spaces: NDArray[np.int64]
+    """(P,) 0 is the room itself, 1 the second one."""
 
 
 class TriangleMaker:
@@ -81,13 +86,13 @@ class TriangleMaker:
 
     def parts(self, room: Room) -> list[Part]:
         """Everything in the room, its walls first."""
-        parts = [_wall(room, name, corners) for name, corners in wall_corners(room.size).items()]
-        parts += [self._furniture(placed) for placed in room.objects]
+        parts = [_wall(wall) for wall in wall_meshes(room)]
+        parts += [self._furniture(placed, int(room.space_of(placed.position))) for placed in room.objects]
         while len(self._models) > max(self._limit, len(room.objects)):
             self._models.popitem(last=False)
         return parts
 
-    def _furniture(self, placed: PlacedObject) -> Part:
+    def _furniture(self, placed: PlacedObject, space: int) -> Part:
         vertices, faces = self._mesh_of(placed.model)
         flat = np.zeros(4) if placed.flat_color is None else np.append(placed.flat_color, 1.0)
         return Part(
@@ -102,6 +107,7 @@ class TriangleMaker:
             gloss=(0.06, 24.0),
             center=placed.to_world([0.0, 0.0, float(placed.model.size[2]) / 2]),
             radius=float(np.linalg.norm(placed.model.size * placed.scale / 2)) + 0.02,
+            space=space,
         )
 
     def _mesh_of(self, model: FurnitureModel) -> tuple[NDArray[np.void], NDArray[np.int64]]:
@@ -112,22 +118,20 @@ class TriangleMaker:
         return self._models[id(model)][1:]  # keeping the model keeps its id from being used again
 
 
-def _wall(room: Room, name: str, corners: FloatArray) -> Part:
-    surface = room.surfaces[name]
-    vertices = wall_buffers(corners, surface.tile)
-    center = corners.mean(axis=0)
+def _wall(wall: WallMesh) -> Part:
     return Part(
         id=0,
-        vertices=vertices,
-        faces=np.arange(len(vertices)).reshape(-1, 3),
-        positions=vertices["position"].astype(np.float64),
-        normals=vertices["normal"].astype(np.float64),
-        textures=surface.image[None],
+        vertices=wall.vertices,
+        faces=np.arange(len(wall.vertices)).reshape(-1, 3),
+        positions=wall.vertices["position"].astype(np.float64),
+        normals=wall.vertices["normal"].astype(np.float64),
+        textures=wall.surface.image[None],
         tint=np.ones(3),
         flat_colour=np.zeros(4),
-        gloss=(0.35 * surface.gloss, 12.0 + 60.0 * surface.gloss),
-        center=center,
-        radius=float(np.linalg.norm(corners - center, axis=1).max()),
+        gloss=wall.gloss,
+        center=wall.center,
+        radius=wall.radius,
+        space=wall.space,
     )
 
 
@@ -150,4 +154,5 @@ def together(parts: list[Part]) -> RoomTriangles:
         tints=np.array([p.tint for p in parts], np.float32),
         flat_colours=np.array([p.flat_colour for p in parts], np.float32),
         gloss=np.array([p.gloss for p in parts], np.float32),
+        spaces=np.array([p.space for p in parts]),
     )
