@@ -76,7 +76,7 @@ class CameraRange:
 
 
 LOOK_THROUGH = 0.25
-"""Of the cameras in a room with a second one, the share that look at a thing in it where one is in sight."""
+"""Of the cameras in a room with a second one, the share that look through the opening at a thing in it."""
 
 HAND_HELD = CameraRange(height=(0.5, 1.8), pitch=(-40.0, 15.0), roll=20.0, tabletop=0.4)
 """Cameras as people hold them, and those on arms and drones."""
@@ -125,9 +125,13 @@ def sample_cameras(
         if len(cameras) == n:
             break
         intrinsics = sample_lens(rng, ranges, size)
-        tabletop = bool(places.tabletops) and rng.random() < ranges.tabletop
+        place = places.anywhere
+        if places.tabletops and rng.random() < ranges.tabletop:
+            place = places.near_tabletop
+        elif len(places.beyond) and rng.random() < LOOK_THROUGH:
+            place = places.through_opening
         for _ in range(attempts):
-            camera = places.near_tabletop(intrinsics, rng) if tabletop else places.anywhere(intrinsics, rng)
+            camera = place(intrinsics, rng)
             if camera is not None and is_good_view(camera, room, renderer, ranges):
                 cameras.append(camera)
                 break
@@ -185,9 +189,6 @@ class _Places:
         height = rng.uniform(*self.ranges.height)
         eye = np.append(rng.uniform(0.1, self.size[:2] - 0.1), height)
         target = self.target_centers[rng.integers(len(self.named))]
-        if len(self.beyond) and rng.random() < LOOK_THROUGH:
-            seen = self._seen_beyond(eye)
-            target = seen[rng.integers(len(seen))] if len(seen) else target
         distance = float(np.linalg.norm(target[:2] - eye[:2]))
         if not 0.7 <= distance <= 6.0 or not self.is_free(eye):
             return None
@@ -205,6 +206,21 @@ class _Places:
         if not self.ranges.height[0] <= eye[2] <= self.ranges.height[1] or not self.is_free(eye):
             return None
         return self._aim(intrinsics, eye, target, rng, low=-60.0)
+
+    def through_opening(self, intrinsics: Intrinsics, rng: np.random.Generator) -> CameraPose | None:
+        """From a place in the room itself towards a thing in the second one."""
+        assert self.room.second is not None
+        opening = self.room.second.opening
+        target = self.beyond[rng.integers(len(self.beyond))]
+        between = opening.to_world([rng.uniform(opening.low, opening.high), 0.0, 0.0])
+        way = (between - target)[:2]
+        eye = np.append(
+            between[:2] + rng.uniform(0.3, 3.5) * way / np.linalg.norm(way), rng.uniform(*self.ranges.height)
+        )
+        distance = float(np.linalg.norm(target[:2] - eye[:2]))
+        if not 0.7 <= distance <= 6.0 or not self.is_free(eye) or not self.room.in_sight(eye, target)[0]:
+            return None
+        return self._aim(intrinsics, eye, target, rng, low=self.ranges.pitch[0])
 
     def _seen_beyond(self, eye: FloatArray) -> FloatArray:
         """(N, 3) centres of the named things in the second room that no wall hides."""

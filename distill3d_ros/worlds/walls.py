@@ -77,8 +77,8 @@ def _open(surface: Surface, corners: FloatArray, space: int, opening: Opening) -
     right = (corners[1] - corners[0]) / length
     ends = sorted(float(right[opening.along] * (a - corners[0, opening.along])) for a in (opening.low, opening.high))
     rectangles = (  # from, to along the wall; from, to downwards from the ceiling
-        (0.0, ends[0], -LAP, height + LAP),
-        (ends[1], length, -LAP, height + LAP),
+        (-LAP, ends[0], -LAP, height + LAP),
+        (ends[1], length + LAP, -LAP, height + LAP),
         (ends[0] - LAP, ends[1] + LAP, -LAP, height - opening.height),
     )
     rings, vertices = [], []
@@ -95,7 +95,7 @@ def _frame(surface: Surface, opening: Opening) -> WallMesh:
     low, high, top, wide = opening.low, opening.high, opening.height, opening.casing
     proud = CASING_DEPTH if wide else 0.0
     near, far = -proud - LAP, opening.thickness + proud + LAP
-    rings = [[(a, near, 0), (a, far, 0), (a, far, top), (a, near, top)] for a in (low, high)]
+    rings = [[(a, near, -LAP), (a, far, -LAP), (a, far, top), (a, near, top)] for a in (low, high)]
     for z, start, end in ((top, near, far), (0.0, -LAP, opening.thickness + LAP)):
         rings.append([(low - LAP, start, z), (high + LAP, start, z), (high + LAP, end, z), (low - LAP, end, z)])
     for out, wall in ((-proud, 0.0), (opening.thickness + proud, opening.thickness)) if wide else ():
