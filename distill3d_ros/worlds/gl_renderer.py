@@ -18,16 +18,8 @@ from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import invert_pose, transform_points
 from distill3d_ros.worlds import shaders
 from distill3d_ros.worlds.cameras import CameraPose
-from distill3d_ros.worlds.lamps import (
-    SHADOW_OFFSET,
-    SHADOW_SIZE,
-    SHADOW_STRENGTH,
-    ambient_in,
-    casts_shadow,
-    lights_in,
-    shadow_projection,
-    strongest_lights,
-)
+from distill3d_ros.worlds.gl_shadows import ShadowMaps
+from distill3d_ros.worlds.lamps import ambient_in, lights_in, strongest_lights
 from distill3d_ros.worlds.rendering import FAR, GL_REMEDY, MAX_LIGHTS, NEAR, Observation, RendererKind
 from distill3d_ros.worlds.room import Room
 from distill3d_ros.worlds.room_buffers import Instance, RoomBuffers, assign, columns
@@ -51,6 +43,8 @@ class _Targets:
 
     geometry: _Target
     """Depth, id, and x and y of the normal in the optical frame."""
+    lamps_seen: _Target
+    """Share of the light of the second to fourth lamp that reaches the surface."""
     fine: _Target
     """Colour at several samples a pixel."""
     occlusion: _Target
@@ -74,26 +68,21 @@ class Renderer:
         self._instances: list[Instance] = []
         self.room: Room | None = None
         self._compile()
-        programs = {"colour": self._colour, "geometry": self._geometry, "shadow": self._shadow}
+        programs = {"colour": self._colour, "geometry": self._geometry, "shadow": self._shadows.program}
         self._buffers = RoomBuffers(self.context, programs, limit=model_cache)
-        self._shadow_map = self.context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
-        self._shadow_map.compare_func = "<="
-        self._shadow_map.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        self._shadow_target = self.context.framebuffer(depth_attachment=self._shadow_map)
         self._no_texture = self.context.texture_array((1, 1, 1), 3, b"\xff\xff\xff")
 
     def _compile(self) -> None:
         program = self.context.program
         self._colour = program(vertex_shader=shaders.COLOUR_VERTEX, fragment_shader=shaders.COLOUR_FRAGMENT)
         self._geometry = program(vertex_shader=shaders.GEOMETRY_VERTEX, fragment_shader=shaders.GEOMETRY_FRAGMENT)
-        self._shadow = program(vertex_shader=shaders.SHADOW_VERTEX, fragment_shader=shaders.SHADOW_FRAGMENT)
         self._occlusion = program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=shaders.OCCLUSION_FRAGMENT)
         self._compose = program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=shaders.COMPOSE_FRAGMENT)
         corners = self.context.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
+        self._shadows = ShadowMaps(self.context, self._colour, corners)
         self._occlusion_screen = self.context.vertex_array(self._occlusion, [(corners, "2f", "in_corner")])
         self._compose_screen = self.context.vertex_array(self._compose, [(corners, "2f", "in_corner")])
         assign(self._colour, "textures", 0)
-        assign(self._colour, "shadow_map", 1)
         for name, unit in (("fine", 0), ("geometry", 1), ("occlusion", 2)):
             assign(self._compose, name, unit)
         assign(self._occlusion, "geometry", 1)
@@ -101,10 +90,11 @@ class Renderer:
     # -- the room ------------------------------------------------------------------------------------------------
 
     def set_room(self, room: Room) -> None:
-        """Uploads a room and draws its shadow map. Call it again after the room changed."""
+        """Uploads a room and draws its shadow maps. Call it again after the room changed."""
         with self.context:
             self._instances = self._buffers.upload(room)
             self._set_lights(room)
+            self._shadows.draw(room, self._instances)
         self.room = room
 
     # -- light ---------------------------------------------------------------------------------------------------
@@ -116,8 +106,6 @@ class Renderer:
             places[i] = light.position
         assign(self._colour, "light_count", len(lights))
         assign(self._colour, "light_place", places.tobytes())
-        if lights:
-            self._draw_shadow_map(room, np.asarray(lights[0].position, float))
 
     def _light_space(self, room: Room, space: int) -> None:
         """What is drawn next is lit as the room itself (0) or as the second one (1)."""
@@ -128,20 +116,6 @@ class Renderer:
         ambient = np.asarray(ambient_in(room, space), float)
         assign(self._colour, "sky", tuple(ambient * 1.15))
         assign(self._colour, "ground", tuple(ambient * 0.85))
-
-    def _draw_shadow_map(self, room: Room, light: FloatArray) -> None:
-        matrix = columns(shadow_projection(light, room.size))
-        assign(self._colour, "shadow_from_world", matrix)
-        assign(self._colour, "shadow_look", (2.2 / SHADOW_SIZE, SHADOW_OFFSET, 0.0002, SHADOW_STRENGTH))
-        assign(self._shadow, "shadow_from_world", matrix)
-        self._shadow_target.use()
-        self._shadow_target.viewport = (0, 0, SHADOW_SIZE, SHADOW_SIZE)
-        self._shadow_target.clear(depth=1.0)
-        self.context.enable_only(moderngl.DEPTH_TEST)
-        for one in self._instances:
-            if one.id != 0 and casts_shadow(one.center, one.radius, light):  # walls cast none into the room
-                assign(self._shadow, "world_from_own", one.world_from_own)
-                one.mesh.shadow.render()
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
@@ -154,7 +128,8 @@ class Renderer:
         with self.context:
             targets = self._target(k.width, k.height, supersample)
             self._draw_geometry(camera, targets, visible)
-            self._draw_colour(room, camera, targets, visible)
+            self._shadows.look(camera, targets.geometry.image, targets.lamps_seen.frame)
+            self._draw_colour(room, camera, targets, visible, supersample)
             self._finish(k, targets, supersample, occlusion)
             rgb = np.frombuffer(targets.final.frame.read(components=3, alignment=1), np.uint8)
             depth, ids = _read_geometry(targets, k)
@@ -209,14 +184,17 @@ class Renderer:
             assign(program, "object_id", float(one.id))
             one.mesh.geometry.render()
 
-    def _draw_colour(self, room: Room, camera: CameraPose, targets: _Targets, visible: list[Instance]) -> None:
+    def _draw_colour(
+        self, room: Room, camera: CameraPose, targets: _Targets, visible: list[Instance], supersample: int
+    ) -> None:
         program = self._colour
         self._use_camera(program, camera)
         assign(program, "eye", tuple(camera.world_from_optical[:3, 3]))
         targets.fine.frame.use()
         targets.fine.frame.clear()
         self.context.enable_only(moderngl.DEPTH_TEST)
-        self._shadow_map.use(1)
+        self._shadows.use(targets.lamps_seen.image)
+        assign(program, "samples", supersample)
         space = -1
         for one in visible:
             if one.space != space:
@@ -251,6 +229,7 @@ class Renderer:
             size = (width, height)
             self._targets[key] = _Targets(
                 geometry=_Target(self.context, size, 4, dtype="f4"),
+                lamps_seen=_Target(self.context, size, 4),
                 fine=_Target(self.context, (width * supersample, height * supersample), 4),
                 occlusion=_Target(self.context, size, 1, dtype="f4"),
                 final=_Target(self.context, size, 4),

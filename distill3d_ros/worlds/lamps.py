@@ -1,9 +1,9 @@
-"""A room's lamps as renderers see them: which ones count, and the view of the one that casts shadows."""
+"""A room's lamps as renderers see them: which ones count, and the views of those that cast shadows."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from distill3d_ros.worlds.materials import Light
 from distill3d_ros.worlds.rendering import MAX_LIGHTS
 from distill3d_ros.worlds.room import Room
 
-SHADOW_SIZE = 1024
-"""Side of a shadow map, pixels."""
+SHADOW_SIZES = (1024, 512, 512, 512)
+"""Sides of the shadow maps, pixels: of the strongest lamp, and of the others in the order of ``strongest_lights``."""
 SHADOW_HALF_ANGLE = math.radians(72.0)
 """A lamp's shadow map sees at most this far off its axis; what lies beyond counts as lit."""
 SHADOW_NEAR = 0.12
@@ -25,7 +25,7 @@ SHADOW_STRENGTH = 0.92
 
 
 def strongest_lights(room: Room) -> list[Light]:
-    """The lights that are drawn, the strongest first: it casts the shadows. Those of the second room come last."""
+    """The lights that are drawn, the strongest first. Those of the second room come last."""
     first = sorted(room.lights, key=lambda light: -light.intensity)
     if room.second is None:
         return first[:MAX_LIGHTS]
@@ -51,19 +51,52 @@ def ambient_in(room: Room, space: int) -> FloatArray:
     return room.second.ambient if space and room.second is not None else room.ambient
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowCaster:
+    """A lamp with a shadow map."""
+
+    number: int
+    """Its place in ``strongest_lights``."""
+    position: FloatArray
+    """(3,) world, metres."""
+    corner: FloatArray
+    """(3,) lowest x, y and z of the room that it shines in."""
+    size: FloatArray
+    """(3,) of that room."""
+
+
+def shadow_casters(room: Room) -> list[ShadowCaster]:
+    """The strongest light, and all others whose light says so."""
+    casters = []
+    for number, light in enumerate(strongest_lights(room)):
+        if number and not light.shadow:
+            continue
+        second = room.second if room.second and any(light is one for one in room.second.lights) else None
+        casters.append(
+            ShadowCaster(
+                number=number,
+                position=np.asarray(light.position, float),
+                corner=np.zeros(3) if second is None else second.corner,
+                size=room.size if second is None else second.size,
+            )
+        )
+    return casters
+
+
 def casts_shadow(center: FloatArray, radius: float, light: FloatArray) -> bool:
     """Whether a thing with this bounding sphere does: a lampshade round the bulb would darken the whole room."""
     return bool(np.linalg.norm(center - light) >= radius + 0.05)
 
 
-def lamp_view(light: FloatArray, room_size: FloatArray) -> tuple[FloatArray, float]:
-    """The view from a lamp at ``light`` (3,) down into the room.
+def lamp_view(caster: ShadowCaster) -> tuple[FloatArray, float]:
+    """The view from a lamp down into its room.
 
     Returns:
         (4, 4) view-from-world matrix, x to the right, y up, looking along -z as OpenGL does; and how far the shadow
         map reaches to each side at distance 1.
     """
-    target = np.array([room_size[0] / 2, room_size[1] / 2, 0.3 * room_size[2]])
+    light, size = caster.position, caster.size
+    target = caster.corner + np.array([size[0] / 2, size[1] / 2, 0.3 * size[2]])
     forward = target - light
     forward = forward / np.linalg.norm(forward)
     side = np.cross(forward, [0.0, 1.0, 0.0] if abs(forward[2]) > 0.9 else [0.0, 0.0, 1.0])
@@ -71,17 +104,17 @@ def lamp_view(light: FloatArray, room_size: FloatArray) -> tuple[FloatArray, flo
     view = np.eye(4)
     view[:3, :3] = np.stack([side, np.cross(side, forward), -forward])
     view[:3, 3] = -view[:3, :3] @ light
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 0.45)], float) * room_size
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 0.45)], float) * size + caster.corner
     seen = (corners - light) @ view[:3, :3].T
     ahead = np.maximum(-seen[:, 2], 1e-3)
     reach = min(math.tan(SHADOW_HALF_ANGLE), float((np.abs(seen[:, :2]) / ahead[:, None]).max()))
     return view, reach
 
 
-def shadow_projection(light: FloatArray, room_size: FloatArray) -> FloatArray:
+def shadow_projection(caster: ShadowCaster) -> FloatArray:
     """(4, 4) clip-from-world matrix of ``lamp_view``, for OpenGL."""
-    view, reach = lamp_view(light, room_size)
-    near, far = SHADOW_NEAR, float(np.linalg.norm(room_size)) + 0.5
+    view, reach = lamp_view(caster)
+    near, far = SHADOW_NEAR, float(np.linalg.norm(caster.size)) + 0.5
     clip = np.zeros((4, 4))
     clip[0, 0] = clip[1, 1] = 1 / reach
     clip[2, 2], clip[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)

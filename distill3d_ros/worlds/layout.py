@@ -7,6 +7,8 @@ import numpy as np
 from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout_builder import Builder
 from distill3d_ros.worlds.layout_groups import openings
+from distill3d_ros.worlds.layout_lights import training_lights
+from distill3d_ros.worlds.layout_looks import calmed, drawn_saturation
 from distill3d_ros.worlds.layout_second import FURTHER_DOORS, SECOND_ROOM_SHARE, SecondRoomPlan
 from distill3d_ros.worlds.layout_types import ROOM_TYPES, furnish, room_sides
 from distill3d_ros.worlds.materials import room_lights, room_surfaces
@@ -27,8 +29,8 @@ def make_room(
         room_type: one of ``ROOM_TYPES``; None draws one.
         split: whose models are used.
         varied: as training rooms are. They also use designs that no library has, made from solids or by changing
-            proportions and materials; most of what they hold fits their type, and some have a second room behind an
-            open door.
+            proportions and materials; most of what they hold fits their type, lights are where lamps and windows are,
+            colours are mostly those of real rooms, and some have a second room behind an open door.
     """
     if room_type is not None and room_type not in ROOM_TYPES:
         raise ValueError(f"room_type must be one of {ROOM_TYPES} or None. Got {room_type!r}")
@@ -51,14 +53,16 @@ def make_room(
         plan.open_wall()
         openings(builder, walls=plan.other_walls(0), door=FURTHER_DOORS)
     furnish(builder, kind, _LABELLED)
-    lights, ambient = room_lights(size, rng)
+    lights, ambient = training_lights(size, builder.objects, rng) if varied else room_lights(size, rng)
+    saturation = drawn_saturation(rng) if varied else 1.0
+    calmed(builder.objects, saturation)
     return Room(
         type=kind,
         seed=seed,
         split=split,
         size=size,
         objects=builder.objects if plan is None else builder.objects + plan.furnished(),
-        surfaces=room_surfaces(kind, rng),
+        surfaces=room_surfaces(kind, rng, saturation),
         lights=lights,
         ambient=ambient,
         second=None if plan is None else plan.second_room(),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from distill3d_ros.worlds.furniture import FurnitureModel, FurniturePack
 from distill3d_ros.worlds.made import is_made
 from distill3d_ros.worlds.materials import hsv
+from distill3d_ros.worlds.room import PlacedObject
 from distill3d_ros.worlds.variants import PER_MODEL
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,6 +37,27 @@ class Instance:
     @property
     def size(self) -> FloatArray:
         return self.model.size * self.scale
+
+
+CALM_SHARE = 0.65
+"""How many of the training rooms have colours about as weak as those of real rooms; the others have any."""
+_CALM = (0.15, 0.55)
+"""Share of their saturation that the colours of a calm room keep."""
+
+
+def drawn_saturation(rng: np.random.Generator) -> float:
+    """How much of their saturation the colours of a training room keep, 0..1."""
+    return float(rng.uniform(*_CALM)) if rng.uniform() < CALM_SHARE else 1.0
+
+
+def calmed(objects: Sequence[PlacedObject], saturation: float) -> None:
+    """Weakens what was drawn over the own colours of some things; their own colours stay."""
+    if saturation == 1.0:
+        return
+    for placed in objects:
+        placed.tint = placed.tint.mean() + saturation * (placed.tint - placed.tint.mean())
+        if placed.flat_color is not None:
+            placed.flat_color = placed.flat_color.mean() + saturation * (placed.flat_color - placed.flat_color.mean())
 
 
 def choose(

@@ -38,12 +38,19 @@ class Light:
     """(3,) linear RGB, mean 1."""
     intensity: float
     """Relative; the lights of a room and its ambient light sum to about 1 on a surface that faces them."""
+    shadow: bool = False
+    """Casts a shadow also where another light of its room is stronger; the strongest always does."""
 
 
 def hsv(hue: float, saturation: float, value: float) -> FloatArray:
     """(3,) sRGB 0..1 of a colour given by hue, saturation and value, each 0..1."""
     pixel = np.array([[[hue % 1.0 * 360, saturation, value]]], np.float32)
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(float)
+
+
+def loud_or_not(rng: np.random.Generator) -> float:
+    """A saturation, 0..1: three in five as weak as most things have, the others anything."""
+    return float(rng.beta(1.2, 4.0) if rng.uniform() < 0.6 else rng.beta(1.3, 1.5))
 
 
 def _noise(rng: np.random.Generator, cells: tuple[int, int]) -> FloatArray:
@@ -127,8 +134,11 @@ def make_surface(kind: str, color: FloatArray, rng: np.random.Generator) -> Surf
     )
 
 
-def room_surfaces(room_type: str, rng: np.random.Generator) -> dict[str, Surface]:
-    """Floor, ceiling and four walls; now and then one wall is of another colour."""
+def room_surfaces(room_type: str, rng: np.random.Generator, saturation: float = 1.0) -> dict[str, Surface]:
+    """Floor, ceiling and four walls; now and then one wall is of another colour.
+
+    ``saturation`` weakens (below 1) the colours of all but wooden floors.
+    """
     wet = room_type in ("bathroom", "kitchen")
     floor_kind = str(
         rng.choice(["planks", "tiles", "carpet", "plain"], p=[0.25, 0.6, 0.0, 0.15] if wet else [0.5, 0.12, 0.28, 0.1])
@@ -136,16 +146,16 @@ def room_surfaces(room_type: str, rng: np.random.Generator) -> dict[str, Surface
     if floor_kind == "planks":
         floor_color = hsv(rng.uniform(0.04, 0.11), rng.uniform(0.15, 0.65), rng.uniform(0.25, 0.9))
     else:
-        floor_color = hsv(rng.uniform(), rng.beta(1.2, 3.5), rng.uniform(0.2, 0.95))
+        floor_color = hsv(rng.uniform(), saturation * rng.beta(1.2, 3.5), rng.uniform(0.2, 0.95))
     wall_kind = str(
         rng.choice(
             ["plain", "tiles", "stripes", "planks"], p=[0.45, 0.5, 0.0, 0.05] if wet else [0.75, 0.02, 0.15, 0.08]
         )
     )
-    wall = make_surface(wall_kind, hsv(rng.uniform(), rng.beta(1.0, 4.0), rng.uniform(0.5, 1.0)), rng)
+    wall = make_surface(wall_kind, hsv(rng.uniform(), saturation * rng.beta(1.0, 4.0), rng.uniform(0.5, 1.0)), rng)
     surfaces = {f"wall_{k}": wall for k in range(4)}
     if rng.uniform() < 0.35:
-        accent = make_surface("plain", hsv(rng.uniform(), rng.beta(2.0, 2.5), rng.uniform(0.25, 0.9)), rng)
+        accent = make_surface("plain", hsv(rng.uniform(), saturation * rng.beta(2.0, 2.5), rng.uniform(0.25, 0.9)), rng)
         surfaces[f"wall_{rng.integers(4)}"] = accent
     surfaces["floor"] = make_surface(floor_kind, floor_color, rng)
     surfaces["ceiling"] = make_surface("plain", hsv(rng.uniform(), rng.beta(1.0, 12.0), rng.uniform(0.8, 1.0)), rng)

@@ -18,11 +18,13 @@ from distill3d_ros.worlds.cameras import CameraPose
 from distill3d_ros.worlds.lamps import (
     SHADOW_NEAR,
     SHADOW_OFFSET,
-    SHADOW_SIZE,
+    SHADOW_SIZES,
+    ShadowCaster,
     ambient_in,
     casts_shadow,
     lamp_view,
     lights_in,
+    shadow_casters,
     strongest_lights,
 )
 from distill3d_ros.worlds.pixel_rays import Hits, cast_rays
@@ -37,13 +39,13 @@ SHADOW_BIAS = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ShadowMap:
-    """What the strongest lamp sees."""
+    """What a lamp sees."""
 
     lamp_from_world: FloatArray
     """(4, 4), the lamp's optical frame."""
     lens: Intrinsics
     depth: FloatArray
-    """(SHADOW_SIZE, SHADOW_SIZE) metres along the lamp's axis; infinite where it sees only walls."""
+    """(S, S) metres along the lamp's axis; infinite where it sees only walls."""
 
     def lit(self, points: FloatArray) -> NDArray[np.float32]:
         """(P,) 0 for points (P, 3) in shadow, 1 for the others."""
@@ -67,13 +69,13 @@ class RayCaster:
         self._make = TriangleMaker(limit=model_cache)
         self._parts: list[Part] = []
         self._triangles: RoomTriangles | None = None
-        self._shadow: _ShadowMap | None = None
+        self._shadows: dict[int, _ShadowMap] | None = None
 
     def set_room(self, room: Room) -> None:
         """Takes a room apart. Call it again after the room changed."""
         self._parts = self._make.parts(room)
         self._triangles = together(self._parts)
-        self._shadow = None  # until a picture needs it
+        self._shadows = None  # until a picture needs it
         self.room = room
 
     def render(self, camera: CameraPose, *, supersample: int = 2, occlusion: float = 0.8) -> Observation:
@@ -121,12 +123,11 @@ class RayCaster:
         positions = np.einsum("pc,pck->pk", weights, triangles.positions[corners])
         weights = weights.astype(np.float32)
         normals = facing(np.einsum("pc,pck->pk", weights, triangles.normals[corners]), positions, camera.position)
-        lights = strongest_lights(room)
-        lit = np.ones(len(row), np.float32)
-        if lights:
-            if self._shadow is None:
-                self._shadow = _shadow_map(self._parts, np.asarray(lights[0].position, float), room.size)
-            lit = self._shadow.lit(positions + SHADOW_OFFSET * normals)
+        if self._shadows is None:
+            self._shadows = {caster.number: _shadow_map(self._parts, caster) for caster in shadow_casters(room)}
+        lit = np.ones((len(row), len(strongest_lights(room))), np.float32)
+        for number, shadow in self._shadows.items():
+            lit[:, number] = shadow.lit(positions + SHADOW_OFFSET * normals)
         albedo, gloss = _albedo(triangles, corners, part, weights), triangles.gloss[part]
         colours, spaces = np.empty((len(row), 3), np.float32), triangles.spaces[part]
         for space in np.unique(spaces):
@@ -159,13 +160,15 @@ def _albedo(
     return np.where(flat[:, 3:] > 0.5, flat[:, :3], colours) * triangles.tints[part]
 
 
-def _shadow_map(parts: list[Part], light: FloatArray, room_size: FloatArray) -> _ShadowMap:
-    view, reach = lamp_view(light, room_size)
+def _shadow_map(parts: list[Part], caster: ShadowCaster) -> _ShadowMap:
+    view, reach = lamp_view(caster)
+    side = SHADOW_SIZES[caster.number]
     lamp_from_world = np.diag([1.0, -1.0, -1.0, 1.0]) @ view  # y down and z ahead, as cameras have them
-    focal, middle = SHADOW_SIZE / 2 / reach, SHADOW_SIZE / 2 - 0.5
-    lens = Intrinsics(fx=focal, fy=focal, cx=middle, cy=middle, width=SHADOW_SIZE, height=SHADOW_SIZE)
-    casting = [p for p in parts if p.id != 0 and casts_shadow(p.center, p.radius, light)]
-    depth: FloatArray = np.zeros((SHADOW_SIZE, SHADOW_SIZE))
+    lens = Intrinsics(
+        fx=side / 2 / reach, fy=side / 2 / reach, cx=side / 2 - 0.5, cy=side / 2 - 0.5, width=side, height=side
+    )
+    casting = [p for p in parts if p.id != 0 and casts_shadow(p.center, p.radius, caster.position)]
+    depth: FloatArray = np.zeros((side, side))
     if casting:
         triangles = together(casting)
         points = transform_points(lamp_from_world, triangles.positions)

@@ -86,6 +86,8 @@ uniform vec3 light_colour[MAX_LIGHTS];
 uniform mat4 shadow_from_world;
 uniform vec4 shadow_look;          // softness in texture units, normal offset in metres, depth bias, strength
 uniform sampler2DShadow shadow_map;
+uniform sampler2D lamps_seen;      // what further_shadows_fragment found for the other lights
+uniform int samples;               // side of a pixel, in samples
 in vec3 world_position;
 in vec3 world_normal;
 in vec3 colour;
@@ -124,6 +126,7 @@ void main() {
     albedo *= albedo;                                // display values to light, roughly
     vec3 diffuse = mix(ground, sky, n.z * 0.5 + 0.5);
     vec3 shine = vec3(0.0);
+    vec3 seen = texelFetch(lamps_seen, ivec2(gl_FragCoord.xy) / samples, 0).rgb;
     for (int i = 0; i < light_count; i++) {
         vec3 d = light_place[i] - world_position;
         float square = dot(d, d);
@@ -132,6 +135,7 @@ void main() {
         if (facing <= 0.0) continue;
         float power = 2.5 / (1.0 + 0.375 * square);  // 1 at two metres, softer than nature: walls reflect
         if (i == 0) power *= lit(n);
+        else power *= seen[i - 1];
         diffuse += light_colour[i] * (facing * power);
         if (gloss.x > 0.0) {
             float h = max(dot(n, normalize(l + to_eye)), 0.0);
@@ -164,6 +168,55 @@ SCREEN_VERTEX = """
 #version 330
 in vec2 in_corner;
 void main() { gl_Position = vec4(in_corner, 0.0, 1.0); }
+"""
+
+
+def further_shadows_fragment(lamps: int) -> str:
+    """Which share of the light of 1 to 3 weaker lamps reaches the surface at a pixel's centre.
+
+    Once a pixel and not once a sample, and a program for each number of lamps: a shadow map is the dearest thing that
+    software OpenGL looks up, and it looks up both sides of an "if".
+    """
+    maps = "".join(f"uniform sampler2DShadow further_map_{k};\n" for k in range(lamps))
+    looked_up = "".join(f"    seen[light[{k}] - 1] = lit(further_map_{k}, {k}, place, n);\n" for k in range(lamps))
+    return f"#version 330\nconst int LAMPS = {lamps};\n{maps}{_FURTHER_SHADOWS}{looked_up}}}\n"
+
+
+_FURTHER_SHADOWS = """
+uniform sampler2D geometry;
+uniform vec4 unproject;                // 1/fx, 1/fy, cx, cy
+uniform mat4 world_from_optical;
+uniform int light[LAMPS];              // 1 to 3: the lamp's place among the lights
+uniform mat4 shadow_from_world[LAMPS];
+uniform vec4 shadow_look[LAMPS];       // as in the colour shader
+out vec4 seen;
+
+// The centre and four places around it, the same for every pixel: the map's own filter smooths between them.
+float lit(sampler2DShadow map, int k, vec3 place, vec3 n) {
+    vec4 look = shadow_look[k];
+    vec4 s = shadow_from_world[k] * vec4(place + n * look.y, 1.0);
+    if (s.w <= 0.0) return 1.0;
+    vec3 t = s.xyz / s.w * 0.5 + 0.5;
+    if (any(lessThan(t.xy, vec2(0.0))) || any(greaterThan(t.xy, vec2(1.0))) || t.z >= 1.0) return 1.0;
+    t.z -= look.z;
+    float sum = texture(map, t);
+    sum += texture(map, vec3(t.xy + vec2(0.8, 0.35) * look.x, t.z));
+    sum += texture(map, vec3(t.xy - vec2(0.8, 0.35) * look.x, t.z));
+    sum += texture(map, vec3(t.xy + vec2(-0.35, 0.8) * look.x, t.z));
+    sum += texture(map, vec3(t.xy - vec2(-0.35, 0.8) * look.x, t.z));
+    return mix(1.0, sum * 0.2, look.w);
+}
+
+void main() {
+    ivec2 at = ivec2(gl_FragCoord.xy);
+    vec4 g = texelFetch(geometry, at, 0);
+    seen = vec4(1.0);
+    if (g.x <= 0.0) return;
+    vec3 p = vec3((vec2(at) - unproject.zw) * unproject.xy * g.x, g.x);
+    vec3 n = vec3(g.zw, -sqrt(max(0.0, 1.0 - dot(g.zw, g.zw))));
+    if (dot(n, p) > 0.0) n.z = -n.z;
+    vec3 place = (world_from_optical * vec4(p, 1.0)).xyz;
+    n = mat3(world_from_optical) * n;
 """
 
 OCCLUSION_FRAGMENT = """

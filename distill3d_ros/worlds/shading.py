@@ -54,7 +54,7 @@ def shade(
         normals: (P, 3) world, as ``facing`` gives them.
         albedo: (P, 3) display values 0..1.
         gloss: (P, 2) strength and exponent of highlights.
-        lit: (P,) 0 where the first light is in shadow, 1 where it is not.
+        lit: (P, L) 0 where a point lies in the shadow of a light, 1 where it does not.
         eye: (3,) the camera's place in the world.
         ambient: (3,) linear RGB of the light from everywhere.
     """
@@ -69,8 +69,7 @@ def shade(
         square = (d * d).sum(axis=1)
         to_light = d / np.sqrt(square)[:, None]
         power = np.maximum((n * to_light).sum(axis=1), 0) * (2.5 / (1.0 + 0.375 * square))
-        if number == 0:
-            power = power * (1 - np.float32(SHADOW_STRENGTH) * (1 - lit))
+        power = power * (1 - np.float32(SHADOW_STRENGTH) * (1 - lit[:, number]))
         colour = (np.asarray(light.color) * light.intensity).astype(np.float32)
         diffuse += power[:, None] * colour
         halfway = np.maximum((n * _unit(to_light + to_eye)).sum(axis=1), 0)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distill3d_ros.worlds.furniture import TEXTURE_SIZE, FurnitureModel
-from distill3d_ros.worlds.materials import hsv, make_surface
+from distill3d_ros.worlds.materials import hsv, loud_or_not, make_surface
 
 FloatArray = npt.NDArray[np.float64]
 PER_MODEL = 24
@@ -112,7 +112,7 @@ def _color(label: str, rng: np.random.Generator) -> FloatArray:
         return hsv(rng.uniform(0.04, 0.11), rng.uniform(0.2, 0.7), rng.uniform(0.15, 0.9))
     if draw < 0.6:
         return np.full(3, rng.uniform(0.04, 0.97)) * rng.uniform(0.95, 1.0, 3)
-    return hsv(rng.uniform(), rng.beta(1.3, 1.5), rng.uniform(0.12, 0.95))
+    return hsv(rng.uniform(), loud_or_not(rng), rng.uniform(0.12, 0.95))
 
 
 def _rehued(texture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,8 @@ from distill3d_ros.worlds.rendering import RendererKind
 GENERATOR_VERSION = 7
 """Raise it when the same seed gives other rooms, cameras or pictures than before: layouts, lenses, light, effects.
 
-7: some training rooms have a second one behind an open door, and most of what a training room holds fits its type.
+7: some training rooms have a second one behind an open door, and most of what a training room holds fits its type;
+several of its lamps cast shadows, and its colours are mostly those of real rooms.
 Rooms of tests and validation, and their pictures, stayed what they were.
 """
 
