@@ -95,7 +95,7 @@ def _extras(b: Builder, setting: str | None, wanted: int) -> None:
         if rng.uniform() < chance:
             leaning(b)
     labels = list(_EXTRAS)
-    fits = np.array([setting is None or setting in BELONGS.get(label, (setting,)) for label in labels])
+    fits = np.array([_fitting(label, setting) for label in labels]) if setting is not None else np.ones(len(labels))
     for _ in range(24):
         if b.named >= wanted:
             return
@@ -103,6 +103,14 @@ def _extras(b: Builder, setting: str | None, wanted: int) -> None:
         if setting is not None and rng.uniform() >= ODD_SHARE:
             weights *= fits
         _extra(b, str(rng.choice(labels, p=weights / weights.sum())))
+
+
+def _fitting(label: str, setting: str) -> float:
+    """0 where a thing does not belong; elsewhere more, the fewer types of rooms have it, or it would be rare."""
+    types = BELONGS.get(label)
+    if types is None:
+        return 1.0
+    return float(np.sqrt((len(ROOM_TYPES) - 1) / len(types))) if setting in types else 0.0
 
 
 def _extra(b: Builder, label: str) -> None:
