@@ -65,6 +65,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--references", type=positive, metavar="N", help='also ask N questions a split about "the nearest chair" etc.'
     )
+    parser.add_argument("--teacher", type=Path, metavar="MODEL_DIR", help="also ask this teacher of its family")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
     parser.add_argument("--threads", type=positive, help="CPU threads")
 
@@ -84,6 +85,7 @@ def _evaluate(options: Options) -> int:
         lens_rooms=options.lenses or 0,
         view_scenes=options.views or 0,
         references=options.references or 0,
+        teacher=options.teacher,
         device=options.device,
         threads=options.threads,
     )
