@@ -47,6 +47,19 @@ def _train(options: Options) -> int:
     return 0 if finished else 130
 
 
+def _watch_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run that is being trained")
+    parser.add_argument("--every", type=positive, default=5, metavar="SECONDS", help="how often to look")
+    parser.add_argument("--once", action="store_true", help="look once, as where the output is no terminal")
+
+
+def _watch(options: Options) -> int:
+    from distill3d_ros.training.watch import watch_run
+
+    watch_run(options.run_folder, every=options.every, once=options.once)
+    return 0
+
+
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
@@ -190,6 +203,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": ("check that everything the nodes need is there", _no_arguments, _doctor),
     **DATA_COMMANDS,
     "train": ("train a student", _train_arguments, _train),
+    "watch": ("show the curves and the expected end of a training run", _watch_arguments, _watch),
     "evaluate": ("measure a student against geometry", _evaluate_arguments, _evaluate),
     **BENCHMARK_COMMANDS,
     "export": ("put the student of a run into a folder that ships", _export_arguments, _export),

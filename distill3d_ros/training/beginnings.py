@@ -21,6 +21,8 @@ from distill3d_ros.training.vocabulary import new_tokenizer
 
 STUDENT = "student"
 """Folder of a stage's finished student, below the stage's own."""
+BEST_STUDENT = "student_best"
+"""Folder of the student that did best in validation, where the stage keeps it."""
 WITHOUT_PARAMETERS = ("image_area", "inference_dtype")
 """Settings of a student that shape none of its parameters, so that a configuration may change a trained student's."""
 SCRATCH = "scratch"

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from distill3d_ros.scene.kinds import FAMILIES
+from distill3d_ros.training.stopping import StopEarlyConfig
 
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
 TRAINED_PARTS = {
@@ -105,6 +106,11 @@ class StageConfig:
     machines of unknown speed; only runs without it (0) are repeatable to the bit."""
     batch_size: int = 16
     """Images (perception, joint) or scenes (reasoning) a step."""
+    accumulate: int = 1
+    """Parts in which a batch goes through the network, one after the other: as many times less memory, and the step of
+    the whole batch. A loss is the mean over the parts of what it is in each."""
+    gradient_checkpointing: bool = False
+    """Compute what the transformer blocks hold for their gradients a second time in place of keeping it."""
     questions_per_scene: int = 24
     """Questions asked about each scene of a batch, in one pass."""
     family_shares: dict[str, float] = field(default_factory=dict)
@@ -141,6 +147,9 @@ class StageConfig:
     validate_every: int = 1000
     validate_samples: int = 200
     checkpoint_minutes: float = 10.0
+    stop_early: StopEarlyConfig = field(default_factory=StopEarlyConfig)
+    best: bool = False
+    """Keep the student whose ``stop_early.figure`` was best as ``student_best``, beside the last one."""
     max_minutes: float = 0.0
     """Stop cleanly with a checkpoint after so many minutes of this call; 0 is no limit."""
 
@@ -151,9 +160,11 @@ class StageConfig:
             raise ValueError(
                 f"stage {self.name!r}: optimizer must be one of {', '.join(OPTIMIZERS)}. Got {self.optimizer!r}"
             )
-        for name in ("steps", "batch_size", "questions_per_scene", "log_every", "validate_every"):
+        for name in ("steps", "batch_size", "questions_per_scene", "accumulate", "log_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"stage {self.name!r}: {name} must be at least 1. Got {getattr(self, name)}")
+        if self.best and not self.stop_early.figure:
+            raise ValueError(f"stage {self.name!r}: best needs stop_early.figure, which says what is best. Got none")
         for family, share in self.family_shares.items():
             if family not in FAMILIES or not 0 < share <= 1:
                 raise ValueError(

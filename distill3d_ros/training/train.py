@@ -11,7 +11,7 @@ import torch
 
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.training.batches import Sampler, in_words, open_when_ready
-from distill3d_ros.training.beginnings import STUDENT, starting_student
+from distill3d_ros.training.beginnings import BEST_STUDENT, STUDENT, starting_student
 from distill3d_ros.training.checkpointing import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
@@ -101,6 +101,7 @@ def train_stage(
             device=device,
             report=report,
             on_save=lambda t: save_trained(t, folder, config, data=data),
+            on_best=lambda t: save_trained(t, out / name / BEST_STUDENT, config, data=data),
             processes=processes,
         )
         count = sum(p.numel() for p in trainer.parameters.values())
@@ -139,6 +140,8 @@ def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: F
         "seed": config.seed,
         "data": ", ".join(folder.name for folder in data),
     }
+    if trainer.best.step >= 0:
+        card["best"] = trainer.best.in_words()
     if trainer.average is None:
         save_student(folder, trainer.student, card)
     else:
