@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def stage(folder: Path, *, steps: int = 400, minutes: float = 0.0, last: int = 1
 
 
 def text_of(stages: Sequence[StageView], now: float = NOW + 6) -> str:
-    console = Console(width=120, record=True, quiet=True)
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(render(stages, now=now))
     return console.export_text()
 

@@ -102,6 +102,7 @@ class Trainer:
                 write_atomically(self.folder / PLAN, json.dumps(to_dict(config), indent=1).encode())
                 if config.stop_early.figure and self.step == 0:
                     self._validate()  # what a better student must beat; and the figure's name is checked before hours
+                    logged = time.monotonic()
             while self._goes_on(minutes_before + (time.monotonic() - began) / 60):
                 t0 = time.monotonic()
                 batch, position, keys = batches.next()
