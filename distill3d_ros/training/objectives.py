@@ -25,8 +25,21 @@ PERCEPTION_LOSSES = (
     "detection_overlap",
 )
 LANGUAGE_LOSSES = ("text", "names", "grounding")
-TEACHER_LOSSES = ("text_kl", "depth_bins", "depth_kl", "spatial", "multi_view", "feature")
-"""The rest of the paper's eight: absent unless a teacher or a second view is there."""
+TEACHER_LOSSES = (
+    "text_kl",
+    "teacher_text",
+    "depth_bins",
+    "depth_kl",
+    "teacher_class",
+    "teacher_box",
+    "spatial",
+    "spatial_feature",
+    "multi_view",
+    "feature",
+)
+"""What a stage of kind distill adds to them; each is absent unless the teacher, or a second view, has something to say.
+With the others they make up the paper's eight: text, depth regression, bins and KL, detection, spatial, multi-view and
+feature; ``docs/distillation.md`` says which is which."""
 ORDINARY_WORD_WEIGHT = 0.1
 """Weight of the words that name nothing in the losses on names and pointers: they are most of all words."""
 
