@@ -325,6 +325,9 @@ def test_wrong_overrides_are_named(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
 
 
-def test_the_shipped_configuration_is_valid() -> None:
-    config = load_config(Path(__file__).parents[1] / "config" / "train" / "pico.yaml")
+def test_the_shipped_configurations_are_valid() -> None:
+    folder = Path(__file__).parents[1] / "config" / "train"
+    config = load_config(folder / "pico.yaml")
     assert [s.kind for s in config.stages] == ["perception", "reasoning", "joint", "perception", "joint"]
+    config = load_config(folder / "distill.yaml", ["distill.teacher=somewhere"])
+    assert [(s.kind, s.teacher) for s in config.stages] == [("distill", "somewhere")]
