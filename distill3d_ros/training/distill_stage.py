@@ -25,7 +25,7 @@ from distill3d_ros.training.objectives import (
     language_losses,
     perception_losses,
 )
-from distill3d_ros.training.targets import perception_batch
+from distill3d_ros.training.targets import look, perception_batch
 from distill3d_ros.training.taught import Lessons, Taught, taught_batch
 from distill3d_ros.training.teacher_objectives import (
     box_losses,
@@ -251,7 +251,7 @@ class DistillStage(JointStage):
         seen, taught = batch.perception, batch.taught
         learns = any(p.requires_grad for m in PERCEPTION_PARTS for p in getattr(student, m).parameters())
         with torch.set_grad_enabled(learns):
-            perception = student.perceive(seen.images, seen.intrinsics, seen.up if seen.up_given else None)
+            perception = look(student, seen)
         objects = student.objects(perception)
         texts = [
             tie(questions, scene, matches(objects, b, scene, self.label_index), self.label_index)
