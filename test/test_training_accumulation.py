@@ -19,6 +19,7 @@ from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.curves import read_metrics
 from distill3d_ros.training.objectives import language_losses
 from distill3d_ros.training.recomputing import recompute_blocks
+from distill3d_ros.training.view_pairs import SecondViews
 
 
 @pytest.mark.parametrize("weighting", ["static", "uncertainty"])
@@ -100,6 +101,20 @@ def test_everything_that_belongs_to_a_sample_goes_with_it() -> None:
     assert split_batch(batch, 4, 1)[0] is batch
     with pytest.raises(ValueError, match="4 samples cannot be split into 3"):
         split_batch(batch, 4, 3)
+
+
+def test_second_views_go_with_their_samples() -> None:
+    n, h, w = 3, 2, 2
+    views_of = SecondViews(
+        of=torch.tensor([0, 2, 3]), images=torch.rand(n, 1, 3, 8, 8), intrinsics=torch.rand(n, 1, 4),
+        up=torch.rand(n, 1, 3), second_from_first=torch.rand(n, 4, 4), uv=torch.rand(n, h, w, 2),
+        shared=torch.ones(n, h, w, dtype=torch.bool), distance=torch.rand(n, h, w),
+    )  # fmt: skip
+    first, second = split_batch({"second": views_of}, 4, 2)
+    assert first["second"].of.tolist() == [0]
+    assert second["second"].of.tolist() == [0, 1]
+    assert torch.equal(second["second"].images, views_of.images[1:])
+    assert split_batch({"second": views_of}, 4, 4)[1]["second"] is None
 
 
 def gradients(student: Student, *, count_bytes: list[int]) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ from torch import Tensor
 def split_batch(batch: Any, size: int, parts: int) -> list[Any]:
     """A batch of ``size`` samples as ``parts`` of consecutive samples.
 
-    Tensors and lists that have one entry a sample are cut, in dataclasses and mappings wherever they lie; everything
-    else belongs to every part.
+    Tensors and lists that have one entry a sample are cut, in dataclasses and mappings wherever they lie; what numbers
+    its samples in another way has a method ``part(first, end)``; everything else belongs to every part.
 
     Raises:
         ValueError: the samples cannot be dealt out evenly.
@@ -26,6 +26,8 @@ def split_batch(batch: Any, size: int, parts: int) -> list[Any]:
 
 
 def _cut(value: Any, size: int, part: slice) -> Any:
+    if hasattr(value, "part"):
+        return value.part(part.start, part.stop)
     if isinstance(value, Tensor):
         return value[part] if value.ndim and len(value) == size else value
     if isinstance(value, list):

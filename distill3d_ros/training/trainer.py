@@ -67,7 +67,11 @@ class Trainer:
         self.folder, self.seed, self.device, self.report = folder, seed, device, report
         self.weighting = LossWeighting(stage.loss_names, kind=config.weighting, weights=config.loss_weights).to(device)
         self.parameters = trained_parameters(student, stage.modules, config)
-        self.optimizer = make_optimizer(self.parameters, self.weighting, config)
+        self.own: nn.Module | None = getattr(stage, "own", None)
+        """What learns beside the student, is in the run's checkpoints, and is no part of the student."""
+        beside = {} if self.own is None else dict(self.own.to(device).named_parameters(prefix="own"))
+        self.learning = self.parameters | beside
+        self.optimizer = make_optimizer(self.learning, self.weighting, config)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
         self.on_save, self.on_best = on_save, on_best
         self.best = BestSoFar(config.stop_early)
@@ -167,7 +171,7 @@ class Trainer:
         if not row:
             self.weighting({})  # which says that there is nothing to minimise
         self.processes.average_gradients(p for g in self.optimizer.param_groups for p in g["params"])
-        norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), config.grad_clip)
+        norm = nn.utils.clip_grad_norm_(list(self.learning.values()), config.grad_clip)
         if not torch.isfinite(norm):
             self._diverged({}, keys)
         self.optimizer.step()
@@ -247,6 +251,7 @@ class Trainer:
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "weighting": self.weighting.state_dict(),
+            "own": None if self.own is None else self.own.state_dict(),
             "average": None if self.average is None else self.average.state(),
             "rng": rng_state(),
             "sampler": position,
@@ -267,8 +272,10 @@ class Trainer:
             return
         try:
             self.student.load_state_dict(state["student"])
+            if self.own is not None:
+                self.own.load_state_dict(state["own"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"the checkpoint in {self.folder} is of another student or stage: {error}. "
                 "Choose another --out to start anew"
