@@ -164,7 +164,7 @@ def test_recomputed_blocks_keep_next_to_nothing() -> None:
 
     plain = kept()
     recompute_blocks(blocks)
-    assert plain > 100 * x.numel()
+    assert plain > 50 * x.numel()
     assert kept() <= 3 * x.numel()
 
 

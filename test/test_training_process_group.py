@@ -143,7 +143,12 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     for name, value in alone.student.state_dict().items():
         assert torch.equal(first[name], second[name]), name
         torch.testing.assert_close(state["student"][name], value, rtol=1e-3, atol=1e-4)
-    assert len([row for row in read_metrics(tmp_path / "two" / "metrics.jsonl") if "text" in row]) == STEPS
+    losses = [
+        [[row.get(name, 0.0) for name in ("total", "text", "names")] for row in read_metrics(folder) if "text" in row]
+        for folder in (tmp_path / "one" / "metrics.jsonl", tmp_path / "two" / "metrics.jsonl")
+    ]
+    assert len(losses[1]) == STEPS
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3, atol=1e-4)
 
 
 def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:

@@ -163,14 +163,15 @@ class Trainer:
         self.student.train()
         torch.manual_seed((self.seed * 1_000_003 + self.step) & 0x7FFFFFFF)
         self.optimizer.zero_grad(set_to_none=True)
-        row: dict[str, float] = defaultdict(float)
+        losses: dict[str, float] = defaultdict(float)
         count = config.accumulate
         for part, names in zip(split_batch(batch, len(keys), count), split_batch(keys, len(keys), count), strict=True):
             for name, value in self._learn_from(part, names, 1 / count).items():
-                row[name] += value / count
-        if not row:
+                losses[name] += value / count
+        if not losses:
             self.weighting({})  # which says that there is nothing to minimise
-        self.processes.average_gradients(p for g in self.optimizer.param_groups for p in g["params"])
+        learning = [p for group in self.optimizer.param_groups for p in group["params"]]
+        row = self.processes.average_gradients(learning, losses, ("total", *self.stage.loss_names))
         norm = nn.utils.clip_grad_norm_(list(self.learning.values()), config.grad_clip)
         if not torch.isfinite(norm):
             self._diverged({}, keys)
@@ -185,8 +186,8 @@ class Trainer:
         autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
         with autocast:
             losses = self.stage.losses(self.student, batch)
-        if not losses and share < 1:  # a part may have nothing to be about
-            return {}
+        if share < 1 and not any(self.weighting.weights.get(name, 1.0) for name in losses):
+            return {}  # a part may have nothing to be about
         total = self.weighting(losses)
         if not torch.isfinite(total):
             self._diverged(losses, keys)
