@@ -41,7 +41,8 @@ def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[...,
         past = kwargs.pop("past_key_values", None)
         if past is None:
             return checkpoint(forward, *args, use_reentrant=False, **kwargs)
-        place = block.self_attn.layer_idx
+        attention: Any = block.self_attn
+        place = int(attention.layer_idx)
 
         def with_past(*before: Tensor) -> tuple[Any, Tensor, Tensor]:
             own = _OneLayer(before)
@@ -70,5 +71,5 @@ class _OneLayer:
 
 def _of_layer(past: DynamicCache, place: int) -> tuple[Tensor, ...]:
     """Keys and values of a layer; nothing before the first tokens."""
-    layer = past.layers[place] if place < len(past.layers) else None
+    layer: Any = past.layers[place] if place < len(past.layers) else None
     return () if layer is None or layer.keys is None else (layer.keys, layer.values)
