@@ -100,9 +100,9 @@ def relation_logits(center: Tensor) -> Tensor:
 
 
 def spatial_agreement(center: Tensor, teacher_center: Tensor) -> Tensor | None:
-    """(pairs,) mean KL over the relations of each pair of an image's R boxes, as student and teacher place them.
+    """KL of what student and teacher say of each pair of an image's R boxes, the mean over its relations: (pairs,).
 
-    Soft yes-no outcomes, see ``relation_logits``; None with fewer than two boxes. Both (R, 3), level frame, metres.
+    Soft yes-no outcomes, see ``relation_logits``; None with fewer than two boxes. Centres (R, 3), level frame, metres.
     """
     count = len(center)
     if count < 2:
