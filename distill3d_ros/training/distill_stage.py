@@ -182,8 +182,8 @@ class DistillStage(JointStage):
         ValueError: the teacher's classes are not the student's, or its tokens are asked for and are other tokens.
     """
 
-    loss_names = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES, *TEACHER_LOSSES)
-    modules = TRAINED_PARTS["distill"]
+    loss_names: tuple[str, ...] = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES, *TEACHER_LOSSES)
+    modules: tuple[str, ...] = TRAINED_PARTS["distill"]
 
     def __init__(self, config: StageConfig, data: Folders, out: Path, student: Student, lessons: Lessons) -> None:
         stride = student.encoder.patch_embed.patch_size
