@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import file_sha256
@@ -143,7 +143,7 @@ def load_teacher(model: str, *, device: torch.device, top_k: int = TOP_K) -> Tra
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
         processor = AutoProcessor.from_pretrained(source, **options)
-        network = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, **options)
+        network: Any = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, **options)
     except (ValueError, KeyError) as error:
         raise ValueError(f"'{model}' is no image-text-to-text model that transformers knows: {error}") from error
     if not hasattr(processor, "image_processor"):
@@ -161,7 +161,7 @@ def _weights_id(source: str, revision: str) -> str:
 
 
 @contextmanager
-def _before_answer(model: PreTrainedModel) -> Iterator[list[Tensor]]:
+def _before_answer(model: Any) -> Iterator[list[Tensor]]:
     """Inside, the first state (Q, D) from which a token is predicted is put into the list: it is what the output layer
     is given first. ``generate`` itself would keep every layer's states of the whole prompt."""
     states: list[Tensor] = []
