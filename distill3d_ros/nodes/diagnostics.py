@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 import time
 from collections import deque
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from distill3d_ros.memory import peak_rss_mib
 from distill3d_ros.nodes.conversions import set_stamp
 
 _WINDOW_S = 10.0
@@ -56,11 +56,6 @@ class Statistics:
         return {s: (v[len(v) // 2], v[min(len(v) - 1, int(len(v) * 0.95))]) for s, v in ordered.items()}
 
 
-def memory_mib() -> float:
-    """Peak resident memory of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def status_message(
     *,
     name: str,
@@ -83,7 +78,7 @@ def status_message(
     values |= {key: str(value) for key, value in counts.items()}
     for stage, (p50, p95) in statistics.percentiles().items():
         values |= {f"{stage}_p50_ms": f"{p50:.1f}", f"{stage}_p95_ms": f"{p95:.1f}"}
-    values |= {"peak_memory_mib": f"{memory_mib():.0f}", "last_error": statistics.last_error}
+    values |= {"peak_memory_mib": f"{peak_rss_mib():.0f}", "last_error": statistics.last_error}
     message = DiagnosticArray()
     set_stamp(message.header.stamp, now_ns)
     message.status = [

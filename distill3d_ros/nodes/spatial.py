@@ -15,9 +15,10 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from distill3d_ros.decoding import shown
 from distill3d_ros.engine import Engine
+from distill3d_ros.memory import peak_rss_mib
 from distill3d_ros.nodes import messages
 from distill3d_ros.nodes.camera_place import CameraPlace
-from distill3d_ros.nodes.diagnostics import Statistics, memory_mib, status_message
+from distill3d_ros.nodes.diagnostics import Statistics, status_message
 from distill3d_ros.nodes.inputs import CameraInputs, CameraItem
 from distill3d_ros.nodes.keyframes import Keyframes
 from distill3d_ros.nodes.outputs import SpatialOutputs
@@ -74,7 +75,7 @@ class SpatialNode(LifecycleNode):
             self._stop()
             return TransitionCallbackReturn.FAILURE
         self._state = "active"
-        self.get_logger().info(f"active; peak memory {memory_mib():.0f} MiB")
+        self.get_logger().info(f"active; peak memory {peak_rss_mib():.0f} MiB")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -152,4 +152,6 @@ def _sure(perceived: Perceived | None) -> np.ndarray:
 
 def _resized(image: FloatArray, grid: tuple[int, int]) -> FloatArray:
     image = np.asarray(image, np.float32)
-    return image if image.shape == grid else cv2.resize(image, grid[::-1], interpolation=cv2.INTER_NEAREST)
+    if image.shape == grid:
+        return image
+    return np.asarray(cv2.resize(image, grid[::-1], interpolation=cv2.INTER_NEAREST), np.float32)

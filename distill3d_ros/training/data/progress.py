@@ -35,6 +35,7 @@ class GenerateProgress:
         self._rooms_of_shard: dict[str, int] = {}
         self._frames_of_shard: dict[str, int] = {}
         self._frames = 0
+        self._peak_mib = 0.0
         self._started = time.monotonic()
         self._console = Console(soft_wrap=True, highlight=False)
         self._bar = Progress(
@@ -86,16 +87,17 @@ class GenerateProgress:
 
     def shard_done(self, event: ShardDone) -> None:
         self._shards_done += 1
+        self._peak_mib = max(self._peak_mib, event.peak_mib)
         if not self._console.is_terminal:
             self._console.print(
                 f"{event.info.file}: {event.info.frames} frames; {self._shards_done} of {self._shards} shards, "
-                f"{self._speed()}"
+                f"{self._speed()}, {event.peak_mib:.0f} MiB in its worker at most"
             )
 
     def finished(self, manifest: Manifest) -> None:
         counts = ", ".join(f"{split} {manifest.frames(split)}" for split in manifest.planned_rooms)
         size = in_words(sum(shard.bytes for shard in manifest.shards))
-        speed = f"; {self._speed()}" if self._frames else ""
+        speed = f"; {self._speed()}, {self._peak_mib:.0f} MiB in a worker at most" if self._frames else ""
         self._console.print(f"{self._folder}: {len(manifest.shards)} shards, {size}; frames: {counts}{speed}")
 
     def _speed(self) -> str:

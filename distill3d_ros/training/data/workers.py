@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from distill3d_ros.memory import peak_rss_mib
 from distill3d_ros.processes import deaf_to_interrupts
 from distill3d_ros.training.data.manifest import ShardInfo
 from distill3d_ros.training.data.plan import Recipe, ShardJob
@@ -47,6 +48,8 @@ class ShardDone:
 
     job: ShardJob
     info: ShardInfo
+    peak_mib: float
+    """Memory that its worker held at most so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +208,7 @@ def _make_shards(connection: Connection, folder: Path, recipe: Recipe) -> None:
             connection.send(RoomDone(job=job, frames=frames, trouble=trouble))
 
         info = make_shard(folder, job, recipe, pack=pack, renderer=renderer, on_room=on_room)
-        connection.send(ShardDone(job=job, info=info))
+        connection.send(ShardDone(job=job, info=info, peak_mib=peak_rss_mib()))
 
 
 def remove_partial_files(folder: Path, pid: int | None = None) -> None:
