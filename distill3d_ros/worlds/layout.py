@@ -8,10 +8,10 @@ from distill3d_ros.worlds.furniture import FurniturePack, Split
 from distill3d_ros.worlds.layout_builder import Builder
 from distill3d_ros.worlds.layout_groups import openings
 from distill3d_ros.worlds.layout_lights import training_lights
-from distill3d_ros.worlds.layout_looks import calmed, drawn_saturation
 from distill3d_ros.worlds.layout_second import FURTHER_DOORS, SECOND_ROOM_SHARE, SecondRoomPlan
 from distill3d_ros.worlds.layout_types import ROOM_TYPES, furnish, room_sides
 from distill3d_ros.worlds.materials import room_lights, room_surfaces
+from distill3d_ros.worlds.palettes import surface_colors
 from distill3d_ros.worlds.room import Room
 
 _LABELLED = (11, 19)
@@ -54,15 +54,13 @@ def make_room(
         openings(builder, walls=plan.other_walls(0), door=FURTHER_DOORS)
     furnish(builder, kind, _LABELLED)
     lights, ambient = training_lights(size, builder.objects, rng) if varied else room_lights(size, rng)
-    saturation = drawn_saturation(rng) if varied else 1.0
-    calmed(builder.objects, saturation)
     return Room(
         type=kind,
         seed=seed,
         split=split,
         size=size,
         objects=builder.objects if plan is None else builder.objects + plan.furnished(),
-        surfaces=room_surfaces(kind, rng, saturation),
+        surfaces=room_surfaces(kind, rng, colors=surface_colors(rng) if varied else None),
         lights=lights,
         ambient=ambient,
         second=None if plan is None else plan.second_room(),

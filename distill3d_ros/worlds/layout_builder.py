@@ -60,7 +60,7 @@ class Builder:
         """One of some models, with proportions and colours of its own; None if there are none."""
         if not models:
             return None
-        return vary(choose(models, self.pack, self.rng, varied=self.varied), self.rng)
+        return vary(choose(models, self.pack, self.rng, varied=self.varied), self.rng, quiet=self.varied)
 
     def count(self, label: str) -> int:
         return self.counts[label]

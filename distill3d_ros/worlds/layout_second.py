@@ -8,12 +8,13 @@ import numpy as np
 
 from distill3d_ros.worlds.layout_builder import Builder, FloatArray
 from distill3d_ros.worlds.layout_groups import openings
-from distill3d_ros.worlds.layout_looks import Instance, calmed, drawn_saturation
+from distill3d_ros.worlds.layout_looks import Instance
 from distill3d_ros.worlds.layout_space import footprint, turn_about_z
 from distill3d_ros.worlds.layout_types import ROOM_TYPES, furnish, room_sides
 from distill3d_ros.worlds.made import DOOR_LEAF, more_designs
 from distill3d_ros.worlds.made_fixtures import LEAF_THICKNESS
 from distill3d_ros.worlds.materials import Light, hsv, make_surface, room_lights, room_surfaces
+from distill3d_ros.worlds.palettes import surface_colors
 from distill3d_ros.worlds.room import Opening, PlacedObject, SecondRoom
 
 SECOND_ROOM_SHARE = 0.35
@@ -134,12 +135,10 @@ class SecondRoomPlan:
         """Its walls and its lamp: of its own, one, brighter or darker than the first room's."""
         rng = self.second.rng
         lights, ambient = room_lights(self.second.size, rng)
-        saturation = drawn_saturation(rng)
-        calmed(self.second.objects, saturation)
         power, brightness = sum(light.intensity for light in lights), rng.uniform(0.6, 1.25)
         lamp = max(lights, key=lambda light: light.intensity)
         lamp = Light(position=lamp.position + self.corner, color=lamp.color, intensity=power * brightness, shadow=True)
-        surfaces = room_surfaces(self.type, rng, saturation)
+        surfaces = room_surfaces(self.type, rng, colors=surface_colors(rng))
         color = hsv(rng.uniform(), rng.beta(1.0, 12.0), rng.uniform(0.7, 1.0))
         if rng.uniform() < 0.35:
             color = hsv(rng.uniform(0.04, 0.11), rng.uniform(0.15, 0.65), rng.uniform(0.25, 0.9))

@@ -6,12 +6,14 @@ Training rooms only: tests use real designs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
 from distill3d_ros.worlds import facing, made_fixtures, made_large, made_seats, made_small
 from distill3d_ros.worlds.furniture import TEXTURE_SIZE, FurnitureModel
+from distill3d_ros.worlds.palettes import weaker
 from distill3d_ros.worlds.shapes import Shape
 
 LIBRARY = "made"
@@ -69,11 +71,16 @@ def made_models() -> list[FurnitureModel]:
 
 @cache
 def more_designs(label: str) -> tuple[FurnitureModel, ...]:
-    """Further models of a label, none of which ``made_models`` has; always the same. None for labels not made here."""
+    """Further models of a label, none of which ``made_models`` has; always the same. None for labels not made here.
+
+    Most of their strong colours are made weaker: few homes have them.
+    """
     if label not in _MAKERS:
         return ()
     maker, count = _MAKERS[label]
-    return tuple(_model(maker, label, k) for k in range(count, count + MORE_DESIGNS))
+    designs = [_model(maker, label, k) for k in range(count, count + MORE_DESIGNS)]
+    rng = np.random.default_rng(list(label.encode()))
+    return tuple(replace(design, face_colors=weaker(design.face_colors, rng)) for design in designs)
 
 
 def _model(maker: Maker, label: str, number: int) -> FurnitureModel:

@@ -48,11 +48,6 @@ def hsv(hue: float, saturation: float, value: float) -> FloatArray:
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(float)
 
 
-def loud_or_not(rng: np.random.Generator) -> float:
-    """A saturation, 0..1: three in five as weak as most things have, the others anything."""
-    return float(rng.beta(1.2, 4.0) if rng.uniform() < 0.6 else rng.beta(1.3, 1.5))
-
-
 def _noise(rng: np.random.Generator, cells: tuple[int, int]) -> FloatArray:
     """(PIXELS, PIXELS) smooth noise of about unit variance that tiles; ``cells`` bumps down and across."""
     small = rng.standard_normal(cells).astype(np.float32)
@@ -134,28 +129,50 @@ def make_surface(kind: str, color: FloatArray, rng: np.random.Generator) -> Surf
     )
 
 
-def room_surfaces(room_type: str, rng: np.random.Generator, saturation: float = 1.0) -> dict[str, Surface]:
-    """Floor, ceiling and four walls; now and then one wall is of another colour.
+def _wide_wall(rng: np.random.Generator) -> FloatArray:
+    return hsv(rng.uniform(), rng.beta(1.0, 4.0), rng.uniform(0.5, 1.0))
 
-    ``saturation`` weakens (below 1) the colours of all but wooden floors.
-    """
+
+def _wide_accent(rng: np.random.Generator) -> FloatArray:
+    return hsv(rng.uniform(), rng.beta(2.0, 2.5), rng.uniform(0.25, 0.9))
+
+
+def _wide_floor(kind: str, rng: np.random.Generator) -> FloatArray:
+    if kind == "planks":
+        return hsv(rng.uniform(0.04, 0.11), rng.uniform(0.15, 0.65), rng.uniform(0.25, 0.9))
+    return hsv(rng.uniform(), rng.beta(1.2, 3.5), rng.uniform(0.2, 0.95))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurfaceColors:
+    """What draws the colours (3,) sRGB 0..1 of a room's walls and floor; the defaults draw from a wide range."""
+
+    wall: Callable[[np.random.Generator], FloatArray] = _wide_wall
+    accent: Callable[[np.random.Generator], FloatArray] = _wide_accent
+    """Of one wall that differs from the others."""
+    floor: Callable[[str, np.random.Generator], FloatArray] = _wide_floor
+    """Of a floor of a surface kind."""
+
+
+def room_surfaces(
+    room_type: str, rng: np.random.Generator, *, colors: SurfaceColors | None = None
+) -> dict[str, Surface]:
+    """Floor, ceiling and four walls; now and then one wall is of another colour."""
+    colors = colors or SurfaceColors()
     wet = room_type in ("bathroom", "kitchen")
     floor_kind = str(
         rng.choice(["planks", "tiles", "carpet", "plain"], p=[0.25, 0.6, 0.0, 0.15] if wet else [0.5, 0.12, 0.28, 0.1])
     )
-    if floor_kind == "planks":
-        floor_color = hsv(rng.uniform(0.04, 0.11), rng.uniform(0.15, 0.65), rng.uniform(0.25, 0.9))
-    else:
-        floor_color = hsv(rng.uniform(), saturation * rng.beta(1.2, 3.5), rng.uniform(0.2, 0.95))
+    floor_color = colors.floor(floor_kind, rng)
     wall_kind = str(
         rng.choice(
             ["plain", "tiles", "stripes", "planks"], p=[0.45, 0.5, 0.0, 0.05] if wet else [0.75, 0.02, 0.15, 0.08]
         )
     )
-    wall = make_surface(wall_kind, hsv(rng.uniform(), saturation * rng.beta(1.0, 4.0), rng.uniform(0.5, 1.0)), rng)
+    wall = make_surface(wall_kind, colors.wall(rng), rng)
     surfaces = {f"wall_{k}": wall for k in range(4)}
     if rng.uniform() < 0.35:
-        accent = make_surface("plain", hsv(rng.uniform(), saturation * rng.beta(2.0, 2.5), rng.uniform(0.25, 0.9)), rng)
+        accent = make_surface("plain", colors.accent(rng), rng)
         surfaces[f"wall_{rng.integers(4)}"] = accent
     surfaces["floor"] = make_surface(floor_kind, floor_color, rng)
     surfaces["ceiling"] = make_surface("plain", hsv(rng.uniform(), rng.beta(1.0, 12.0), rng.uniform(0.8, 1.0)), rng)

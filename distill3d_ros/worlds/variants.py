@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distill3d_ros.worlds.furniture import TEXTURE_SIZE, FurnitureModel
-from distill3d_ros.worlds.materials import hsv, loud_or_not, make_surface
+from distill3d_ros.worlds.materials import make_surface
+from distill3d_ros.worlds.palettes import LOUD_THINGS, thing_color
 
 FloatArray = npt.NDArray[np.float64]
 PER_MODEL = 24
@@ -21,8 +22,6 @@ PER_MODEL = 24
 
 _TURNED = frozenset({"vase", "bottle", "cup", "bowl", "plant", "lamp", "stool", "trash can"})
 """Mostly bodies of revolution: they stay round."""
-_WHITE = frozenset({"toilet", "bathtub", "sink", "washing machine", "radiator", "fridge"})
-"""Seldom of any colour but white, black or metal."""
 _STRETCH = 0.18
 _BEND = 0.5
 """Largest share by which a part of an axis grows or shrinks against the rest."""
@@ -88,7 +87,7 @@ def _painted(model: FurnitureModel, rng: np.random.Generator) -> tuple[npt.NDArr
         fresh = groups.astype(float)
         for k in range(len(groups)):
             if rng.uniform() < 0.55:
-                fresh[k] = _color(model.label, rng) * 255
+                fresh[k] = thing_color(model.label, rng) * 255
         colors[plain] = np.round(fresh).astype(np.uint8)[member.reshape(-1)]
     for layer in range(len(textures)):
         draw = rng.uniform()
@@ -96,29 +95,19 @@ def _painted(model: FurnitureModel, rng: np.random.Generator) -> tuple[npt.NDArr
             textures[layer] = _rehued(textures[layer], rng)
         elif draw < 0.7:
             kind = str(rng.choice(["plain", "planks", "carpet", "stripes"]))
-            image = make_surface(kind, _color(model.label, rng), rng).image
+            image = make_surface(kind, thing_color(model.label, rng), rng).image
             textures[layer] = cv2.resize(image, (TEXTURE_SIZE, TEXTURE_SIZE), interpolation=cv2.INTER_AREA)
         if draw < 0.7:
             colors[model.face_layers == layer] = np.round(textures[layer].reshape(-1, 3).mean(axis=0))
     return colors, textures
 
 
-def _color(label: str, rng: np.random.Generator) -> FloatArray:
-    """(3,) sRGB 0..1: wood, grey, or any."""
-    draw = rng.uniform()
-    if label in _WHITE and draw < 0.7:
-        return np.full(3, rng.choice([rng.uniform(0.75, 0.97), rng.uniform(0.1, 0.7)], p=[0.7, 0.3]))
-    if draw < 0.35:
-        return hsv(rng.uniform(0.04, 0.11), rng.uniform(0.2, 0.7), rng.uniform(0.15, 0.9))
-    if draw < 0.6:
-        return np.full(3, rng.uniform(0.04, 0.97)) * rng.uniform(0.95, 1.0, 3)
-    return hsv(rng.uniform(), loud_or_not(rng), rng.uniform(0.12, 0.95))
-
-
 def _rehued(texture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """A texture with its pattern kept: hue turned, colours weaker or stronger, brighter or darker."""
     image = np.asarray(cv2.cvtColor(texture, cv2.COLOR_RGB2HSV), np.float32)
-    image[..., 0] = (image[..., 0] + rng.uniform(0, 180)) % 180 if rng.uniform() < 0.6 else image[..., 0]
-    image[..., 1] *= rng.uniform(0.2, 1.5)
+    loud = rng.uniform() < LOUD_THINGS
+    turn = rng.uniform(0, 180) if loud else rng.uniform(-8, 8)
+    image[..., 0] = (image[..., 0] + turn) % 180
+    image[..., 1] *= rng.uniform(0.2, 1.5) if loud else rng.uniform(0.2, 1.0)
     image[..., 2] *= rng.uniform(0.5, 1.5)
     return np.asarray(cv2.cvtColor(np.clip(image, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
