@@ -76,7 +76,11 @@ def random_state(folder: Path, *, seed: int = 0) -> dict[str, Tensor]:
             value = value * 0.2 + (1.0 if "norm" in name and name.endswith("weight") else 0.0)
         state[PREFIXES[prefix] + name.removeprefix(prefix)] = value
     last = model.config.clip.num_hidden_layers - 1
-    behind = {n.replace(f".layers.{last}.", f".layers.{last + 1}."): v for n, v in state.items() if "vision_model" in n}
+    behind = {
+        name.replace(f".layers.{last}.", f".layers.{last + 1}."): value.clone()
+        for name, value in state.items()
+        if f"vision_model.encoder.layers.{last}." in name
+    }
     return behind | state
 
 

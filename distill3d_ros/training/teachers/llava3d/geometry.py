@@ -41,11 +41,12 @@ def patch_points(depth: Tensor, world_from_camera: Tensor, intrinsics: Tensor, g
 def voxel_ids(points: Tensor, *, size: float = VOXEL_SIZE) -> Tensor:
     """(N,) the voxel of each point (N, 3): numbered from 0 in the order of their x, then y, then z.
 
-    Voxels are centred on multiples of ``size``; a point half-way goes to the even one.
+    Voxels are centred on multiples of ``size``; a point half-way goes to the even one. Computed in the precision of the
+    points, which ``patch_points`` gives in float32.
     """
     if not len(points):
         raise ValueError("points must have at least one point. Got none")
-    cells = torch.round(points.float() / size).long()
+    cells = torch.round(points / size).long()
     cells = cells - cells.amin(0)
     extent = cells.amax(0) + 1
     keys = (cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]
