@@ -12,10 +12,12 @@ from distill3d_ros.student.causal_lm import PretrainedLanguage
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.depth_head import DptDepthHead
+from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
 from distill3d_ros.student.vggt_weights import load_vggt, read_vggt
 from distill3d_ros.training.config import TRAINED_PARTS, TrainConfig
+from distill3d_ros.training.deepening import deepen
 from distill3d_ros.training.language_models import SMOLLM2, pretrained_language
 from distill3d_ros.training.vocabulary import new_tokenizer
 
@@ -80,6 +82,8 @@ def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> S
     base = PRESETS[config.preset](tuple(LABELS)).to_dict()
     for key, value in config.student.items():
         base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    if config.start_from:
+        return _deepened(config, base, report)
     pretrained = _language_model(config, base, report)
     chosen = StudentConfig.from_dict(base)
     tokenizer = new_tokenizer(chosen.language.vocab_size) if pretrained is None else pretrained.tokenizer
@@ -90,6 +94,22 @@ def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> S
         _load_vggt(student, config, report)
     else:  # without it the patch embedding starts from noise, and its frozen first blocks stay noise
         student.encoder.patch_embed.load_pretrained()
+    return student
+
+
+def _deepened(config: TrainConfig, base: dict[str, Any], report: Callable[[str], None]) -> Student:
+    """A student of the configuration ``base`` that begins as the smaller one in ``start_from``."""
+    for name in ("language_model", "vggt"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} must be empty with start_from: the student begins as the one in {config.start_from}. "
+                f"Got {getattr(config, name)!r}"
+            )
+    smaller = load_student(student_folder(config.start_from), device="cpu")
+    words = {key: getattr(smaller.config.language, key) for key in ("vocab_size", "causal_lm", "end_token")}
+    base |= {"labels": list(smaller.config.labels), "language": base["language"] | words}
+    student = Student(StudentConfig.from_dict(base), smaller.language.tokenizer)
+    report(f"beginning as the student in {config.start_from}: {deepen(student, smaller).in_words()}")
     return student
 
 

@@ -190,6 +190,9 @@ class TrainConfig:
     in transformers' format, owner/name@revision on a hub, or scratch for random weights and a tokenizer of its own."""
     vggt: str = ""
     """VGGT's public weights (.safetensors or .pt), for the encoder and depth head of a new student that has VGGT's."""
+    start_from: str = ""
+    """A smaller trained student (a folder, or owner/name@revision on a hub) that a new one begins as: its classes, its
+    words and its tensors are taken, and additional layers do nothing at first."""
     seed: int = 0
     threads: int = 0
     """CPU threads of the step; 0 leaves it to torch."""

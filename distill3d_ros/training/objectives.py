@@ -34,14 +34,15 @@ Losses = dict[str, Tensor]
 
 
 def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
-    """Depth, camera and detection of one frame a scene against the truth."""
+    """Depth, camera and detection of one frame a scene against the truth; a depth that was given teaches nothing."""
     found: dict[str, Tensor | None] = {}
-    # Every second pixel teaches as much as every pixel, at a quarter of the time.
-    true = batch.depth[:, ::2, ::2]
-    found["depth"] = losses.depth_regression(
-        perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
-    )
-    found["depth_gradient"] = losses.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
+    if not perception.depth_given:
+        # Every second pixel teaches as much as every pixel, at a quarter of the time.
+        true = batch.depth[:, ::2, ::2]
+        found["depth"] = losses.depth_regression(
+            perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
+        )
+        found["depth_gradient"] = losses.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
     found["camera"] = losses.direction_loss(perception.up, batch.up) + losses.field_of_view_loss(
         perception.fov[:, 0], batch.fov
     )

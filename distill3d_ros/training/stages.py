@@ -21,7 +21,7 @@ from distill3d_ros.training.joint_stage import JointStage
 from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import FAINTEST, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
-from distill3d_ros.training.targets import PerceptionBatch, perception_batch
+from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch
 from distill3d_ros.training.views import augment, view_of, whole
 
 
@@ -83,8 +83,7 @@ class PerceptionStage:
         return PerceptionBuild(self.data, self.config, self.labels, self.stride)
 
     def losses(self, student: Student, batch: PerceptionBatch) -> Losses:
-        given = batch.up if batch.up_given else None
-        return perception_losses(student.perceive(batch.images, batch.intrinsics, given), batch)
+        return perception_losses(look(student, batch), batch)
 
     def validate(self, student: Student) -> dict[str, float]:
         reader = open_split(self.data, "val")
@@ -99,7 +98,7 @@ class PerceptionStage:
             grid = (views[0].image.shape[0] // self.stride, views[0].image.shape[1] // self.stride)
             batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid).to(device)
             with torch.inference_mode():
-                perception = student.perceive(batch.images, batch.intrinsics, batch.up)
+                perception = look(student, batch)
             found = decode_scenes(perception, self.labels, [s.scene for s in samples])
             depth = perception.depth[:, 0].float().cpu().numpy()
             for i, sample in enumerate(samples):

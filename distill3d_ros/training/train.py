@@ -48,7 +48,7 @@ def train(
     out, data = Path(out), folders(data)
     names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
     finished: Path | None = None
-    with process_group_of_torchrun(_device(config.device)) as processes:
+    with process_group_of_torchrun(torch_device(config.device)) as processes:
         for name in names:
             finished = train_stage(
                 config, name, data=data, out=out, init=init, wait=wait, report=report, processes=processes
@@ -78,7 +78,7 @@ def train_stage(
     stage_config = config.stage(name)
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = _device(config.device)
+    device = torch_device(config.device)
     torch.manual_seed(config.seed)
     if not processes.is_first:
         report = _nothing
@@ -117,7 +117,7 @@ def folders(data: str | Path | Sequence[str | Path]) -> Folders:
     return (Path(data),) if isinstance(data, (str, Path)) else tuple(Path(folder) for folder in data)
 
 
-def _device(wanted: str) -> torch.device:
+def torch_device(wanted: str) -> torch.device:
     """``auto`` is the GPU of this process (torchrun numbers them) where there is one."""
     if wanted != "auto":
         return torch.device(wanted)
