@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import string
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import LlamaTokenizer
 
+from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.teachers.llava3d.config import read_config
 from distill3d_ros.training.teachers.llava3d.model import Llava3d
 
@@ -108,3 +110,7 @@ def write_shards(folder: Path, state: dict[str, Tensor], *, pickled: bool = Fals
             save_file(tensors, folder / file, metadata={"format": "pt"})
         where |= dict.fromkeys(part, file)
     (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": where}))
+
+
+def without_pose(sample: Sample) -> Sample:
+    return dataclasses.replace(sample, frame=dataclasses.replace(sample.frame, world_from_camera=None))

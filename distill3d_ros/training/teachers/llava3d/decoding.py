@@ -27,6 +27,7 @@ class Decoded:
     top_tokens: list[Tensor] = field(default_factory=list)
     """(K,) for each token."""
     top_logits: list[Tensor] = field(default_factory=list)
+    """(K,) their log probabilities."""
 
 
 def read_prefix(language: LlamaForCausalLM, prefix: Tensor) -> DynamicCache:
@@ -61,9 +62,9 @@ def greedy(
         )
         last = out.last_hidden_state[:, -1]  # (B, D)
         answers = answers or [Decoded(hidden=row) for row in last.float().cpu()]
-        logits = language.lm_head(last).float()  # (B, V)
-        top = logits.topk(min(top_k, logits.shape[-1]), -1)
-        chosen = logits.argmax(-1)
+        log_probs = language.lm_head(last).float().log_softmax(-1)  # (B, V)
+        top = log_probs.topk(min(top_k, log_probs.shape[-1]), -1)
+        chosen = top.indices[:, 0]
         for row, token in enumerate(chosen.tolist()):
             if not ended[row]:
                 answers[row].tokens.append(token)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from transformers import LlamaTokenizer, PreTrainedTokenizerBase
 
 from distill3d_ros.student.hub import hub_folder
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.teachers import TeacherAnswer
+from distill3d_ros.training.teachers import TOP_K, TeacherAnswer
 from distill3d_ros.training.teachers.llava3d.config import Llava3dError, read_config, tower_folder
 from distill3d_ros.training.teachers.llava3d.decoding import Decoded, greedy, read_prefix
 from distill3d_ros.training.teachers.llava3d.geometry import VOXEL_SIZE
@@ -25,9 +23,14 @@ from distill3d_ros.training.teachers.llava3d.processor import look
 from distill3d_ros.training.teachers.llava3d.prompts import VIEWS_ID, conversation, token_ids, with_clicks
 from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS, check_precision, quantise_layers
 from distill3d_ros.training.teachers.llava3d.weights import Loaded, load_weights
+from distill3d_ros.training.vocabulary import tokenizer_sha256
 
 FILES = ("*.json", "tokenizer.model", "*.safetensors", "pytorch_model*.bin")
 """What is fetched from a hub."""
+INSTRUCTION = "Answer the question using a single word or phrase."
+"""How LLaVA-1.5, which LLaVA-3D began as, is asked for a short answer."""
+ROOM = {"bfloat16": 28, "8bit": 14, "4bit": 0}
+"""GiB of a GPU from which a precision is chosen: the weights (13.2, 7.2, 4.2) and half a MiB a token and question."""
 GIB = 2**30
 
 
@@ -46,15 +49,15 @@ class Llava3dTeacher:
         *,
         precision: str,
         template: str = "llava_v1",
-        instruction: str = "",
-        top_k: int = 20,
-        max_new_tokens: int = 128,
+        instruction: str = INSTRUCTION,
+        top_k: int = TOP_K,
+        max_new_tokens: int = 64,
         batch: int = 8,
     ) -> None:
         """
         Args:
             template: of the conversation, a key of ``prompts.TEMPLATES``.
-            instruction: is added to each question, "Answer with a single word or phrase.", say.
+            instruction: a line below each question; empty for none.
             top_k: most probable tokens that are kept at each token of an answer.
             max_new_tokens: an answer that is longer is cut off, and has no end token.
             batch: questions that are answered together.
@@ -108,9 +111,7 @@ class Llava3dTeacher:
 
     @property
     def tokenizer_sha256(self) -> str:
-        """Of the tokenizer's canonical JSON."""
-        values = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return tokenizer_sha256(self.tokenizer.backend_tokenizer)
 
     @torch.inference_mode()
     def answer(
@@ -131,7 +132,7 @@ class Llava3dTeacher:
             return []
         views = look([sample, *other_views], side=self.model.config.clip.image_size, frames=self.model.config.frames)
         visual = self.model.visual_tokens(views)
-        asked = [with_clicks(f"{question} {self.instruction}".strip()) for question in questions]
+        asked = [with_clicks(f"{question}\n{self.instruction}".strip()) for question in questions]
         rows = [self._ids(text) for text, _ in asked]
         start = rows[0].index(VIEWS_ID) + 1  # the words before the views are everybody's
         none = torch.zeros(0, visual.shape[-1])
@@ -158,10 +159,13 @@ class Llava3dTeacher:
         words = config.llama
         cached = 2 * words.num_hidden_layers * words.num_key_value_heads * words.head_dim
         return {
-            "teacher": "LLaVA-3D",
+            "kind": "llava3d",
+            "told": "the picture, the true depth and the pose",
             "weights_sha256": self.loaded.sha256,
             "tensors_loaded": len(self.loaded.conversion.loaded),
             "tensors_not_used": len(self.loaded.conversion.not_used),
+            "vocabulary": words.vocab_size,
+            "top_k": self.top_k,
             "precision": self.precision,
             "decoding": "greedy",
             "max_new_tokens": self.max_new_tokens,
@@ -194,6 +198,21 @@ class Llava3dTeacher:
             top_logits=torch.stack(decoded.top_logits).numpy().astype(np.float32),
             hidden=decoded.hidden.numpy(),
         )
+
+
+def load_teacher(
+    model: str, *, device: torch.device, top_k: int = TOP_K, precision: str | None = None
+) -> Llava3dTeacher:
+    """``Llava3dTeacher.from_pretrained`` in the precision that the device has room for, unless one is given."""
+    return Llava3dTeacher.from_pretrained(model, device=device, precision=precision or room_for(device), top_k=top_k)
+
+
+def room_for(device: torch.device) -> str:
+    """The precision for LLaVA-3D-7B: float32 on a CPU; on a GPU by its memory, estimated and not tried."""
+    if device.type != "cuda":
+        return "float32"
+    gib = torch.cuda.get_device_properties(device).total_memory / GIB
+    return next(precision for precision, needed in ROOM.items() if gib >= needed)
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

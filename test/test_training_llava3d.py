@@ -1,8 +1,7 @@
-"""LLaVA-3D as a teacher: numbers worked out by hand, and a tiny network in the public layout from file to answer."""
+"""LLaVA-3D as a teacher: a tiny network in the public layout, from its files to its answers."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -12,110 +11,21 @@ import pytest
 import torch
 from data_samples import make_sample
 from safetensors.torch import save_file
-from tiny_llava3d import tokenizer, write_checkpoint, write_shards
-from torch import Tensor
+from test_training_stages import data_folder
+from tiny_llava3d import CLIP, LLAMA, tokenizer, without_pose, write_checkpoint, write_config, write_shards
 
-from distill3d_ros.scene.frame import Frame, Intrinsics
-from distill3d_ros.training.data.sample import Sample
+from distill3d_ros.cli import main
 from distill3d_ros.training.teachers import Teacher, TeacherAnswer
+from distill3d_ros.training.teachers.cache import TeacherCache
 from distill3d_ros.training.teachers.llava3d.config import Llava3dError
 from distill3d_ros.training.teachers.llava3d.decoding import greedy, read_prefix
-from distill3d_ros.training.teachers.llava3d.geometry import at_most, patch_points, voxel_ids, voxel_means
-from distill3d_ros.training.teachers.llava3d.position import PositionEmbedding
-from distill3d_ros.training.teachers.llava3d.processor import look, square_camera, square_depth, view_numbers
+from distill3d_ros.training.teachers.llava3d.processor import look
 from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_ids, with_clicks
-from distill3d_ros.training.teachers.llava3d.teacher import Llava3dTeacher
+from distill3d_ros.training.teachers.llava3d.teacher import Llava3dTeacher, weight_bytes
+from distill3d_ros.training.teachers.teach import make_teacher
+from distill3d_ros.training.vocabulary import tokenizer_sha256
 
 QUESTIONS = ("Is the chair left of the table?", "What stands at [0.5, 2.25, 0.8]?", "How far is the lamp?")
-
-
-def camera(fx: float, fy: float, cx: float, cy: float) -> Tensor:
-    return torch.tensor([[fx, 0, cx, 0], [0, fy, cy, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.float32)
-
-
-def test_patches_lie_where_their_first_pixels_look() -> None:
-    """4 x 4 pixels, 2 x 2 patches: pixels (u, v) = (0, 0), (2, 0), (0, 2), (2, 2); focal length 2, centre (1, 2)."""
-    depth = torch.zeros(4, 4)
-    depth[0, 0], depth[0, 2], depth[2, 0] = 2.0, 4.0, 1.0
-    pose = torch.tensor([[1, 0, 0, 1], [0, 0, 1, 2], [0, -1, 0, 1.5], [0, 0, 0, 1]], dtype=torch.float32)
-    points = patch_points(depth, pose, camera(2, 2, 1, 2), (2, 2))
-    # optical (-1, -2, 2), (2, -4, 4), (-0.5, 0, 1), and the camera itself where depth is unknown
-    expected = [[[0, 4, 3.5], [3, 6, 5.5]], [[0.5, 3, 1.5], [1, 2, 1.5]]]
-    assert torch.equal(points, torch.tensor(expected))
-
-
-def test_voxels_are_numbered_by_x_then_y_then_z() -> None:
-    points = torch.tensor([[0.41, 0, 0], [0, 0.2, 0], [0, 0, 0.39], [0.05, -0.05, 0.05], [0.4, 0.09, 0], [-0.1, 0, 0]])
-    # in fifths of a metre: (2,0,0), (0,1,0), (0,0,2), (0,0,0), (2,0,0), and -0.5, which rounds to even: (0,0,0)
-    assert voxel_ids(points).tolist() == [3, 2, 1, 0, 3, 0]
-    means = voxel_means(torch.tensor([[1.0], [2.0], [3.0], [4.0], [5.0], [8.0]]), voxel_ids(points))
-    assert means.tolist() == [[6.0], [3.0], [2.0], [3.0]]
-    weighted = voxel_means(torch.tensor([[1.0], [4.0]]), torch.tensor([0, 0]), torch.tensor([2, 1]))
-    assert weighted.tolist() == [[2.0]]
-    with pytest.raises(ValueError, match="at least one point"):
-        voxel_ids(points[:0])
-
-
-def test_too_many_voxels_lose_the_same_ones_each_time() -> None:
-    tokens = torch.arange(20.0)[:, None]
-    kept = at_most(tokens, 6)
-    assert len(kept) == len(kept.unique()) == 6
-    assert torch.equal(kept, at_most(tokens, 6))
-    assert at_most(tokens, 20) is tokens
-
-
-def test_a_position_worked_out_by_hand() -> None:
-    embedding = PositionEmbedding(2)
-    first, norm, _, last = embedding.position_embedding_head
-    with torch.no_grad():
-        first.weight.copy_(torch.tensor([[1.0, 0, 0], [0, 1.0, 1.0]]))
-        first.bias.copy_(torch.tensor([0.0, 1.0]))
-        norm.weight.copy_(torch.tensor([2.0, 3.0]))
-        norm.bias.copy_(torch.tensor([0.5, 0.5]))
-        last.weight.copy_(torch.tensor([[1.0, 1.0], [2.0, 0.0]]))
-        last.bias.copy_(torch.tensor([0.0, -1.0]))
-        # (3, 1 + 0 + 1) has mean 2.5 and spread 0.5: normed (1, -1), scaled (2.5, -2.5), cut (2.5, 0)
-        found = embedding(torch.tensor([3.0, 1.0, 0.0]))
-    torch.testing.assert_close(found, torch.tensor([2.5, 4.0]), atol=1e-4, rtol=0)
-
-
-def test_views_are_taken_evenly_or_again() -> None:
-    assert view_numbers(9, 4) == [0, 2, 4, 6]
-    assert view_numbers(4, 4) == [0, 1, 2, 3]
-    assert view_numbers(3, 4) == [0, 1, 2, 0]
-    assert view_numbers(1, 3) == [0, 0, 0]
-
-
-def test_depth_and_camera_of_the_middle_square() -> None:
-    depth = np.arange(8, dtype=np.float32).reshape(2, 4)
-    depth[0, 1] = np.nan
-    assert square_depth(depth, 2).tolist() == [[0.0, 2.0], [5.0, 6.0]]
-    assert square_depth(depth.T.copy(), 2).tolist() == [[0.0, 5.0], [2.0, 6.0]]
-    matrix = camera(30, 40, 20, 10).numpy()
-    wide = square_camera(matrix, width=40, height=20, side=10)
-    assert (wide[0, 0], wide[1, 1], wide[0, 2], wide[1, 2]) == (15, 20, 5, 5)
-    upright = square_camera(camera(30, 40, 10, 20).numpy(), width=20, height=40, side=10)
-    assert (upright[0, 2], upright[1, 2]) == (5, 5)
-
-
-def test_points_in_a_question() -> None:
-    assert with_clicks("What is at [1.23456, -2, .5] and [0, 1, 2, 3, 4, 5]? [sic]") == (
-        "What is at <boxes> and <boxes>? [sic]",
-        [(1.235, -2.0, 0.5), (0.0, 1.0, 2.0)],
-    )
-    with pytest.raises(ValueError, match="must not contain <image>"):
-        with_clicks("What is in <image>?")
-    with pytest.raises(ValueError, match="template must be one of llava_v1, v1"):
-        conversation([("A?", None)], template="v2")
-
-
-def test_ids_are_encoded_piece_by_piece() -> None:
-    words = tokenizer()
-    ids = token_ids("a<image>\nb <boxes>", lambda text: words.encode(text, add_special_tokens=False), bos=1)
-    letters = dict(zip("▁ab", words.convert_tokens_to_ids(list("▁ab")), strict=True))
-    newline = words.convert_tokens_to_ids("<0x0A>")
-    space = letters["▁"]
-    assert ids == [1, space, letters["a"], -200, space, newline, letters["b"], space, -300]
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +68,8 @@ def test_it_answers_about_a_sample(teacher: Llava3dTeacher, folder: Path) -> Non
     assert again.name == teacher.name
     assert again.tokenizer_sha256 == teacher.tokenizer_sha256
     assert teacher.perceive(sample) is None
-    assert json.dumps(teacher.describe())
+    assert teacher.tokenizer_sha256 == tokenizer_sha256(tokenizer().backend_tokenizer)
+    assert json.loads(json.dumps(teacher.describe()))["vocabulary"] == len(tokenizer())
     assert teacher.answer(sample, []) == []
     other = make_sample(seed=1)
     assert not same(answers[0], teacher.answer(other, QUESTIONS[:1])[0], 1e-3)
@@ -176,7 +87,7 @@ def test_together_and_from_the_cache_answers_are_those_of_the_whole_text(teacher
     visual = model.visual_tokens(look([sample], side=28, frames=4))
     assert 1 < len(visual) <= 4
     for question, answer in zip(QUESTIONS, answers, strict=True):
-        text, points = with_clicks(question)
+        text, points = with_clicks(f"{question}\nAnswer the question using a single word or phrase.")
         ids = token_ids(
             conversation([(text, None)]),
             lambda piece: teacher.tokenizer.encode(piece, add_special_tokens=False),
@@ -188,7 +99,7 @@ def test_together_and_from_the_cache_answers_are_those_of_the_whole_text(teacher
             hidden = model.language.model(inputs_embeds=row[None]).last_hidden_state[0, -1]
             if step == 0:
                 np.testing.assert_allclose(hidden, answer.hidden, atol=2e-5)
-            top = model.language.lm_head(hidden).topk(4)
+            top = model.language.lm_head(hidden).log_softmax(-1).topk(4)
             assert top.indices.tolist() == answer.top_tokens[step].tolist()
             np.testing.assert_allclose(top.values, answer.top_logits[step], atol=1e-4)
             row = torch.cat([row, model.language.get_input_embeddings()(top.indices[:1])])
@@ -197,16 +108,16 @@ def test_together_and_from_the_cache_answers_are_those_of_the_whole_text(teacher
 @torch.no_grad()
 def test_an_answer_ends_while_others_go_on(teacher: Llava3dTeacher) -> None:
     language = teacher.model.language
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(0)
     prefix = read_prefix(language, torch.randn(6, 24, generator=generator))
     rows = [torch.randn(n, 24, generator=generator) for n in (2, 5)]
     free = greedy(language, prefix, rows, end=-1, longest=6, top_k=2)
     assert [len(one.tokens) for one in free] == [6, 6]
-    end = next(token for token in free[0].tokens if token not in free[1].tokens)
+    end = free[0].tokens[1]
+    assert end not in (free[0].tokens[0], *free[1].tokens)
     stopped = greedy(language, prefix, rows, end=end, longest=6, top_k=2)
-    length = free[0].tokens.index(end) + 1
-    assert stopped[0].tokens == free[0].tokens[:length]
-    assert len(stopped[0].top_tokens) == len(stopped[0].top_logits) == length
+    assert stopped[0].tokens == free[0].tokens[:2]
+    assert len(stopped[0].top_tokens) == len(stopped[0].top_logits) == 2
     assert stopped[1].tokens == free[1].tokens
     assert prefix.get_seq_length() == 6
 
@@ -222,30 +133,6 @@ def test_several_views_of_a_room(teacher: Llava3dTeacher) -> None:
         teacher.answer(first, QUESTIONS, other_views=[make_sample("train-000009-00")])
     with pytest.raises(ValueError, match=r"train-000000-01 has no frame.world_from_camera"):
         look([first, without_pose(second)], side=28, frames=4)
-
-
-def without_pose(sample: Sample) -> Sample:
-    return dataclasses.replace(sample, frame=dataclasses.replace(sample.frame, world_from_camera=None))
-
-
-def test_a_view_without_a_pose_stands_upright() -> None:
-    """The sample looks along y of its world; without its pose it stands in the same world, at the origin."""
-    sample = make_sample()
-    found = look([without_pose(sample)], side=28, frames=1).world_from_camera[0]
-    expected = torch.from_numpy(sample.frame.world_from_camera).float()
-    expected[:3, 3] = 0
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
-
-
-def test_pictures_go_through_clips_processor() -> None:
-    """An even grey: (value / 255 - mean) / spread, by channel."""
-    sample = make_sample()
-    intrinsics = Intrinsics.from_fov(width=64, height=48, horizontal_fov=1.0)
-    grey = Frame(image=np.full((48, 64, 3), 102, np.uint8), intrinsics=intrinsics)
-    images = look([dataclasses.replace(sample, frame=grey)], side=28, frames=1).images[0]
-    mean, spread = np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
-    expected = torch.from_numpy((0.4 - mean) / spread).float()[:, None, None].expand(3, 28, 28)
-    torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)
 
 
 def test_pickled_shards_and_16_bits(tmp_path: Path, teacher: Llava3dTeacher) -> None:
@@ -315,7 +202,7 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         ({"mm_hidden_size": 1024}, "mm_hidden_size must be 16"),
         ({"mm_vision_tower": "google/siglip"}, "mm_vision_tower must be a folder or openai/clip"),
     ):
-        write_checkpoint(tmp_path, **changes)
+        write_config(tmp_path, clip=CLIP, llama=LLAMA | {"vocab_size": 300}, **changes)
         with pytest.raises(Llava3dError, match=message):
             Llava3dTeacher.from_pretrained(tmp_path)
     write_checkpoint(tmp_path)
@@ -354,6 +241,21 @@ def test_what_cannot_be_asked_is_refused(teacher: Llava3dTeacher) -> None:
 def test_fewer_bits_answer_nearly_the_same(precision: str, folder: Path, teacher: Llava3dTeacher) -> None:
     pytest.importorskip("bitsandbytes")
     few = Llava3dTeacher.from_pretrained(folder, precision=precision, max_new_tokens=5, top_k=4)
-    assert few.describe()["weights_gib"] < teacher.describe()["weights_gib"]
+    assert weight_bytes(few.model) < weight_bytes(teacher.model)
     whole, rounded = (t.answer(make_sample(), QUESTIONS[:1])[0].hidden for t in (teacher, few))
     assert 0 < np.abs(whole - rounded).max() < 0.5 * np.abs(whole).max()
+
+
+def test_the_command_teaches_with_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = data_folder(tmp_path / "data", ("train",)), tmp_path / "answers"
+    command = ["teach", "--teacher", "llava3d", "--model", str(folder), "--data", str(data), "--out", str(out)]
+    assert main([*command, "--limit", "1", "--questions", "2", "--measure", "1", "--device", "cpu"]) == 0
+    assert "llava3d-" in capsys.readouterr().out
+    cache = TeacherCache(out, (data,))
+    found = cache[cache.keys[0]]
+    assert len(found.questions) == len(found.answers) == 2
+    assert found.perception is None
+    assert found.answers[0].top_tokens.shape[1] == 16
+    assert cache.info.description["precision"] == "float32"
+    with pytest.raises(ValueError, match="precision is for the teacher llava3d alone, privileged chooses its own"):
+        make_teacher("privileged", str(folder), precision="8bit")
