@@ -68,7 +68,7 @@ def test_it_answers_about_a_sample(teacher: Llava3dTeacher, folder: Path) -> Non
     assert again.name == teacher.name
     assert again.tokenizer_sha256 == teacher.tokenizer_sha256
     assert teacher.perceive(sample) is None
-    assert teacher.tokenizer_sha256 == tokenizer_sha256(tokenizer().backend_tokenizer)
+    assert teacher.tokenizer_sha256 == tokenizer_sha256(teacher.tokenizer.backend_tokenizer)
     assert json.loads(json.dumps(teacher.describe()))["vocabulary"] == len(tokenizer())
     assert teacher.answer(sample, []) == []
     other = make_sample(seed=1)

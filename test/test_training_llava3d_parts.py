@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from distill3d_ros.training.teachers.llava3d.model import Llava3d
 from distill3d_ros.training.teachers.llava3d.position import PositionEmbedding
 from distill3d_ros.training.teachers.llava3d.processor import look, square_camera, square_depth, view_numbers
 from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_ids, with_clicks
+from distill3d_ros.training.teachers.llava3d.teacher import read_tokenizer
 
 
 def camera(fx: float, fy: float, cx: float, cy: float) -> Tensor:
@@ -101,13 +103,14 @@ def test_points_in_a_question() -> None:
         conversation([("A?", None)], template="v2")
 
 
-def test_ids_are_encoded_piece_by_piece() -> None:
-    words = tokenizer()
-    ids = token_ids("a<image>\nb <boxes>", lambda text: words.encode(text, add_special_tokens=False), bos=1)
-    letters = dict(zip("▁ab", words.convert_tokens_to_ids(list("▁ab")), strict=True))
-    newline = words.convert_tokens_to_ids("<0x0A>")
-    space = letters["▁"]
-    assert ids == [1, space, letters["a"], -200, space, newline, letters["b"], space, -300]
+def test_ids_are_encoded_piece_by_piece(tmp_path: Path) -> None:
+    """As SentencePiece does, which puts a space before each piece, also before one that begins with a space."""
+    tokenizer().save_pretrained(tmp_path)
+    words = read_tokenizer(tmp_path)
+    ids = token_ids("a<image>\nb <boxes> a", lambda text: words.encode(text, add_special_tokens=False), bos=1)
+    space, newline, a, b = words.convert_tokens_to_ids(["▁", "<0x0A>", "a", "b"])
+    assert ids == [1, space, a, -200, space, newline, b, space, -300, space, space, a]
+    assert words.decode([space, a, space, b]) == "a b"
 
 
 def test_a_view_without_a_pose_stands_upright() -> None:

@@ -35,7 +35,7 @@ def tokenizer() -> LlamaTokenizer:
     """One token a letter, and bytes for what is no letter: as Llama's, without its merges."""
     names = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
     names += [c for c in string.printable if not c.isspace()]
-    return LlamaTokenizer(vocab={name: i for i, name in enumerate(names)}, merges=[], legacy=True)
+    return LlamaTokenizer(vocab={name: i for i, name in enumerate(names)}, merges=[])
 
 
 def write_config(folder: Path, *, clip: dict[str, Any], llama: dict[str, Any], **changes: Any) -> None:

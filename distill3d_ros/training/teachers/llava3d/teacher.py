@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import normalizers
 from torch import nn
 from transformers import LlamaTokenizer, PreTrainedTokenizerBase
 
@@ -216,7 +217,9 @@ def room_for(device: torch.device) -> str:
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Llama's tokenizer, from ``tokenizer.json`` or from the original ``tokenizer.model``.
+    """Llama's tokenizer, from ``tokenizer.json`` or the original ``tokenizer.model``.
+
+    As SentencePiece runs it, each piece of text gets a space before it.
 
     Raises:
         Llava3dError: the folder has neither.
@@ -231,7 +234,12 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
                 f"{folder / 'tokenizer.model'} cannot be read without {', '.join(missing)}: pip install sentencepiece "
                 "protobuf, or put Llama-2's tokenizer.json beside it"
             )
-    return LlamaTokenizer.from_pretrained(folder, legacy=True)
+    tokenizer = LlamaTokenizer.from_pretrained(folder)
+    # transformers' own puts no second space before a piece that begins with one, as the pieces after a point do.
+    backend = tokenizer.backend_tokenizer
+    backend.pre_tokenizer = None
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return tokenizer
 
 
 def _is_installed(module: str) -> bool:
