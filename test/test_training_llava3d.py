@@ -60,7 +60,7 @@ def test_it_answers_about_a_sample(teacher: Llava3dTeacher, folder: Path) -> Non
         assert answer.top_tokens.shape == answer.top_logits.shape
         assert answer.top_tokens.shape[1] == 4
         assert (np.diff(answer.top_logits) <= 0).all()
-        assert answer.hidden.shape == (24,)
+        assert answer.hidden.shape == (64,)
         said = teacher.tokenizer.decode(answer.top_tokens[:, 0].tolist(), skip_special_tokens=True)
         assert said.strip() == answer.text
     again = Llava3dTeacher.from_pretrained(folder, precision="float32", max_new_tokens=5, top_k=4)
@@ -109,8 +109,8 @@ def test_together_and_from_the_cache_answers_are_those_of_the_whole_text(teacher
 def test_an_answer_ends_while_others_go_on(teacher: Llava3dTeacher) -> None:
     language = teacher.model.language
     generator = torch.Generator().manual_seed(0)
-    prefix = read_prefix(language, torch.randn(6, 24, generator=generator))
-    rows = [torch.randn(n, 24, generator=generator) for n in (2, 5)]
+    prefix = read_prefix(language, torch.randn(6, 64, generator=generator))
+    rows = [torch.randn(n, 64, generator=generator) for n in (2, 5)]
     free = greedy(language, prefix, rows, end=-1, longest=6, top_k=2)
     assert [len(one.tokens) for one in free] == [6, 6]
     end = free[0].tokens[1]
@@ -168,11 +168,11 @@ def test_what_does_not_fit_is_listed(tmp_path: Path) -> None:
     Llava3dTeacher.from_pretrained(tmp_path, precision="float32")
     position = "model.video_tower.video_tower.positional_embedding.position_embedding_head.0.weight"
     changed = {n: v for n, v in state.items() if n != position}
-    changed["model.norm.weight"] = torch.zeros(25)
+    changed["model.norm.weight"] = torch.zeros(65)
     write_shards(tmp_path, changed | {"model.box_decoder.weight": torch.zeros(1)})
     with pytest.raises(Llava3dError) as error:
         Llava3dTeacher.from_pretrained(tmp_path, precision="float32")
-    for part in (f"missing {position} (16, 3)", "model.norm.weight is (25,), expected (24,)",
+    for part in (f"missing {position} (16, 3)", "model.norm.weight is (65,), expected (64,)",
                  "unexpected model.box_decoder.weight"):  # fmt: skip
         assert part in str(error.value)
 
@@ -231,7 +231,7 @@ def test_what_cannot_be_asked_is_refused(teacher: Llava3dTeacher) -> None:
     with pytest.raises(ValueError, match=r"must fit into 4096 tokens. Got the question 'Why, why"):
         teacher.answer(make_sample(), ["Why, " + "why, " * 1000])
     with pytest.raises(ValueError, match="at most one place for views and 0 for the points"):
-        teacher.model.splice([1, -300], torch.zeros(0, 24), torch.zeros(0, 24))
+        teacher.model.splice([1, -300], torch.zeros(0, 64), torch.zeros(0, 64))
     for name in ("top_k", "max_new_tokens", "batch"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1. Got 0"):
             Llava3dTeacher(teacher.model, teacher.tokenizer, teacher.loaded, precision="float32", **{name: 0})

@@ -19,8 +19,9 @@ from distill3d_ros.training.teachers.llava3d.model import Llava3d
 
 CLIP = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2,
         "image_size": 28, "patch_size": 14}  # fmt: skip
-LLAMA = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+LLAMA = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
          "rms_norm_eps": 1e-5, "max_position_embeddings": 4096, "rope_theta": 10000.0}  # fmt: skip
+"""As narrow as bitsandbytes' kernels allow."""
 PREFIXES = {
     "vision.": "model.vision_tower.vision_tower.vision_model.",
     "patch_position.": "model.video_tower.video_tower.positional_embedding.",
