@@ -21,6 +21,7 @@ from distill3d_ros.training.teachers.llava3d.config import Llava3dError
 from distill3d_ros.training.teachers.llava3d.decoding import greedy, read_prefix
 from distill3d_ros.training.teachers.llava3d.processor import look
 from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_ids, with_clicks
+from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS
 from distill3d_ros.training.teachers.llava3d.teacher import Llava3dTeacher, weight_bytes
 from distill3d_ros.training.teachers.teach import make_teacher
 from distill3d_ros.training.vocabulary import tokenizer_sha256
@@ -237,13 +238,21 @@ def test_what_cannot_be_asked_is_refused(teacher: Llava3dTeacher) -> None:
             Llava3dTeacher(teacher.model, teacher.tokenizer, teacher.loaded, precision="float32", **{name: 0})
 
 
-@pytest.mark.parametrize("precision", ["8bit", "4bit"])
-def test_fewer_bits_answer_nearly_the_same(precision: str, folder: Path, teacher: Llava3dTeacher) -> None:
+@pytest.mark.parametrize(("precision", "error"), [("8bit", 0.03), ("4bit", 0.15)])
+def test_fewer_bits_say_nearly_the_same(precision: str, error: float, folder: Path, teacher: Llava3dTeacher) -> None:
+    """Each layer of the language model by itself: a network of random weights makes much of small differences."""
     pytest.importorskip("bitsandbytes")
     few = Llava3dTeacher.from_pretrained(folder, precision=precision, max_new_tokens=5, top_k=4)
     assert weight_bytes(few.model) < weight_bytes(teacher.model)
-    whole, rounded = (t.answer(make_sample(), QUESTIONS[:1])[0].hidden for t in (teacher, few))
-    assert 0 < np.abs(whole - rounded).max() < 0.5 * np.abs(whole).max()
+    assert [a.top_tokens.shape[1] for a in few.answer(make_sample(), QUESTIONS)] == [4, 4, 4]
+    rounded, inputs = dict(few.model.named_modules()), torch.randn(8, 64, generator=torch.Generator().manual_seed(0))
+    layers = [(n, m) for n, m in teacher.model.language.model.named_modules() if n.endswith("_proj")]
+    assert len(layers) == 14
+    for name, layer in layers:
+        layer_of_few = rounded[f"language.model.{name}"]
+        with torch.no_grad():
+            expected, found = layer(inputs), layer_of_few(inputs.to(PRECISIONS[precision])).float()
+        assert 0 < (found - expected).norm() < error * expected.norm(), name
 
 
 def test_the_command_teaches_with_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
