@@ -63,13 +63,20 @@ def _teach_arguments(parser: argparse.ArgumentParser) -> None:
         "--measure", type=positive, default=100, metavar="N", help="samples to mark the teacher on first"
     )
     parser.add_argument("--top-k", type=positive, default=16, help="logits that are kept at each token of an answer")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16", "float16", "8bit", "4bit"),
+        help="of llava3d (default: what the device has room for); 8bit and 4bit need bitsandbytes",
+    )
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1")
 
 
 def _teach(options: Options) -> int:
     from distill3d_ros.training.teachers.teach import make_teacher, teach
 
-    teacher = make_teacher(options.teacher, options.model, device=options.device, top_k=options.top_k)
+    teacher = make_teacher(
+        options.teacher, options.model, device=options.device, top_k=options.top_k, precision=options.precision
+    )
     teach(
         teacher,
         tuple(options.data),

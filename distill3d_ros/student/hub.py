@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from distill3d_ros.student.checkpoint import CONFIG, TOKENIZER, WEIGHTS
@@ -12,11 +13,26 @@ _HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
 
 def student_folder(source: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a student.
+    """The folder of a student: ``hub_folder`` of its three files."""
+    return hub_folder(
+        source, files=(CONFIG, WEIGHTS, TOKENIZER), what=f"a student ({CONFIG}, {WEIGHTS})", cache_dir=cache_dir
+    )
+
+
+def hub_folder(
+    source: str | os.PathLike[str],
+    *,
+    files: Sequence[str],
+    what: str,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Path:
+    """The folder of a model.
 
     Args:
         source: a folder, or ``owner/name@revision`` on the hub. The revision (a commit or a tag) is not optional: a
             robot must not see differently after a restart because somebody uploaded something.
+        files: names or patterns of what is fetched.
+        what: is expected there, for the message.
         cache_dir: where downloads are kept; None is the hub's own choice (``HF_HOME``).
 
     Raises:
@@ -28,8 +44,8 @@ def student_folder(source: str | os.PathLike[str], *, cache_dir: str | os.PathLi
     named = _HUB_ID.fullmatch(str(source))
     if named is None:
         raise FileNotFoundError(
-            f"model must be a folder with a student ({CONFIG}, {WEIGHTS}), or owner/name@revision of one on the "
-            f"Hugging Face hub. Got '{source}', which is no folder"
+            f"model must be a folder with {what}, or owner/name@revision of one on the Hugging Face hub. Got "
+            f"'{source}', which is no folder"
         )
     try:
         from huggingface_hub import snapshot_download
@@ -45,7 +61,7 @@ def student_folder(source: str | os.PathLike[str], *, cache_dir: str | os.PathLi
             snapshot_download(
                 named["id"],
                 revision=named["revision"],
-                allow_patterns=[CONFIG, WEIGHTS, TOKENIZER],
+                allow_patterns=list(files),
                 cache_dir=None if cache_dir is None else str(cache_dir),
                 local_files_only=here,
             )

@@ -51,17 +51,23 @@ _REPORT_S = 30.0
 Counts = dict[str, dict[str, int]]
 
 
-def make_teacher(kind: str, model: str, *, device: str = "auto", top_k: int = TOP_K) -> Teacher:
+def make_teacher(
+    kind: str, model: str, *, device: str = "auto", top_k: int = TOP_K, precision: str | None = None
+) -> Teacher:
     """Loads a teacher.
 
     Args:
         kind: one of TEACHERS.
         model: a folder or a hub's id; what it must hold is the kind's business.
+        precision: of llava3d alone, see there; None chooses by the device.
     """
     if kind not in TEACHERS:
         raise ValueError(f"teacher must be one of {', '.join(TEACHERS)}. Got {kind!r}")
+    if precision is not None and kind != "llava3d":
+        raise ValueError(f"precision is for the teacher llava3d alone, {kind} chooses its own. Got {precision!r}")
     module = importlib.import_module(f"distill3d_ros.training.teachers.{kind}")
-    return module.load_teacher(model, device=torch_device(device), top_k=top_k)
+    options = {} if precision is None else {"precision": precision}
+    return module.load_teacher(model, device=torch_device(device), top_k=top_k, **options)
 
 
 def teach(
