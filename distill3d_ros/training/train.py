@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 
 from distill3d_ros.student.checkpoint import save_student
-from distill3d_ros.training.batches import Sampler, in_words, open_when_ready
+from distill3d_ros.training.batches import KeySource, Sampler, in_words, open_when_ready
 from distill3d_ros.training.beginnings import STUDENT, starting_student
 from distill3d_ros.training.checkpointing import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
+from distill3d_ros.training.perception_cache import KeptViews
 from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.seen_stage import perception_folder
 from distill3d_ros.training.stages import make_stage
 from distill3d_ros.training.trainer import Trainer
 
@@ -85,7 +87,11 @@ def train_stage(
         processes.wait()
     with only_one(out / name) if processes.is_first else nullcontext():
         student = starting_student(config, name, out=out, init=init, report=report).to(device)
-        source = open_when_ready(data, "train", wait=wait, report=report)
+        source: KeySource
+        if stage_config.kind == "seen":
+            source = KeptViews(perception_folder(stage_config) / "train")
+        else:
+            source = open_when_ready(data, "train", wait=wait, report=report)
         stage = make_stage(stage_config, data, out / name, student)
         if processes.is_first:
             processes.wait()  # what the stage keeps in its folder is there now
@@ -105,7 +111,7 @@ def train_stage(
         )
         count = sum(p.numel() for p in trainer.parameters.values())
         together = f" in each of {processes.count} processes" if processes.count > 1 else ""
-        where = f"{len(source)} samples in {in_words(data)}, {device}{together}"
+        where = f"{len(source.keys)} samples in {in_words(data)}, {device}{together}"
         report(f"{name}: {count / 1e6:.2f} M parameters learn, {where}")
         done = trainer.run()
     report(f"{name}: the student is in {folder}")
