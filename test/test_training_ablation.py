@@ -17,12 +17,14 @@ from test_training_stages import data_folder
 
 from distill3d_ros.student.checkpoint import load_student, save_student
 from distill3d_ros.training.ablation.plan import load_ablation, trainings
+from distill3d_ros.training.ablation.results import write_results
 from distill3d_ros.training.ablation.runner import ablate
 from distill3d_ros.training.ablation.runs import Run
 from distill3d_ros.training.beginnings import new_student
 from distill3d_ros.training.checkpointing import LATEST
 from distill3d_ros.training.config import STAGE_KINDS
 from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.evaluate import evaluate
 
 ROOT = Path(__file__).parent.parent
 
@@ -117,11 +119,12 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
     assert first["claims"][0]["verdict"] == "not measured"
     assert "k2 seed 1: ended by SIGKILL" in (out / "ablation.md").read_text()
 
-    done = {run: run.folder.joinpath("trained.json").stat().st_mtime_ns for run in (Run(out=out, variant="k0", seed=0),)}
+    trained = Run(out=out, variant="k0", seed=0).folder / "trained.json"
+    at = trained.stat().st_mtime_ns
     result = ablate(path, data=data, out=out, jobs=2, device="cpu", report=lines.append)
     assert result["failed"] == []
     assert "going on from step" in (victim.folder / "log.txt").read_text()
-    assert all(run.folder.joinpath("trained.json").stat().st_mtime_ns == at for run, at in done.items())
+    assert trained.stat().st_mtime_ns == at, "what was trained is not trained again"
     assert not list(out.glob("runs/*/*/*/latest.pt")), "a trained run keeps its student alone"
 
     k2, k0 = result["variants"]["k2"], result["variants"]["k0"]
@@ -152,6 +155,11 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
         assert torch.equal(tensor, students[0].encoder.state_dict()[name])
     assert not torch.equal(students[0].language.thoughts.tokens, students[1].language.thoughts.tokens)
 
+    write_results([], [out], [], tmp_path / "results.md")
+    page = (tmp_path / "results.md").read_text()
+    assert "## Ablation out" in page
+    assert f"| `k0` | none | {k0['accuracy']['mean']:.3f} |" in page
+
     # Nothing is left to do, and another configuration does not go on in this folder.
     lines.clear()
     ablate(path, data=data, out=out, jobs=2, device="cpu", report=lines.append)
@@ -160,6 +168,47 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
     changed["base"]["stages"][0]["lr"] = 0.5
     with pytest.raises(ValueError, match=r"another configuration \(stages differ\)"):
         ablate(write(tmp_path, changed), data=data, out=out, report=lines.append)
+
+
+@pytest.fixture(scope="module")
+def evaluated(eyes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("evaluated")
+    evaluate(eyes, data, out, questions=12, frames=2, device="cpu", report=lambda _: None)
+    return out
+
+
+def beside_a_teacher(report: Path, folder: Path) -> Path:
+    """The evaluation as it is with a teacher that is right twice as often and takes ten times as long."""
+    content = json.loads((report / "report.json").read_text())
+
+    def entry(part: dict[str, Any]) -> dict[str, Any]:
+        return {"accuracy": 0.8, "interval": [0.7, 0.9], "retention": 0.5, "retention_interval": [0.4, 0.6]}
+
+    slow = {name: 10 * ms for name, ms in content["latency_ms"].items()}
+    families = {name: entry(part) for name, part in content["families"].items()}
+    content["teacher"] = entry(content) | {"families": families, "agreement": 0.45, "latency_ms": slow}
+    folder.mkdir()
+    (folder / "report.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_the_page_of_results_says_what_the_files_say(eyes: Path, evaluated: Path, tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "results.md"
+    with_teacher = beside_a_teacher(evaluated, tmp_path / "beside")
+    write_results([evaluated, with_teacher], [], [eyes], page)
+    text = page.read_text()
+    report = json.loads((evaluated / "report.json").read_text())
+    assert f"## Evaluation {evaluated.name}: {eyes.name}" in text, "the model is told by its checksum"
+    assert f"| **all** | {report['questions']} | {report['accuracy']:.3f} [" in text
+    assert "0.800 [0.700, 0.900] | 0.500 [0.400, 0.600]" in text
+    assert "(beside) | 8.7 times, on two devices | 10.0 times, on one | **holds**" in text
+    assert "(beside) | 0.71 | 0.500 [0.400, 0.600] | **less**" in text
+    assert f"`{report['command']}` | 0 |" in text
+    with pytest.raises(ValueError, match=r"ablation\.json does not exist; `distill3d ablate` writes it"):
+        write_results([], [tmp_path], [], page)
+    with pytest.raises(ValueError, match="needs --evaluation"):
+        write_results([], [], [eyes], page)
+    assert page.read_text() == text, "what could not be written leaves what was there"
 
 
 def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_keeping_goes_on_where_it_stopped(
     # Another student's, or a damaged one, is refused.
     torch.manual_seed(1)
     other = new_student(tiny_config()).eval()
-    with pytest.raises(ValueError, match="perception_sha256 .* another perception"):
+    with pytest.raises(ValueError, match=r"perception_sha256 .* another perception"):
         keep_perception(other, (data,), "train", tmp_path / "a", CACHE, views=5, report=silent)
     stage = StageConfig(name="s", kind="seen", perception_cache=str(tmp_path / "a"))
     with pytest.raises(ValueError, match="what another student perceived"):
