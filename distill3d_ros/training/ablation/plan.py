@@ -82,7 +82,7 @@ class AblationConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     init: str = ""
     """Folder of a student that every run starts from, its language model included; empty: as ``base`` says."""
-    perception: CacheConfig | None = None
+    perception: CacheConfig = field(default_factory=CacheConfig)
     """What of the frozen perception of ``base.perception`` is computed once for all; for stages of kind seen."""
     evaluate: AskedConfig = field(default_factory=AskedConfig)
     hidden_cot: tuple[str, ...] = ()

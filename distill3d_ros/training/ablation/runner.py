@@ -94,11 +94,8 @@ def _keep_perception(
     """What stages of kind seen learn from, and what all of them are asked about."""
     if not any(stages_seen(t) for t in training.values()):
         return
-    if config.perception is None or not config.base.get("perception"):
-        raise ValueError(
-            "stages of kind seen need `perception` (what is kept) beside `base`, and `base.perception` (the folder of "
-            "the student that perceives)"
-        )
+    if not config.base.get("perception"):
+        raise ValueError("a stage of kind seen needs base.perception, the folder of a student that perceives. Got none")
     eyes = load_student(Path(config.base["perception"]), _device(device))
     counts = {"train": config.perception.views, "val": config.perception.validation_views}
     for split, views in (counts | dict.fromkeys(config.evaluate.splits, config.evaluate.frames)).items():
