@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from distill3d_ros.training.ablation.thoughts import AS_TRAINED, CONDITIONS
 
@@ -86,7 +87,7 @@ def _attention(result: Mapping[str, Any]) -> Figure:
     axis.set_xlabel("layer")
     axis.set_ylabel("attention on the thoughts")
     axis.set_title("answer tokens; dotted: if they looked everywhere alike", fontsize=10)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize=7, ncols=2)
     axis.grid(alpha=0.3)
     return figure
