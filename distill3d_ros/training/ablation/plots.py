@@ -37,7 +37,7 @@ def plot_all(result: Mapping[str, Any], out: Path) -> list[str]:
 def _accuracy(result: Mapping[str, Any]) -> Figure:
     """A line a variant: seeds as dots, the mean with both intervals."""
     variants = result["variants"]
-    figure, axis = plt.subplots(figsize=(7, 0.6 + 0.34 * len(variants)))
+    figure, axis = plt.subplots(figsize=(7, 1.0 + 0.34 * len(variants)))
     for y, found in enumerate(variants.values()):
         accuracy = found["accuracy"]
         axis.plot(accuracy["over_questions"], [y, y], color="0.75", linewidth=7, solid_capstyle="butt")
@@ -63,7 +63,7 @@ def _families(result: Mapping[str, Any]) -> Figure:
     rows = {name: v["difference"]["families"] for name, v in result["variants"].items() if v["difference"]}
     families = list(next(iter(rows.values())))
     values = np.array([[row[f]["mean"] for f in families] for row in rows.values()])
-    figure, axis = plt.subplots(figsize=(1.5 + 0.9 * len(families), 1.2 + 0.34 * len(rows)))
+    figure, axis = plt.subplots(figsize=(1.8 + 0.9 * len(families), 1.4 + 0.34 * len(rows)))
     most = max(0.02, float(np.abs(values).max()))
     image = axis.imshow(values, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
     for y, row in enumerate(values):
@@ -96,7 +96,7 @@ def _attention(result: Mapping[str, Any]) -> Figure:
 def _changed(result: Mapping[str, Any]) -> Figure:
     """Accuracy with the thoughts changed at test time."""
     rows = {n: v for n, v in result["variants"].items() if v["thoughts"]["changed"]}
-    figure, axis = plt.subplots(figsize=(1.5 + 0.9 * len(rows), 3.5))
+    figure, axis = plt.subplots(figsize=(3.0 + 0.9 * len(rows), 3.5))
     width = 0.8 / len(CONDITIONS)
     for i, condition in enumerate(CONDITIONS):
         heights = [
@@ -108,6 +108,7 @@ def _changed(result: Mapping[str, Any]) -> Figure:
         axis.bar(np.arange(len(rows)) + (i - 1.5) * width, heights, width, label=condition.replace("_", " "))
     axis.set_xticks(range(len(rows)), list(rows), rotation=30, ha="right")
     axis.set_ylabel("accuracy")
+    axis.set_ylim(bottom=0)
     axis.legend(fontsize=7, ncols=2)
     axis.grid(axis="y", alpha=0.3)
     return figure
