@@ -100,6 +100,7 @@ def kill_once_it_has_a_checkpoint(run: Run) -> None:
             os.kill(int(process.name), signal.SIGKILL)
 
 
+@pytest.mark.timeout(1800)  # eight processes, each with its own imports; a busy machine must not fail
 def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data: Path, tmp_path: Path) -> None:
     path, out = write(tmp_path, tiny_ablation(eyes)), tmp_path / "out"
     victim = Run(out=out, variant="k2", seed=1)

@@ -153,7 +153,7 @@ def thoughts_lines(result: Mapping[str, Any]) -> list[str]:
     if hurt:
         lines.append(f"Changing them makes {_names(hurt)} worse.")
     if kept:
-        lines.append(f"Changing them makes no difference that counts to {_names(kept)}: what they hold is not used.")
+        lines.append(f"Changing them makes no difference that counts to {_names(kept)}.")
     return lines
 
 
