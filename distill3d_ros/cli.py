@@ -48,6 +48,55 @@ def _train(options: Options) -> int:
     return 0 if finished else 130
 
 
+def _teach_arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = ("privileged", "llava3d", "transformers_vlm")
+    parser.add_argument("--teacher", required=True, choices=kinds, help="what kind of model it is")
+    parser.add_argument("--model", required=True, help="its folder, or its id on a hub with @revision")
+    parser.add_argument(
+        "--data", type=Path, required=True, action="append", help="folder of a data set; give it again to mix several"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the answers; what was stopped goes on there")
+    parser.add_argument("--split", default="train", help="which part of the data (default: train)")
+    parser.add_argument("--questions", type=positive, default=24, help="questions about each sample, at most")
+    parser.add_argument("--seed", type=int, default=0, help="which questions are asked")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only so many samples")
+    parser.add_argument(
+        "--measure", type=positive, default=100, metavar="N", help="samples to mark the teacher on first"
+    )
+    parser.add_argument("--top-k", type=positive, default=16, help="logits that are kept at each token of an answer")
+    parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1")
+
+
+def _teach(options: Options) -> int:
+    from distill3d_ros.training.teachers.teach import make_teacher, teach
+
+    teacher = make_teacher(options.teacher, options.model, device=options.device, top_k=options.top_k)
+    teach(
+        teacher,
+        tuple(options.data),
+        options.out,
+        split=options.split,
+        questions=options.questions,
+        seed=options.seed,
+        limit=options.limit or 0,
+        measured=options.measure,
+    )
+    return 0
+
+
+def _watch_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run that is being trained")
+    parser.add_argument("--every", type=positive, default=5, metavar="SECONDS", help="how often to look")
+    parser.add_argument("--once", action="store_true", help="look once, as where the output is no terminal")
+
+
+def _watch(options: Options) -> int:
+    from distill3d_ros.training.watch import watch_run
+
+    watch_run(options.run_folder, every=options.every, once=options.once)
+    return 0
+
+
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
@@ -66,6 +115,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--references", type=positive, metavar="N", help='also ask N questions a split about "the nearest chair" etc.'
     )
+    parser.add_argument("--teacher", type=Path, metavar="MODEL_DIR", help="also ask this teacher of its family")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
     parser.add_argument("--threads", type=positive, help="CPU threads")
 
@@ -85,6 +135,7 @@ def _evaluate(options: Options) -> int:
         lens_rooms=options.lenses or 0,
         view_scenes=options.views or 0,
         references=options.references or 0,
+        teacher=options.teacher,
         device=options.device,
         threads=options.threads,
     )
@@ -188,7 +239,9 @@ COMMANDS: dict[str, Command] = {
     "demo": ("drive a simulated robot through unseen rooms and ask, in ROS 2", _demo_arguments, _demo),
     "doctor": ("check that everything the nodes need is there", _no_arguments, _doctor),
     **DATA_COMMANDS,
+    "teach": ("let a teacher answer questions about a data set", _teach_arguments, _teach),
     "train": ("train a student", _train_arguments, _train),
+    "watch": ("show the curves and the expected end of a training run", _watch_arguments, _watch),
     "evaluate": ("measure a student against geometry", _evaluate_arguments, _evaluate),
     **ABLATION_COMMANDS,
     **BENCHMARK_COMMANDS,

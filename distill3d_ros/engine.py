@@ -31,7 +31,7 @@ from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_descrip
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.language import PrefixCache
 from distill3d_ros.student.outputs import Perception, map_tensors
-from distill3d_ros.student.preprocess import preprocess
+from distill3d_ros.student.preprocess import preprocess, resize_depth
 from distill3d_ros.student.rays import MAX_VIEWS
 from distill3d_ros.student.student import Student
 
@@ -139,7 +139,8 @@ class Engine:
 
         started = time.perf_counter()
         camera = Intrinsics.from_fov(width=640, height=480, horizontal_fov=1.0)
-        scene = self.perceive(Frame(image=np.full((480, 640, 3), 128, np.uint8), intrinsics=camera))
+        depth = np.full((480, 640), 2.0) if self.student.takes_depth else None
+        scene = self.perceive(Frame(image=np.full((480, 640, 3), 128, np.uint8), intrinsics=camera, depth=depth))
         self.ask(scene, f"Is there a {self.labels[0]}?")
         return 1e3 * (time.perf_counter() - started)
 
@@ -150,7 +151,7 @@ class Engine:
         Where every frame knows its ``world_from_camera``, these poses tell how they belong together. Otherwise their
         motion is what a student with a pose head makes of it, or else found by matching the images, which needs views
         that overlap; a frame whose place cannot be found is left out (``Scene.views`` counts those that were used).
-        Depth is that of the first frame.
+        Depth is that of the first frame. A student that takes depth needs the ``depth`` of every frame.
 
         Args:
             min_score: leaves objects with a lower score out; None for the decoding's own.
@@ -166,7 +167,7 @@ class Engine:
         if len(shapes) > 1:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
         views, poses = self._placed(views)
-        perception = self.student.perceive(*self._tensors(views), poses)
+        perception = self._perception(views, poses)
         level = _numpy(perception.level_from_optical[0]).astype(np.float64)
         objects, owner = decode_objects(
             _raw_boxes(perception),
@@ -251,7 +252,7 @@ class Engine:
         elif self.student.pose_head is not None:
             return views, None
         else:
-            depth = self.student.perceive(*self._tensors([first])).depth[0, 0]
+            depth = self._perception([first], None).depth[0, 0]
             metres = _resized(depth, first.image.shape[:2])
             poses += [first_from_second(first, metres, f) for f in views[1:]]
         known = [(frame, pose) for frame, pose in zip(views, poses, strict=True) if pose is not None]
@@ -260,8 +261,8 @@ class Engine:
         stacked = torch.as_tensor(np.stack([pose for _, pose in known]), dtype=torch.float32)
         return [frame for frame, _ in known], stacked[None].to(self.device)
 
-    def _tensors(self, views: Sequence[Frame]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """images (1, S, 3, h, w), intrinsics (1, S, 4), up (1, S, 3) or None."""
+    def _perception(self, views: Sequence[Frame], poses: torch.Tensor | None) -> Perception:
+        """What the student makes of frames whose places ``poses`` (1, S, 4, 4) tells."""
         cameras = [np.array([f.intrinsics.fx, f.intrinsics.fy, f.intrinsics.cx, f.intrinsics.cy]) for f in views]
         area, multiple = self.student.config.image_area, self.student.multiple
         prepared = [preprocess(f.image, k, area=area, multiple=multiple) for f, k in zip(views, cameras, strict=True)]
@@ -271,7 +272,18 @@ class Engine:
         known = [f.up for f in views if f.up is not None]
         if len(known) == len(views):
             up = torch.as_tensor(np.stack(known), dtype=torch.float32)[None].to(self.device)
-        return images.to(self.device), intrinsics.to(self.device), up
+        depth = self._depth(views, (images.shape[-2], images.shape[-1])) if self.student.takes_depth else None
+        return self.student.perceive(images.to(self.device), intrinsics.to(self.device), up, poses, depth)
+
+    def _depth(self, views: Sequence[Frame], size: tuple[int, int]) -> torch.Tensor:
+        """(1, S, h, w)"""
+        known = [f.depth for f in views if f.depth is not None]
+        if len(known) < len(views):
+            raise ValueError(
+                f"frame.depth must be given: student '{self.student.config.preset}' is told the depth of every frame, "
+                f"by an RGB-D camera or a data set. Got {len(views) - len(known)} of {len(views)} frames without"
+            )
+        return torch.stack([resize_depth(np.asarray(d), size) for d in known])[None].to(self.device)
 
 
 def _once_each(perception: Perception, owner: dict[int, int], places: int) -> tuple[Perception, dict[int, int]]:

@@ -83,8 +83,9 @@ def first_run(preset: str, dtype: str = "bfloat16") -> FirstRun:
     width = m * round((config.image_area * 4 / 3) ** 0.5 / m)
     height = m * round((config.image_area * 3 / 4) ** 0.5 / m)
     lens = torch.tensor([[[0.9 * width, 0.9 * width, width / 2 - 0.5, height / 2 - 0.5]]])
+    depth = torch.full((1, 1, height, width), 2.0) if student.takes_depth else None
     with torch.inference_mode():
-        perception = student.perceive(torch.rand(1, 1, 3, height, width), lens)
+        perception = student.perceive(torch.rand(1, 1, 3, height, width), lens, depth=depth)
         times.append(time.perf_counter())
         cache = student.cache(student.prefix(perception))
         times.append(time.perf_counter())

@@ -242,7 +242,7 @@ def test_tars_of_others_are_not_touched(quick: None, tmp_path: Path):
 def test_one_writer_a_folder(quick: None, tmp_path: Path):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(ShardError, match="another `distill3d data generate` or `import` is writing"):
+    with pytest.raises(ShardError, match="another distill3d command is writing"):
         generate(tmp_path, **SETTINGS)
     os.close(descriptor)
 

@@ -109,7 +109,7 @@ def test_splits_share_a_folder_but_no_scan(scans: Path, tmp_path: Path):
 
 
 def test_folders_that_are_not_ours(published: Path, tmp_path: Path):
-    with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(ShardError, match="or `import` is writing"):
+    with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(ShardError, match="command is writing"):
         import_scannet(published, tmp_path, size=SIZE, report=quiet)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "train-000000.tar").write_bytes(b"of somebody else")

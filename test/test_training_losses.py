@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from distill3d_ros.training import distillation, losses
-from distill3d_ros.training.uncertainty import LossWeighting
+from distill3d_ros.training import losses
+from distill3d_ros.training.objectives import LANGUAGE_LOSSES, PERCEPTION_LOSSES, TEACHER_LOSSES
+from distill3d_ros.training.uncertainty import CLASSIFICATION, LossWeighting
 
 
 def test_depth_regression_by_hand() -> None:
@@ -28,7 +29,7 @@ def test_depth_losses_are_absent_without_known_depth() -> None:
     unknown = torch.zeros(1, 4, 4)
     assert losses.depth_regression(torch.ones(1, 4, 4), unknown) is None
     assert losses.depth_gradient(torch.ones(1, 4, 4), unknown) is None
-    assert losses.depth_bins(torch.zeros(1, 3, 4, 4), unknown, torch.tensor([1.0, 2.0])) is None
+    assert losses.depth_bins(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4), unknown) is None
 
 
 def test_unknown_depth_has_no_gradient_and_no_nan() -> None:
@@ -48,11 +49,32 @@ def test_scale_does_not_matter_to_the_gradient_loss_but_a_bend_does() -> None:
 
 
 def test_depth_bins_by_hand() -> None:
-    logits = torch.zeros(1, 3, 1, 2)
-    true = torch.tensor([[[0.5, 3.0]]])
-    assert losses.depth_bins(logits, true, torch.tensor([1.0, 2.0])).item() == pytest.approx(math.log(3))
-    logits[0, 0, 0, 0] = logits[0, 2, 0, 1] = 50.0
-    assert losses.depth_bins(logits, true, torch.tensor([1.0, 2.0])).item() == pytest.approx(0, abs=1e-6)
+    middle = 0.5 * (math.log(0.1) + math.log(12.0))  # the one border of two bins, in log metres
+
+    def loss(location: float, true: float) -> float:
+        return losses.depth_bins(
+            torch.full((1, 1, 1), location), torch.zeros(1, 1, 1), torch.full((1, 1, 1), true), bins=2
+        ).item()
+
+    assert loss(middle, 2.0) == pytest.approx(1.0)  # half on either side: an even guess
+    # A Laplace distribution of scale 1 whose location lies 1 above the border has exp(-1) / 2 below it.
+    assert loss(middle + 1, 0.5) == pytest.approx(-math.log(0.5 * math.exp(-1)) / math.log(2), rel=1e-5)
+    assert loss(middle + 1, 2.0) == pytest.approx(-math.log(1 - 0.5 * math.exp(-1)) / math.log(2), rel=1e-5)
+
+
+def test_the_bins_share_all_probability_and_far_ones_still_teach() -> None:
+    centers = torch.exp(math.log(0.1) + (torch.arange(8) + 0.5) / 8 * math.log(120.0))
+    probability = 0.0
+    for true in centers:
+        loss = losses.depth_bins(torch.full((1, 1, 1), 0.7), torch.full((1, 1, 1), -1.0), true.view(1, 1, 1), bins=8)
+        probability += math.exp(-loss.item() * math.log(8))
+    assert probability == pytest.approx(1.0, rel=1e-5)
+    location = torch.full((1, 1, 2), math.log(11.0), requires_grad=True)
+    log_error = torch.full((1, 1, 2), -8.0, requires_grad=True)
+    losses.depth_bins(location, log_error, torch.tensor([[[0.2, 0.0]]])).backward()
+    assert location.grad[0, 0, 0] > 0
+    assert location.grad[0, 0, 1] == 0
+    assert torch.isfinite(log_error.grad).all()
 
 
 def test_focal_by_hand() -> None:
@@ -91,24 +113,6 @@ def test_weighted_cross_entropy_by_hand() -> None:
     assert value.item() == pytest.approx((math.log(2) + 3 * math.log(4)) / 4)
 
 
-def test_teacher_losses_by_hand() -> None:
-    same = torch.randn(3, 7)
-    assert distillation.distribution_kl(same, same, temperature=2.0).item() == pytest.approx(0, abs=1e-6)
-    kl = distillation.distribution_kl(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, math.log(3)]]))
-    assert kl.item() == pytest.approx(0.25 * math.log(0.5) + 0.75 * math.log(1.5), rel=1e-5)
-    assert distillation.feature_alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]])).item() == 2.0
-    teacher = torch.randn(2, 4, requires_grad=True)
-    student = torch.randn(2, 4, requires_grad=True)
-    distillation.feature_alignment(student, teacher).backward()
-    assert student.grad is not None
-    assert teacher.grad is None
-    points = torch.zeros(4, 3)
-    valid = torch.tensor([True, False, True, False])
-    moved = points + torch.tensor([3.0, 4.0, 0.0])
-    assert distillation.multi_view(points, moved, valid).item() == 25.0
-    assert distillation.multi_view(points, points, torch.zeros(4, dtype=torch.bool)) is None
-
-
 def test_uncertainty_weights_by_hand() -> None:
     weighting = LossWeighting(("depth", "text"))
     with torch.no_grad():
@@ -117,6 +121,12 @@ def test_uncertainty_weights_by_hand() -> None:
     total = weighting({"depth": torch.tensor(2.0), "text": torch.tensor(3.0)})
     # Regression: exp(-1) 2 / 2 + 1 / 2; classification: exp(1) 3 - 1 / 2.
     assert total.item() == pytest.approx(math.exp(-1) + 0.5 + 3 * math.e - 0.5, rel=1e-6)
+
+
+def test_every_classification_is_a_loss_that_there_is() -> None:
+    names = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES, *TEACHER_LOSSES)
+    assert len(names) == len(set(names))
+    assert set(names) > CLASSIFICATION
 
 
 def test_an_absent_task_adds_nothing_and_learns_nothing() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
+from distill3d_ros.training.confidence import abstention, abstention_lines, calibration
 from distill3d_ros.training.metrics import (
     average_precision,
     box_score,
@@ -142,3 +143,95 @@ def test_boxes_of_other_frames_do_not_match() -> None:
     truth = [scene(("chair", 0.0, 1.0, 500)), scene(("chair", 3.0, 1.0, 500))]
     found = [scene(("chair", 3.0, 0.9, 0)), scene(("chair", 0.0, 0.8, 0))]
     assert box_score(found, truth).mean(0.25) == 0.0
+
+
+def test_average_precision_agrees_with_pycocotools() -> None:
+    """Upright boxes of one height overlap as their rectangles on the ground do, which is what COCO's tool measures."""
+    coco_module, eval_module = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
+    rng = np.random.default_rng(3)
+    true, found = [], []
+    for _ in range(8):
+        things = [
+            (str(rng.choice(["chair", "table"])), *rng.uniform(0, 3, 2), *rng.uniform(0.5, 1.5, 2)) for _ in "123"
+        ]
+        guesses = [(name, *(np.array(box) + rng.normal(0, 0.2, 4)).clip(0.2)) for name, *box in things for _ in "12"]
+        guesses += [("chair", *rng.uniform(0, 3, 2), 1.0, 1.0)]
+        true.append(ground_scene(things, rng))
+        found.append(ground_scene(guesses, rng))
+    ours = box_score(found, true)
+    truth = coco_module.COCO()
+    names = {"chair": 1, "table": 2}
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": i} for i in range(len(true))],
+        "categories": [{"id": number, "name": name} for name, number in names.items()],
+        "annotations": [
+            {"id": n, "image_id": i, "category_id": names[o.label], "bbox": rectangle(o), "area": 1.0, "iscrowd": 0}
+            for n, (i, o) in enumerate(((i, o) for i, scene in enumerate(true) for o in scene.objects), start=1)
+        ],
+    }
+    truth.createIndex()
+    reported = truth.loadRes(
+        [
+            {"image_id": i, "category_id": names[o.label], "bbox": rectangle(o), "score": o.score}
+            for i, scene in enumerate(found)
+            for o in scene.objects
+        ]
+    )
+    evaluation = eval_module.COCOeval(truth, reported, "bbox")
+    evaluation.params.iouThrs = np.array([0.25, 0.5])
+    evaluation.params.recThrs = np.linspace(0, 1, 20_001)  # its 101 points are a coarse sum of what we sum exactly
+    evaluation.evaluate()
+    evaluation.accumulate()
+    precision = evaluation.eval["precision"][:, :, :, 0, -1].mean(1)  # (thresholds, categories)
+    for t, threshold in enumerate((0.25, 0.5)):
+        for name, number in names.items():
+            assert ours.average_precision[threshold][name] == pytest.approx(precision[t, number - 1], abs=1e-3)
+    assert 0.05 < ours.mean(0.5) < ours.mean(0.25) < 0.99
+
+
+def ground_scene(things: list[tuple[str, float, float, float, float]], rng: np.random.Generator) -> Scene:
+    """Boxes 1 m high: (label, x, z, width, depth)."""
+    objects = tuple(
+        SceneObject(id=i, label=label, box=Box3D(center=[x, 0, z], size=[w, 1, d], yaw=0.0), score=float(rng.random()))
+        for i, (label, x, z, w, d) in enumerate(things, start=1)
+    )
+    return Scene(objects=objects, intrinsics=CAMERA)
+
+
+def rectangle(o: SceneObject) -> list[float]:
+    """Corner and size on the ground, as COCO writes boxes."""
+    return [float(v) for v in (*(o.box.center - o.box.size / 2)[[0, 2]], *o.box.size[[0, 2]])]
+
+
+def test_calibration_by_hand() -> None:
+    # Two answers at 0.95 of which one is right: gap 0.45; two at 0.05 of which none is: gap 0.05.
+    found = calibration([0.95, 0.95, 0.05, 0.05], [True, False, False, False])
+    assert found["ece"] == pytest.approx((0.45 + 0.05) / 2)
+    assert found["accuracy_of_surer_half"] == 0.5
+
+
+def test_calibration_agrees_with_torchmetrics() -> None:
+    torch = pytest.importorskip("torch")
+    metrics = pytest.importorskip("torchmetrics.functional.classification")
+    rng = np.random.default_rng(4)
+    confidence = rng.random(300)
+    right = rng.random(300) < confidence**2
+    theirs = metrics.binary_calibration_error(
+        torch.from_numpy(confidence), torch.from_numpy(right.astype(int)), n_bins=10, norm="l1"
+    )
+    assert calibration(confidence.tolist(), right.tolist())["ece"] == pytest.approx(theirs.item(), abs=1e-6)
+
+
+def test_abstention_by_hand() -> None:
+    # Twenty answers: the ten surest are right, of the others every second is.
+    confidence = [1.0 - i / 40 for i in range(20)]
+    right = [True] * 10 + [True, False] * 5
+    rows = abstention(confidence, right)
+    assert [row["coverage"] for row in rows] == [1.0, 0.9, 0.75, 0.5]
+    assert [row["n"] for row in rows] == [20, 18, 15, 10]
+    assert [row["accuracy"] for row in rows] == pytest.approx([15 / 20, 14 / 18, 13 / 15, 1.0])
+    assert rows[-1]["threshold"] == pytest.approx(1 - 9 / 40)
+    assert rows[0]["interval"] == list(wilson_interval(15, 20))
+    assert abstention_lines(rows)[-1] == "| 50% | 10 | 1.000 [0.722, 1.000] | 0.78 |"
+    assert abstention([], []) == []

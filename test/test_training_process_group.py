@@ -105,8 +105,8 @@ def make_trainer(
     )
 
 
-def train(folder: Path, processes: ProcessGroup, *, pause: float = 0.0) -> Trainer:
-    trainer = make_trainer(folder, processes, pause=pause)
+def train(folder: Path, processes: ProcessGroup, *, pause: float = 0.0, **changes: object) -> Trainer:
+    trainer = make_trainer(folder, processes, pause=pause, **changes)
     trainer.run()
     return trainer
 
@@ -132,7 +132,8 @@ def ended(run: subprocess.Popen[str]) -> str:
 
 
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
-    run = two_processes(tmp_path / "two")
+    """Each sends its half of a batch through the network in two parts."""
+    run = two_processes(tmp_path / "two", "0", "2")
     alone = train(tmp_path / "one", ProcessGroup())
     ended(run)
     first, second = (load_file(tmp_path / "two" / f"rank{rank}.safetensors") for rank in range(2))
@@ -142,7 +143,12 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     for name, value in alone.student.state_dict().items():
         assert torch.equal(first[name], second[name]), name
         torch.testing.assert_close(state["student"][name], value, rtol=1e-3, atol=1e-4)
-    assert len([row for row in read_metrics(tmp_path / "two" / "metrics.jsonl") if "text" in row]) == STEPS
+    losses = [
+        [[row.get(name, 0.0) for name in ("total", "text", "names")] for row in read_metrics(folder) if "text" in row]
+        for folder in (tmp_path / "one" / "metrics.jsonl", tmp_path / "two" / "metrics.jsonl")
+    ]
+    assert len(losses[1]) == STEPS
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3, atol=1e-4)
 
 
 def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
@@ -205,7 +211,7 @@ def test_every_sample_of_a_batch_goes_to_one_process() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    out, *rest = sys.argv[1:]
+    out, pause, parts = [*sys.argv[1:], *("0", "1")[len(sys.argv) - 2 :]]
     with process_group_of_torchrun(torch.device("cpu")) as group:
-        student = train(Path(out), group, pause=float(rest[0]) if rest else 0.0).student
+        student = train(Path(out), group, pause=float(pause), accumulate=int(parts)).student
         save_file(student.state_dict(), Path(out) / f"rank{group.rank}.safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from random_student import save_random_student
 
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.training.release import add_report, export_student
+from distill3d_ros.training.teacher_report import teacher_lines
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,35 @@ def test_a_report_about_other_weights_is_refused(run: Path, tmp_path: Path) -> N
     (report / "report.json").write_text(json.dumps({"model_sha256": sha}))
     add_report(out, report)
     assert "## Evaluation" in (out / "README.md").read_text()
+
+
+def test_the_card_shows_the_teacher_where_there_is_one(run: Path, tmp_path: Path) -> None:
+    out = export_student(run, tmp_path / "ship")
+    entry = {"n": 40, "accuracy": 0.8, "interval": [0.65, 0.9], "student": 0.75, "retention": 0.94,
+             "retention_interval": [0.85, 1.0], "agreement": 0.7}  # fmt: skip
+    teacher = entry | {
+        "families": {"contact": entry}, "forms": {"yes_no": entry}, "in_words": "student 'privileged'",
+        "boxes": {"map25": 0.5, "map50": math.nan}, "latency_ms": {"perceive": 90.0, "ask": 30.0},
+        "text": {"exact": 0.6, "bleu_1": 0.7, "bleu_4": 0.5, "rouge_l": 0.7, "meteor": 0.5},
+        "only_teacher_right": 5, "only_student_right": 3,
+    }  # fmt: skip
+    result = {
+        "teacher": teacher, "splits": {"test_known": {"teacher": entry}}, "boxes": {"map25": 0.4, "map50": 0.2},
+        "latency_ms": {"perceive": 45.0, "ask": 20.0}, "device": "CPU, 1 threads",
+    }  # fmt: skip
+    report = tmp_path / "report"
+    report.mkdir()
+    lines = teacher_lines(result, {"test_known": "unseen rooms, known furniture"})
+    (report / "report.md").write_text("# Evaluation\n\n" + "\n".join(lines))
+    sha = read_description(out)["sha256"]["model.safetensors"]
+    (report / "report.json").write_text(json.dumps({"model_sha256": sha}))
+    add_report(out, report)
+    card = (out / "README.md").read_text()
+    assert "### Beside its teacher" in card
+    row = "40 | 0.800 [0.650, 0.900] | 0.750 | 0.940 [0.850, 1.000] | 0.700 |"
+    for name in ("unseen rooms, known furniture", "**all**", "contact", "yes no"):
+        assert f"| {name} | {row}" in card
+    assert "| mAP@0.25 | 0.500 | 0.400 | 0.80 |" in card
+    assert "| mAP@0.5 | - | 0.200 | - |" in card
+    assert "| a frame, ms | 90.0 | 45.0 | 2.00 |" in card
+    assert "| a question, ms | 30.0 | 20.0 | 1.50 |" in card

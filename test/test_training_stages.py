@@ -22,7 +22,7 @@ from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig, Stage
 from distill3d_ros.training.data.manifest import Manifest, write_atomically
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter
-from distill3d_ros.training.evaluate import calibration, evaluate
+from distill3d_ros.training.evaluate import evaluate
 from distill3d_ros.training.joint_stage import matches
 from distill3d_ros.training.objectives import box_fit, box_loss, overlap_loss
 from distill3d_ros.training.optimization import trained_parameters
@@ -268,6 +268,29 @@ def test_evaluation_writes_what_later_work_relies_on(student: Student, data: Pat
     assert "question only" in text
 
 
+def test_a_student_that_is_its_own_teacher_keeps_everything(student: Student, data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nltk")
+    save_student(tmp_path / "student", student)
+    how = {"questions": 20, "splits": ["val"], "device": "cpu", "report": lambda _: None}
+    result = evaluate(tmp_path / "student", data, tmp_path / "report", teacher=tmp_path / "student", **how)  # type: ignore[arg-type]
+    teacher = result["teacher"]
+    assert teacher["n"] == result["questions"] == result["splits"]["val"]["teacher"]["n"]
+    assert (teacher["accuracy"], teacher["interval"]) == (result["accuracy"], result["interval"])
+    assert (teacher["agreement"], teacher["text"]["exact"]) == (1.0, 1.0)
+    assert (teacher["only_teacher_right"], teacher["only_student_right"]) == (0, 0)
+    assert {name: entry["n"] for name, entry in teacher["families"].items()} == {
+        name: entry["n"] for name, entry in result["families"].items()
+    }
+    assert teacher["boxes"]["map25"] == result["boxes"]["map25"]
+    assert set(teacher["latency_ratio"]) == {"perceive", "ask"}
+    assert teacher["model_sha256"] == result["model_sha256"]
+    assert [row["coverage"] for row in result["abstention"]] == [1.0, 0.9, 0.75, 0.5]
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "## Beside its teacher" in text
+    assert "| form | n | student |" in text
+    assert "METEOR" in text
+
+
 def test_a_missing_split_is_named(student: Student, tmp_path: Path) -> None:
     from distill3d_ros.training.data.manifest import ShardError
 
@@ -314,10 +337,3 @@ def test_without_more_words_the_test_splits_that_exist_are_measured(data: Path, 
     assert chosen_splits(data, None) == ("test_known", "test_unseen")
     assert chosen_splits(data, ["val", "train", "val"]) == ("val", "train")
     assert chosen_splits(data_folder(tmp_path, ("train", "test_known")), None) == ("test_known",)
-
-
-def test_calibration_by_hand() -> None:
-    # Two answers at 0.95 of which one is right: gap 0.45; two at 0.05 of which none is: gap 0.05.
-    found = calibration([0.95, 0.95, 0.05, 0.05], [True, False, False, False])
-    assert found["ece"] == pytest.approx((0.45 + 0.05) / 2)
-    assert found["accuracy_of_surer_half"] == 0.5

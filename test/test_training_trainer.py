@@ -250,6 +250,19 @@ def test_no_half_written_checkpoint_is_left_when_the_disk_is_full(tmp_path: Path
     assert [p.name for p in tmp_path.iterdir()] == [LATEST]
 
 
+def test_a_run_that_fills_the_disk_keeps_its_last_checkpoint(tmp_path: Path) -> None:
+    assert make_trainer(tmp_path, steps=2).run()
+    good = (tmp_path / LATEST).read_bytes()
+    (tmp_path / (LATEST + ".part")).symlink_to("/dev/full")  # a device on which there is never any space
+    with pytest.raises(OSError, match=r"could not write the checkpoint .*latest\.pt: No space left on device"):
+        make_trainer(tmp_path, steps=4).run()
+    assert (tmp_path / LATEST).read_bytes() == good
+    assert not (tmp_path / (LATEST + ".part")).is_symlink()
+    again = make_trainer(tmp_path, steps=4)
+    assert again.step == 2
+    assert again.run()
+
+
 def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "train.yaml"
     path.write_text(text)
@@ -270,7 +283,25 @@ def test_configuration_is_read_with_overrides(tmp_path: Path) -> None:
     [
         ("stages:\n  - {name: p, kind: perception, step: 3}\n", "unknown key 'step'; did you mean 'steps'"),
         ("stages:\n  - {name: p, kind: perception, noise: {rays: 1}}\n", "noise: unknown key 'rays'"),
-        ("stages:\n  - {name: p, kind: dreaming}\n", "kind must be one of perception, reasoning, joint. Got"),
+        ("stages:\n  - {name: p, kind: dreaming}\n", "kind must be one of perception, reasoning, joint, distill. Got"),
+        (
+            "stages:\n  - {name: p, kind: joint, teacher: x}\n",
+            "'p': teacher belongs to a stage of kind distill.*Got joint",
+        ),
+        (
+            "stages:\n  - {name: p, kind: joint, multi_view_pairs: true}\n",
+            "multi_view_pairs belongs to a stage of kind",
+        ),
+        ("stages:\n  - {name: p, kind: distill}\n", "'p': teacher must name the folder that `distill3d teach` wrote"),
+        (
+            "stages:\n  - {name: p, kind: distill, teacher: x, augment: {zoom: [0.8, 1], flip: 0}}\n",
+            r"set augment.zoom to \[1, 1\] and augment.flip to 0. Got \[0.8, 1.0\] and 0.0",
+        ),
+        ("stages:\n  - {name: p, kind: distill, teacher: x, augment: {zoom: [1, 1]}}\n", r"1.0\] and 0.5"),
+        (
+            "stages:\n  - {name: p, kind: distill, teacher: x, temperature: 0, augment: {zoom: [1, 1], flip: 0}}\n",
+            "temperature must be positive. Got 0.0",
+        ),
         ("stages:\n  - {name: p, kind: perception, steps: many}\n", "steps must be of type int. Got 'many'"),
         ("stages:\n  - {name: p, kind: perception, lr: -1}\n", "lr must be positive"),
         ("stages: []\n", "stages must be a list"),
@@ -294,6 +325,9 @@ def test_wrong_overrides_are_named(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
 
 
-def test_the_shipped_configuration_is_valid() -> None:
-    config = load_config(Path(__file__).parents[1] / "config" / "train" / "pico.yaml")
+def test_the_shipped_configurations_are_valid() -> None:
+    folder = Path(__file__).parents[1] / "config" / "train"
+    config = load_config(folder / "pico.yaml")
     assert [s.kind for s in config.stages] == ["perception", "reasoning", "joint", "perception", "joint"]
+    config = load_config(folder / "distill.yaml", ["distill.teacher=somewhere"])
+    assert [(s.kind, s.teacher) for s in config.stages] == [("distill", "somewhere")]

@@ -103,6 +103,9 @@ class Frame:
     """(3,) unit vector against gravity in the optical frame, from tf or an accelerometer."""
     world_from_camera: FloatArray | None = None
     """(4, 4) pose of the optical frame in a z-up world, metres."""
+    depth: FloatArray | None = None
+    """(H, W) metres along the optical axis, 0 or NaN where unknown: an RGB-D camera's, or a simulated room's truth.
+    Only a student that takes depth (``depth.kind`` "given") looks at it."""
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
 
@@ -114,6 +117,8 @@ class Frame:
                 f"image is {self.image.shape[1]}x{self.image.shape[0]} pixels but its intrinsics are for "
                 f"{self.intrinsics.width}x{self.intrinsics.height}; use Intrinsics.resized for a resized image"
             )
+        if self.depth is not None and np.shape(self.depth) != self.image.shape[:2]:
+            raise ValueError(f"depth must be (H, W) = {self.image.shape[:2]} as the image. Got {np.shape(self.depth)}")
         if self.up is not None:
             norm = float(np.linalg.norm(self.up))
             if np.shape(self.up) != (3,) or not 0.99 < norm < 1.01:

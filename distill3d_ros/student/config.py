@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 PATCH_EMBEDS = ("efficientnet_lite0", "dinov2")
-DEPTH_KINDS = ("fusion", "dpt")
+DEPTH_KINDS = ("fusion", "dpt", "given")
 COT_POSITIONS = ("after_question", "before_question")
 COT_MODES = ("learned", "zero", "random_frozen", "recurrent")
 DTYPES = ("float32", "bfloat16")
@@ -108,7 +108,8 @@ class DepthConfig:
     """Dense metric depth."""
 
     kind: str = "fusion"
-    """``fusion`` of the patch embedding's own finer maps, or VGGT's ``dpt`` over four taps of the encoder."""
+    """``fusion`` of the patch embedding's own finer maps, VGGT's ``dpt`` over four taps of the encoder, or ``given``:
+    the depth of every frame is handed in, as a teacher knows it or an RGB-D camera measures it."""
     dim: int = 64
     """``fusion``: channels at stride 8 and 4."""
     dpt_features: int = 256
@@ -130,6 +131,8 @@ class DepthConfig:
                 "depth.dpt_channels must be four multiples of 4 and depth.dpt_features a multiple of 8. "
                 f"Got {self.dpt_channels}, {self.dpt_features}"
             )
+        if self.kind == "given" and not self.metric:
+            raise ValueError("depth.metric must be true with depth.kind 'given': what is handed in is in metres")
         _at_least("depth", 8, dim=self.dim)
         _at_least("depth", 1e-3, canonical_focal=self.canonical_focal, initial_depth=self.initial_depth)
 

@@ -26,7 +26,7 @@ class DepthOutput:
 
     depth: Tensor  # (B, S, H, W) metres
     log_error: Tensor  # (B, S, H, W)
-    log_depth: Tensor  # (B, S, H/4, W/4), or (B, S, H, W) of a DPT
+    log_depth: Tensor  # (B, S, H/4, W/4), or (B, S, H, W) of a DPT or where it was given
     at_patches: Tensor  # (B, S, P) metres, geometric mean over the patch
     scale: Tensor  # (B,) metres in the unit in which the encoder thinks of the scene; 1 where that is the metre
 
@@ -134,7 +134,7 @@ class DptDepthHead(nn.Module):
 
 
 def build_depth_head(config: DepthConfig, encoder: Encoder) -> FusionDepthHead | DptDepthHead:
-    """The head that ``config.kind`` names."""
+    """The head that ``config.kind`` names; ``given`` needs none, see ``given_depth``."""
     if config.kind == "dpt":
         return DptDepthHead(config, width=encoder.config.width)
     return FusionDepthHead(config, dim=encoder.config.width, channels=encoder.patch_embed.channels)

@@ -25,6 +25,7 @@ from distill3d_ros.student.outputs import (
     PAD,
     QUESTION,
     THOUGHT,
+    AnswerScores,
     GeneratedAnswer,
     LanguageOutput,
     ObjectSet,
@@ -158,12 +159,14 @@ class LanguageModel(nn.Module):
         *,
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
+        top: int = 0,
     ) -> list[GeneratedAnswer]:
         """Answers; each stops at its end token.
 
         Args:
             temperature: 0 takes the likeliest token; above, tokens are drawn, from flatter distributions the higher.
             generator: source of the draws.
+            top: how many tokens' scores are kept at each place; 0 keeps none.
         """
         if not temperature >= 0:
             raise ValueError(f"temperature must be 0 or more. Got {temperature}")
@@ -176,16 +179,19 @@ class LanguageModel(nn.Module):
         past = _cache([(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values])
         embeddings, grounding = self._embed_rows(prefix, batch)
         hidden, visible = self._read(embeddings[0], batch.kind[0], prefix.mask.expand(count, -1), past, prefix)
-        hidden = last_of_prompt(hidden, batch.kind[0])
+        hidden = before_answer = last_of_prompt(hidden, batch.kind[0])
         lengths, first = (batch.kind[0] != PAD).sum(-1), self._first_position(prefix)  # of the first answer token
         ids = torch.empty(count, 0, dtype=torch.long, device=device)
         log_confidence = torch.zeros(count, device=device)
         done = torch.zeros(count, dtype=torch.bool, device=device)
+        likeliest: list[tuple[Tensor, Tensor]] = []  # values and ids (Q, K) a step
         for step in range(self.config.max_answer_tokens):
             logits = self._logits(hidden)
             token = _next(logits, temperature, generator)
-            log_probs = logits.log_softmax(-1).gather(1, token[:, None])[:, 0]
-            log_confidence = log_confidence + log_probs.masked_fill(done, 0.0)
+            log_probs = logits.log_softmax(-1)
+            log_confidence = log_confidence + log_probs.gather(1, token[:, None])[:, 0].masked_fill(done, 0.0)
+            if top:
+                likeliest.append(tuple(log_probs.topk(min(top, log_probs.shape[1]))))
             ids = torch.cat([ids, token.masked_fill(done, self.encoder.end)[:, None]], 1)
             done = done | (token == self.encoder.end)
             if done.all():
@@ -199,6 +205,7 @@ class LanguageModel(nn.Module):
                 text=self._decode(ids[i].tolist()),
                 confidence=float(log_confidence[i].exp()),
                 object_indices=_distinct(pointed[i][batch.kind[0, i] == QUESTION], prefix.objects.mask.shape[1]),
+                scores=self._scores(ids[i].tolist(), [(v[i], t[i]) for v, t in likeliest], before_answer[i]),
             )
             for i in range(count)
         ]
@@ -210,6 +217,19 @@ class LanguageModel(nn.Module):
         if self.encoder.end in ids:
             ids = ids[: ids.index(self.encoder.end)]
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    def _scores(
+        self, ids: list[int], likeliest: list[tuple[Tensor, Tensor]], before_answer: Tensor
+    ) -> AnswerScores | None:
+        """Of one answer; ``likeliest`` holds log probabilities and ids (K,) a step."""
+        if not likeliest:
+            return None
+        length = ids.index(self.encoder.end) + 1 if self.encoder.end in ids else len(ids)
+        return AnswerScores(
+            top_tokens=torch.stack([tokens for _, tokens in likeliest[:length]]),
+            top_logits=torch.stack([values for values, _ in likeliest[:length]]),
+            before_answer=before_answer,
+        )
 
     def _logits(self, hidden: Tensor) -> Tensor:
         if self.output is not None:

@@ -76,7 +76,7 @@ class Perception:
 
     depth: Tensor  # (B, S, H, W) metres
     depth_log_error: Tensor  # (B, S, H, W) log of the expected |log depth error| (Laplace scale)
-    log_depth: Tensor  # (B, S, H/4, W/4) what the head computes before it is enlarged; metric
+    log_depth: Tensor  # (B, S, H/4, W/4) what the head computes before it is enlarged, (B, S, H, W) if given; metric
     up: Tensor  # (B, S, 3) predicted, unit, optical frame
     fov: Tensor  # (B, S, 2) predicted (vertical, horizontal), radians
     level_from_optical: Tensor  # (B, 3, 3) of the first frame, from the given up or else the predicted
@@ -91,6 +91,7 @@ class Perception:
     image_size: tuple[int, int]  # (H, W)
     intrinsics: Tensor  # (B, S, 4) fx, fy, cx, cy
     poses: Tensor | None = None  # (B, S, 4, 4) the first camera from each, given or estimated; None: nobody knows
+    depth_given: bool = False  # the depth was handed in, not seen
 
     @property
     def depth_confidence(self) -> Tensor:
@@ -186,6 +187,15 @@ class LanguageOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerScores:
+    """What a language model weighed while it answered; L counts the answer's tokens with the end token."""
+
+    top_tokens: Tensor  # (L, K) the likeliest at each token of the answer, best first
+    top_logits: Tensor  # (L, K) their log probabilities: logits that are normalised over the whole vocabulary
+    before_answer: Tensor  # (E,) the hidden state from which the first token was predicted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedAnswer:
     """What the language model says."""
 
@@ -194,3 +204,5 @@ class GeneratedAnswer:
     """Product of the probabilities of its tokens, 0..1."""
     object_indices: tuple[int, ...] = field(default=())
     """Objects of the prefix that the question's names pointed at, in the order of the names."""
+    scores: AnswerScores | None = None
+    """Where they were asked for."""

@@ -20,6 +20,14 @@ class NetworkInput:
     intrinsics: Tensor  # (4,) fx, fy, cx, cy in pixels of the resized image
 
 
+def resize_depth(depth: NDArray[np.floating], size: tuple[int, int]) -> Tensor:
+    """(H, W) metres -> float32 at ``size`` (height, width), by the nearest pixel: means would lie in mid-air."""
+    height, width = depth.shape
+    rows = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
+    columns = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
+    return torch.from_numpy(np.asarray(depth, np.float32)[rows[:, None], columns])
+
+
 def network_size(width: int, height: int, *, area: int = 224 * 224, multiple: int = 32) -> tuple[int, int]:
     """(width, height) of about ``area`` pixels that keeps the aspect, both multiples of ``multiple``.
 

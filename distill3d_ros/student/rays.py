@@ -49,6 +49,27 @@ def check_views(
         _check_poses(poses, views)
 
 
+def check_depth(depth: Tensor | None, images: Tensor, *, taken: bool) -> None:
+    """Raises ValueError unless ``depth`` is there exactly if the student takes it, in the shape of ``images``."""
+    if depth is None:
+        if taken:
+            raise ValueError(
+                "depth must be given: this student (depth.kind 'given') is told the depth of every frame. Got None"
+            )
+        return
+    if not taken:
+        raise ValueError(
+            "depth must be None: this student sees the depth itself. Only one with depth.kind 'given', such as preset "
+            f"'privileged', is told it. Got {tuple(depth.shape)}"
+        )
+    views = (*images.shape[:2], *images.shape[-2:])
+    if tuple(depth.shape) != views or not depth.is_floating_point():
+        raise ValueError(
+            f"depth must be {views} floats: metres at every pixel of each frame, 0 where unknown. "
+            f"Got {tuple(depth.shape)} {depth.dtype}"
+        )
+
+
 def _check_poses(poses: Tensor, views: tuple[int, ...]) -> None:
     if tuple(poses.shape) != (*views, 4, 4):
         raise ValueError(

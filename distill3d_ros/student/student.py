@@ -15,6 +15,7 @@ from distill3d_ros.student.camera_head import CameraHead
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.depth_head import build_depth_head
 from distill3d_ros.student.detection_head import DetectionHead
+from distill3d_ros.student.given_depth import GivenDepth
 from distill3d_ros.student.language import LanguageModel, PrefixCache
 from distill3d_ros.student.outputs import (
     GeneratedAnswer,
@@ -28,7 +29,7 @@ from distill3d_ros.student.outputs import (
 )
 from distill3d_ros.student.pose_head import PoseHead
 from distill3d_ros.student.poses import first_from_each
-from distill3d_ros.student.rays import check_views, level_from_optical, level_points
+from distill3d_ros.student.rays import check_depth, check_views, level_from_optical, level_points
 from distill3d_ros.student.vggt import Encoder
 
 
@@ -40,7 +41,11 @@ class Student(nn.Module):
         self.config = config
         self.inference_dtype = config.inference_dtype
         self.encoder = Encoder(config.encoder)
-        self.depth_head = build_depth_head(config.depth, self.encoder)
+        self.depth_head: nn.Module = (
+            GivenDepth(config.depth, dim=config.encoder.dim)
+            if self.takes_depth
+            else build_depth_head(config.depth, self.encoder)
+        )
         self.camera_head = CameraHead(config.encoder.width)
         self.detection_head = DetectionHead(
             config.detection,
@@ -77,8 +82,18 @@ class Student(nn.Module):
         """Pixels: what the sides of an image must be multiples of."""
         return self.encoder.patch_embed.multiple
 
+    @property
+    def takes_depth(self) -> bool:
+        """Whether it is told the depth of every frame instead of seeing it."""
+        return self.config.depth.kind == "given"
+
     def perceive(
-        self, images: Tensor, intrinsics: Tensor, up: Tensor | None = None, poses: Tensor | None = None
+        self,
+        images: Tensor,
+        intrinsics: Tensor,
+        up: Tensor | None = None,
+        poses: Tensor | None = None,
+        depth: Tensor | None = None,
     ) -> Perception:
         """Depth of every frame, and the boxes of what they show, in the first camera's frame.
 
@@ -90,10 +105,13 @@ class Student(nn.Module):
             intrinsics: (B, S, 4) fx, fy, cx, cy in pixels of these images.
             up: (B, S, 3) unit vectors against gravity in each optical frame where known.
             poses: (B, S, 4, 4) metres; the first camera's optical frame from each frame's, where known.
+            depth: (B, S, H, W) metres along the optical axis, 0 or NaN where unknown; for a student that
+                ``takes_depth``, and only for such a one.
         """
         check_views(images, intrinsics, up, poses, multiple=self.multiple)
+        check_depth(depth, images, taken=self.takes_depth)
         with self._arithmetic(images.device.type):
-            return self._perceive(images, intrinsics, up, poses)
+            return self._perceive(images, intrinsics, up, poses, depth)
 
     def _arithmetic(self, device: str) -> AbstractContextManager[object]:
         """The configured type outside training; in training the trainer decides."""
@@ -101,9 +119,18 @@ class Student(nn.Module):
             return nullcontext()
         return torch.autocast(device, getattr(torch, self.inference_dtype))
 
-    def _perceive(self, images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None) -> Perception:
-        features = self.encoder(images)
-        depth = self.depth_head(features, intrinsics)
+    def _perceive(
+        self, images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None, given: Tensor | None
+    ) -> Perception:
+        if given is None:
+            features = self.encoder(images)
+            depth = self.depth_head(features, intrinsics)
+        else:
+            assert isinstance(self.depth_head, GivenDepth)
+            known = None if up is None else level_from_optical(up[:, 0])
+            patch = self.encoder.patch_embed.patch_size
+            features = self.encoder(images, self.depth_head.places(given, intrinsics, known, poses, patch))
+            depth = self.depth_head(features, intrinsics, given)
         predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
         level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
         if poses is None and self.pose_head is not None and images.shape[1] > 1:
@@ -134,6 +161,7 @@ class Student(nn.Module):
             image_size=(images.shape[-2], images.shape[-1]),
             intrinsics=intrinsics,
             poses=poses,
+            depth_given=given is not None,
         )
 
     def objects(self, perception: Perception) -> ObjectSet:
@@ -164,6 +192,7 @@ class Student(nn.Module):
         """Reads the visual tokens of one scene once, for all questions about it."""
         return self.language.cache(prefix)
 
-    def answer(self, cache: PrefixCache, questions: Sequence[str]) -> list[GeneratedAnswer]:
-        """The likeliest answers to any number of questions about one scene."""
-        return self.language.answer(cache, questions)
+    def answer(self, cache: PrefixCache, questions: Sequence[str], *, top: int = 0) -> list[GeneratedAnswer]:
+        """The likeliest answers to any number of questions about one scene; with ``top`` also the scores of so many
+        tokens at each place, for a student that learns from this one."""
+        return self.language.answer(cache, questions, top=top)

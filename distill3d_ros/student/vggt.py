@@ -141,14 +141,18 @@ class Encoder(nn.Module):
         self.global_blocks = nn.ModuleList(_block(config) for _ in range(config.pairs))
         self.norm = nn.Identity() if config.taps else nn.LayerNorm(config.dim)
 
-    def forward(self, images: Tensor) -> EncoderFeatures:
-        """``images`` (B, S, 3, H, W) in 0..1."""
+    def forward(self, images: Tensor, places: Tensor | None = None) -> EncoderFeatures:
+        """``images`` (B, S, 3, H, W) in 0..1; ``places`` (B, S, P, D) is added to the patch tokens, where it is known
+        where they are (see ``given_depth``)."""
         frames = images.shape[1]
         if frames > 1 and not self.config.joint_frames:
-            return _together(self.forward(images.flatten(0, 1)[:, None]), frames)
+            places = None if places is None else places.flatten(0, 1)[:, None]
+            return _together(self.forward(images.flatten(0, 1)[:, None], places), frames)
         b, s = images.shape[:2]
         embedded = self.patch_embed(images.flatten(0, 1))
         patches = embedded.tokens.unflatten(0, (b, s))
+        if places is not None:
+            patches = patches + places.to(patches.dtype)
         x = torch.cat([self._specials(b, s).to(patches.dtype), patches], 2)  # (B, S, K + P, D)
         specials, tokens = x.shape[2] - patches.shape[2], x.shape[2]
         head_dim = self.config.dim // self.config.heads

@@ -173,6 +173,11 @@ class KeyedReader:
     def __init__(self, data: Folders, split: str) -> None:
         self._reader = open_split(data, split)
 
+    @property
+    def keys(self) -> list[str]:
+        """Of the samples that were there when a key was last looked up."""
+        return self._reader.keys
+
     def __getitem__(self, key: str) -> Any:
         return self._reader[self._number(key)]
 

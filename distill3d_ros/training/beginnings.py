@@ -12,15 +12,19 @@ from distill3d_ros.student.causal_lm import PretrainedLanguage
 from distill3d_ros.student.checkpoint import load_student, read_description
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.depth_head import DptDepthHead
+from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
 from distill3d_ros.student.vggt_weights import load_vggt, read_vggt
 from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, TrainConfig
+from distill3d_ros.training.deepening import deepen
 from distill3d_ros.training.language_models import SMOLLM2, pretrained_language
 from distill3d_ros.training.vocabulary import new_tokenizer
 
 STUDENT = "student"
 """Folder of a stage's finished student, below the stage's own."""
+BEST_STUDENT = "student_best"
+"""Folder of the student that did best in validation, where the stage keeps it."""
 WITHOUT_PARAMETERS = ("image_area", "inference_dtype")
 """Settings of a student that shape none of its parameters, so that a configuration may change a trained student's."""
 SCRATCH = "scratch"
@@ -75,8 +79,10 @@ def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> S
     Raises:
         ValueError: the preset, a change or the language model cannot be used.
     """
-    seeing = load_student(Path(config.perception)) if config.perception else None
     base = _settings(config)
+    if config.start_from:
+        return _deepened(config, base, report)
+    seeing = load_student(Path(config.perception)) if config.perception else None
     pretrained = _language_model(config, base, report)
     chosen = StudentConfig.from_dict(base)
     if pretrained is not None:
@@ -127,6 +133,22 @@ def _take_perception(student: Student, seeing: Student, origin: str) -> None:
     for part in (*PERCEPTION_PARTS, "pose_head"):
         if getattr(seeing, part) is not None:
             getattr(student, part).load_state_dict(getattr(seeing, part).state_dict())
+
+
+def _deepened(config: TrainConfig, base: dict[str, Any], report: Callable[[str], None]) -> Student:
+    """A student of the configuration ``base`` that begins as the smaller one in ``start_from``."""
+    for name in ("language_model", "vggt", "perception"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} must be empty with start_from: the student begins as the one in {config.start_from}. "
+                f"Got {getattr(config, name)!r}"
+            )
+    smaller = load_student(student_folder(config.start_from), device="cpu")
+    words = {key: getattr(smaller.config.language, key) for key in ("vocab_size", "causal_lm", "end_token")}
+    base |= {"labels": list(smaller.config.labels), "language": base["language"] | words}
+    student = Student(StudentConfig.from_dict(base), smaller.language.tokenizer)
+    report(f"beginning as the student in {config.start_from}: {deepen(student, smaller).in_words()}")
+    return student
 
 
 def _load_vggt(student: Student, config: TrainConfig, report: Callable[[str], None]) -> None:

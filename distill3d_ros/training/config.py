@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 import yaml
 
 from distill3d_ros.scene.kinds import FAMILIES
+from distill3d_ros.training.stopping import StopEarlyConfig
 
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
 TRAINED_PARTS = {
     "perception": PERCEPTION_PARTS,
     "reasoning": ("language",),
     "joint": (*PERCEPTION_PARTS, "language"),
+    "distill": (*PERCEPTION_PARTS, "language"),
     "seen": ("language",),
 }
 """Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""
@@ -98,14 +100,20 @@ class StageConfig:
     """Folder of its checkpoints."""
     kind: str
     """perception: depth, boxes and camera from pixels. reasoning: questions on noisy true boxes, without pixels.
-    joint: questions on what the student itself perceives. seen: the same on a frozen perception that was kept."""
+    joint: questions on what the student itself perceives. distill: the same, with a teacher's cached answers.
+    seen: as joint, on a frozen perception that was kept."""
     steps: int = 10_000
     """Optimiser steps; warm-up and cosine are planned over them."""
     minutes: float = 0.0
     """End after so many minutes of training even if steps are left, with the cosine planned to end then too. For
     machines of unknown speed; only runs without it (0) are repeatable to the bit."""
     batch_size: int = 16
-    """Images (perception, joint, seen) or scenes (reasoning) a step."""
+    """Images (perception, joint, seen, distill) or scenes (reasoning) a step."""
+    accumulate: int = 1
+    """Parts in which a batch goes through the network, one after the other: as many times less memory, and the step of
+    the whole batch. A loss is the mean over the parts of what it is in each."""
+    gradient_checkpointing: bool = False
+    """Compute what the transformer blocks hold for their gradients a second time in place of keeping it."""
     questions_per_scene: int = 24
     """Questions asked about each scene of a batch, in one pass."""
     family_shares: dict[str, float] = field(default_factory=dict)
@@ -138,12 +146,21 @@ class StageConfig:
     """At most so many samples an epoch (a new epoch sees what a growing data folder has by then); 0 is all."""
     workers: int = 1
     """Processes that prepare batches in the stages that ask questions; 0 prepares them in a thread."""
+    teacher: str = ""
+    """Folder of the answers that ``distill3d teach`` kept; for a stage of kind distill."""
+    temperature: float = 2.0
+    """Of the teacher's and the student's next tokens where they are compared (``text_kl``)."""
+    multi_view_pairs: bool = False
+    """Whether a second view of its room comes with each image, for the loss ``multi_view``."""
     log_every: int = 20
     validate_every: int = 1000
     validate_samples: int = 200
     perception_cache: str = ""
     """Kind seen: folder of the kept perception (``perception_cache.keep_perception``)."""
     checkpoint_minutes: float = 10.0
+    stop_early: StopEarlyConfig = field(default_factory=StopEarlyConfig)
+    best: bool = False
+    """Keep the student whose ``stop_early.figure`` was best as ``student_best``, beside the last one."""
     max_minutes: float = 0.0
     """Stop cleanly with a checkpoint after so many minutes of this call; 0 is no limit."""
 
@@ -154,9 +171,11 @@ class StageConfig:
             raise ValueError(
                 f"stage {self.name!r}: optimizer must be one of {', '.join(OPTIMIZERS)}. Got {self.optimizer!r}"
             )
-        for name in ("steps", "batch_size", "questions_per_scene", "log_every", "validate_every"):
+        for name in ("steps", "batch_size", "questions_per_scene", "accumulate", "log_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"stage {self.name!r}: {name} must be at least 1. Got {getattr(self, name)}")
+        if self.best and not self.stop_early.figure:
+            raise ValueError(f"stage {self.name!r}: best needs stop_early.figure, which says what is best. Got none")
         for family, share in self.family_shares.items():
             if family not in FAMILIES or not 0 < share <= 1:
                 raise ValueError(
@@ -177,6 +196,25 @@ class StageConfig:
                 f"Got {self.minutes}, {self.max_minutes}, {self.checkpoint_minutes}"
             )
         self.betas = (float(self.betas[0]), float(self.betas[1]))
+        self._check_teaching()
+
+    def _check_teaching(self) -> None:
+        """What only a stage that learns from a teacher has, and what it must not have."""
+        where = f"stage {self.name!r}:"
+        if self.temperature <= 0:
+            raise ValueError(f"{where} temperature must be positive. Got {self.temperature}")
+        if self.kind != "distill":
+            if self.teacher or self.multi_view_pairs:
+                name = "teacher" if self.teacher else "multi_view_pairs"
+                raise ValueError(f"{where} {name} belongs to a stage of kind distill; leave it out. Got {self.kind}")
+            return
+        if not self.teacher:
+            raise ValueError(f"{where} teacher must name the folder that `distill3d teach` wrote. Got none")
+        if self.augment.zoom != (1.0, 1.0) or self.augment.flip != 0.0:
+            raise ValueError(
+                f"{where} a teacher spoke about the picture as it is; set augment.zoom to [1, 1] and augment.flip to "
+                f"0. Got {list(self.augment.zoom)} and {self.augment.flip}"
+            )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -195,6 +233,9 @@ class TrainConfig:
     """VGGT's public weights (.safetensors or .pt), for the encoder and depth head of a new student that has VGGT's."""
     perception: str = ""
     """Folder of a trained student; a new one begins with its encoder and heads, its tokenizer and its settings."""
+    start_from: str = ""
+    """A smaller trained student (a folder, or owner/name@revision on a hub) that a new one begins as: its classes, its
+    words and its tensors are taken, and additional layers do nothing at first."""
     seed: int = 0
     threads: int = 0
     """CPU threads of the step; 0 leaves it to torch."""

@@ -6,7 +6,11 @@ import json
 import os
 from pathlib import Path
 
-HIDDEN = ("step", "lr", "grad_norm", "samples_per_second", "waiting_for_data")
+METRICS, PLAN = "metrics.jsonl", "stage.json"
+"""What a stage's folder keeps for those who look on: a row a line, and the stage's configuration."""
+TIMES = ("samples_per_second", "waiting_for_data", "minutes", "peak_rss_mib", "peak_gpu_mib")
+HIDDEN = ("step", "lr", "grad_norm", *TIMES)
+"""What is logged but not drawn."""
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

@@ -18,8 +18,10 @@ from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.questions import Question, is_correct, phrase
 from distill3d_ros.scene.rules import answer_by_rules
+from distill3d_ros.training.against_teacher import TeacherBeside, TeacherMarks, teacher_description, teacher_figures
 from distill3d_ros.training.baselines import Baselines
 from distill3d_ros.training.batches import spread
+from distill3d_ros.training.confidence import abstention, calibration
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.lenses import lens_figures
@@ -110,6 +112,7 @@ def evaluate(
     lens_rooms: int = 0,
     view_scenes: int = 0,
     references: int = 0,
+    teacher: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     report: Callable[[str], None] = print,
@@ -126,9 +129,11 @@ def evaluate(
         lens_rooms: so many rooms are rendered through three lenses (see ``lenses``); needs the furniture.
         view_scenes: in so many rooms of each split, several frames are looked at together (see ``several_views``).
         references: so many questions a split tell which of several things of a name they mean (see ``referring``).
+        teacher: folder of a model of the student's family that is asked the same (see ``against_teacher``).
 
     Raises:
         ValueError: a folder lacks a split or cannot be read.
+        ImportError: a library of the text metrics is missing, which a comparison with a teacher needs.
     """
     began = time.monotonic()
     data, out = Path(data), Path(out)
@@ -136,14 +141,23 @@ def evaluate(
     engine = Engine.from_pretrained(model, device=device, threads=threads)
     report(engine.describe())
     engine.warm_up()
+    beside = None
+    if teacher is not None:
+        beside = TeacherBeside(Engine.from_pretrained(teacher, device=device, threads=threads))
+        report(f"teacher: {beside.engine.describe()}")
+        beside.engine.warm_up()
     baselines = Baselines.learned(data, None if train_data is None else Path(train_data), seed)
     report(baselines.in_words())
-    every, seen_in_all = Marks(), Seen()
+    every, seen_in_all, compared_in_all = Marks(), Seen(), TeacherMarks()
     result: dict[str, Any] = {"splits": {}}
     for split in splits:
         reader = ShardReader(data, split)
-        marks, seen = _split(engine, reader, baselines, seed=seed, questions=questions, frames=frames, report=report)
+        marks, seen, compared = _split(
+            engine, reader, baselines, beside, seed=seed, questions=questions, frames=frames, report=report
+        )
         result["splits"][split] = figures(marks, seen)
+        if beside is not None:
+            result["splits"][split]["teacher"] = teacher_figures(compared, seed=seed)
         if view_scenes:
             result["splits"][split]["several_views"] = view_figures(engine, reader, scenes=view_scenes)
         if references:
@@ -152,7 +166,11 @@ def evaluate(
             result["splits"][split]["references"] = told
         every.extend(marks)
         seen_in_all.extend(seen)
+        compared_in_all.extend(compared)
     result = {**figures(every, seen_in_all), **result}
+    if beside is not None:
+        described = teacher_description(beside.engine, compared_in_all, latency(seen_in_all))
+        result["teacher"] = teacher_figures(compared_in_all, seed=seed) | described
     if lens_rooms:
         report(f"the same views through several lenses, in {lens_rooms} rooms")
         result["lenses"] = lens_figures(engine, FurniturePack.load(), rooms=lens_rooms, seed=seed)
@@ -176,18 +194,19 @@ def _split(
     engine: Engine,
     reader: ShardReader,
     baselines: Baselines,
+    beside: TeacherBeside | None,
     *,
     seed: int,
     questions: int,
     frames: int,
     report: Callable[[str], None],
-) -> tuple[Marks, Seen]:
+) -> tuple[Marks, Seen, TeacherMarks]:
     picked = spread(len(reader), frames)
     asked = question_set(reader, picked, questions, seed)
     number = sum(map(len, asked.values()))
     report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
     rng = np.random.default_rng([seed, 3])
-    marks, seen = Marks(), Seen()
+    marks, seen, compared = Marks(), Seen(), TeacherMarks()
     before: Scene | None = None
     for count, i in enumerate(picked, start=1):
         sample = reader[i]
@@ -195,6 +214,7 @@ def _split(
         scene = engine.perceive(sample.frame)
         seen.perceive_ms.append(1e3 * (time.perf_counter() - t0))
         _look(engine, sample, scene, seen)
+        said: list[Answer] = []
         if asked.get(i):
             true = replace(sample.scene, contacts=None, gaps=None, supports=None)
             rows = {
@@ -202,15 +222,17 @@ def _split(
                 **{name: [model.answer(q.fact) for q in asked[i]] for name, model in baselines.models.items()},
                 "rules_on_true_boxes": [answer_by_rules(q, true) for q in asked[i]],
             }
-            _mark(engine, asked[i], scene, before, rows, marks, rng)
+            said = _mark(engine, asked[i], scene, before, rows, marks, rng)
             t0 = time.perf_counter()
             engine.ask(scene, asked[i][0].text)
             seen.ask_ms.append(1e3 * (time.perf_counter() - t0))
+        if beside is not None:
+            beside.answer(sample, asked.get(i, []), said, compared)
         before = scene
         if count % 100 == 0 or count == len(picked):
             done = marks.right["language"]
             report(f"{reader.split}: {count}/{len(picked)} frames, right so far {np.mean(done) if done else 0:.3f}")
-    return marks, seen
+    return marks, seen, compared
 
 
 def _look(engine: Engine, sample: Any, scene: Scene, seen: Seen) -> None:
@@ -231,7 +253,8 @@ def _mark(
     rows: dict[str, list[Answer]],
     marks: Marks,
     rng: np.random.Generator,
-) -> None:
+) -> list[Answer]:
+    """Asks a frame's questions and marks every row's answers; returns the student's."""
     said = engine.ask_many(scene, [q.text for q in asked])
     elsewhere = said if other is None else engine.ask_many(other, [q.text for q in asked])
     again = [
@@ -249,6 +272,7 @@ def _mark(
     for (n, question), answer in zip(again, said_again, strict=True):
         marks.held_out.append(is_correct(question, answer))
         marks.same_facts.append(is_correct(asked[n], said[n]))
+    return said
 
 
 def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
@@ -264,20 +288,10 @@ def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
             "same_facts_in_known_wordings": _mean(marks.same_facts),
         },
         "calibration": calibration(marks.confidence, marks.right["language"]),
+        "abstention": abstention(marks.confidence, marks.right["language"]),
         "answered_by_language_model": marks.by_language / max(1, n),
         **seen.figures(),
     }
-
-
-def calibration(confidence: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> dict[str, float]:
-    """Expected calibration error (Guo et al., 2017), and the accuracy of the surer half of the answers."""
-    if not confidence:
-        return {}
-    c, r = np.asarray(confidence), np.asarray(right, float)
-    which = np.minimum((c * bins).astype(int), bins - 1)
-    gaps = [abs(c[which == b].mean() - r[which == b].mean()) * (which == b).mean() for b in np.unique(which)]
-    surer = np.argsort(-c, kind="stable")[: max(1, len(c) // 2)]
-    return {"ece": float(np.sum(gaps)), "accuracy_of_surer_half": float(r[surer].mean())}
 
 
 def latency(seen: Seen) -> dict[str, float]:

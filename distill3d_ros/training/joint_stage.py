@@ -28,7 +28,7 @@ from distill3d_ros.training.objectives import (
     language_losses,
     perception_losses,
 )
-from distill3d_ros.training.targets import PerceptionBatch, perception_batch
+from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch
 from distill3d_ros.training.views import View, augment, view_of, whole
 
 
@@ -100,7 +100,7 @@ class JointStage:
         seen = batch.perception
         learns = any(p.requires_grad for m in PERCEPTION_PARTS for p in getattr(student, m).parameters())
         with torch.set_grad_enabled(learns):
-            perception = student.perceive(seen.images, seen.intrinsics, seen.up if seen.up_given else None)
+            perception = look(student, seen)
         found = perception_losses(perception, seen) if learns else {}
         objects = student.objects(perception)
         texts = [
@@ -128,7 +128,7 @@ def _prefix(student: Student, view: View, stride: int) -> Any:
     grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
     batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid).to(next(student.parameters()).device)
     with torch.inference_mode():
-        return student.prefix(student.perceive(batch.images, batch.intrinsics, batch.up))
+        return student.prefix(look(student, batch))
 
 
 def tie(

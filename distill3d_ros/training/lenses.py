@@ -75,7 +75,8 @@ def _through(renderer: RoomRenderer, camera: CameraPose, degrees: float) -> tupl
     lens = Intrinsics.from_fov(width=_SIZE[0], height=_SIZE[1], horizontal_fov=np.radians(degrees))
     camera = replace(camera, intrinsics=lens)
     seen = renderer.render(camera)
-    return frame_of(seen, camera), np.asarray(seen.depth)
+    depth = np.asarray(seen.depth)
+    return replace(frame_of(seen, camera), depth=depth), depth
 
 
 def _seen_from(depth: FloatArray, lens: Intrinsics, other: Intrinsics) -> FloatArray:

@@ -7,12 +7,16 @@ about, a function returns None and the task is absent.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 DEPTH_RANGE = (0.1, 12.0)
 """Metres: pixels with a true depth outside of it teach nothing."""
+_BEYOND = 30.0
+"""How far the outermost depth bins reach, in log metres: to all that a float can say."""
 
 
 def depth_valid(depth: Tensor) -> Tensor:
@@ -80,19 +84,37 @@ def depth_gradient(predicted: Tensor, true: Tensor, *, scales: int = 3) -> Tenso
     return None if total is None else total / parts
 
 
-def depth_bins(logits: Tensor, true: Tensor, edges: Tensor) -> Tensor | None:
-    """Cross-entropy of the depth's bin (the paper's second depth loss; bins in the manner of Fu et al., DORN, 2018).
+def depth_bins(log_depth: Tensor, log_error: Tensor, true: Tensor, *, bins: int = 64) -> Tensor | None:
+    """Cross-entropy of the true depth's bin under the predicted Laplace distribution of log depth; images count alike.
+
+    The paper's second depth loss, with bins of equal width in log depth (space-increasing discretisation, Fu et al.,
+    DORN, 2018, eq. 1) over ``DEPTH_RANGE``. A bin's probability is the difference of the distribution's cumulative
+    function at its borders; the outermost bins take in all that lies beyond. Divided by log(bins): an even guess is 1.
 
     Args:
-        logits: (B, K, H, W).
-        true: (B, H, W) metres.
-        edges: (K - 1,) ascending inner borders of the bins, metres.
+        log_depth: (B, H, W) location of the distribution, log metres.
+        log_error: (B, H, W) logarithm of its scale.
+        true: (B, H, W) metres; 0 or NaN where unknown.
     """
     valid = depth_valid(true)
     if not valid.any():
         return None
-    target = torch.bucketize(true, edges.to(true))
-    return functional.cross_entropy(logits.float().movedim(1, -1)[valid], target[valid])
+    low, high = (math.log(x) for x in DEPTH_RANGE)
+    width = (high - low) / bins
+    number = ((_log(torch.where(valid, true, torch.ones_like(true))) - low) / width).floor().clamp(0, bins - 1)
+    lower = torch.where(number == 0, low - _BEYOND, low + width * number)
+    upper = torch.where(number == bins - 1, high + _BEYOND, low + width * (number + 1))
+    inverse, location = torch.exp(-log_error.float()), log_depth.float()
+    below, above = (lower - location) * inverse, (upper - location) * inverse  # borders in units of the scale
+    # On one side of the location: exp(-near) (1 - exp(-width)) / 2, whose logarithm does not underflow far away.
+    near, apart = torch.maximum(below, -above).clamp_min(0), above - below
+    outside = -near + torch.log(-torch.expm1(-apart)) - math.log(2.0)
+    across = (below < 0) & (above > 0)
+    inside = -0.5 * (torch.expm1(below.clamp_max(0)) + torch.expm1(-above.clamp_min(0)))
+    log_p = torch.where(across, torch.log(torch.where(across, inside, torch.ones_like(inside))), outside)
+    count = valid.sum(dim=(1, 2))
+    loss = torch.where(valid, -log_p, torch.zeros_like(log_p)).sum(dim=(1, 2)) / count.clamp_min(1)
+    return loss[count > 0].mean() / math.log(bins)
 
 
 def sigmoid_focal(logits: Tensor, target: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
@@ -134,10 +156,14 @@ def answer_text(logits: Tensor, targets: Tensor, row: Tensor) -> Tensor | None:
     """
     if len(targets) == 0:
         return None
-    ce = functional.cross_entropy(logits.float(), targets, reduction="none")
+    return mean_by_row(functional.cross_entropy(logits.float(), targets, reduction="none"), row)
+
+
+def mean_by_row(values: Tensor, row: Tensor) -> Tensor:
+    """Mean over the rows of the mean of each row's ``values`` (T,); ``row`` (T,) says which each belongs to."""
     rows = int(row.max()) + 1
-    total = ce.new_zeros(rows).index_add(0, row, ce)
-    count = ce.new_zeros(rows).index_add(0, row, torch.ones_like(ce))
+    total = values.new_zeros(rows).index_add(0, row, values)
+    count = values.new_zeros(rows).index_add(0, row, torch.ones_like(values))
     return (total / count.clamp_min(1))[count > 0].mean()
 
 

@@ -25,8 +25,21 @@ PERCEPTION_LOSSES = (
     "detection_overlap",
 )
 LANGUAGE_LOSSES = ("text", "names", "grounding")
-TEACHER_LOSSES = ("text_kl", "depth_bins", "depth_kl", "spatial", "multi_view", "feature")
-"""The rest of the paper's eight: absent unless a teacher or a second view is there."""
+TEACHER_LOSSES = (
+    "text_kl",
+    "teacher_text",
+    "depth_bins",
+    "depth_kl",
+    "teacher_class",
+    "teacher_box",
+    "spatial",
+    "spatial_feature",
+    "multi_view",
+    "feature",
+)
+"""What a stage of kind distill adds to them; each is absent unless the teacher, or a second view, has something to say.
+With the others they make up the paper's eight: text, depth regression, bins and KL, detection, spatial, multi-view and
+feature; ``docs/distillation.md`` says which is which."""
 ORDINARY_WORD_WEIGHT = 0.1
 """Weight of the words that name nothing in the losses on names and pointers: they are most of all words."""
 
@@ -34,14 +47,15 @@ Losses = dict[str, Tensor]
 
 
 def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
-    """Depth, camera and detection of one frame a scene against the truth."""
+    """Depth, camera and detection of one frame a scene against the truth; a depth that was given teaches nothing."""
     found: dict[str, Tensor | None] = {}
-    # Every second pixel teaches as much as every pixel, at a quarter of the time.
-    true = batch.depth[:, ::2, ::2]
-    found["depth"] = losses.depth_regression(
-        perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
-    )
-    found["depth_gradient"] = losses.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
+    if not perception.depth_given:
+        # Every second pixel teaches as much as every pixel, at a quarter of the time.
+        true = batch.depth[:, ::2, ::2]
+        found["depth"] = losses.depth_regression(
+            perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
+        )
+        found["depth_gradient"] = losses.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
     found["camera"] = losses.direction_loss(perception.up, batch.up) + losses.field_of_view_loss(
         perception.fov[:, 0], batch.fov
     )

@@ -34,7 +34,7 @@ from distill3d_ros.training.data.manifest import manifest_sha256, write_atomical
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.joint_stage import matches, tie
 from distill3d_ros.training.language_stages import balance_of
-from distill3d_ros.training.targets import perception_batch
+from distill3d_ros.training.targets import look, perception_batch
 from distill3d_ros.training.views import View, augment, view_of, whole
 
 FORMAT = 1
@@ -190,10 +190,9 @@ class _Maker:
     def _perceive(self, views: Sequence[View], up_given: bool) -> Sight:
         height, width = views[0].image.shape[:2]
         grid = (height // self.stride, width // self.stride)
-        batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid).to(next(self.student.parameters()).device)
+        batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid, up_given=up_given)
         with torch.inference_mode():
-            seen = self.student.perceive(batch.images, batch.intrinsics, batch.up if up_given else None)
-            return self.student.sight(seen)
+            return self.student.sight(look(self.student, batch.to(next(self.student.parameters()).device)))
 
     def _ask(self, sight: Sight, b: int, view: View, rng: np.random.Generator) -> list[Any]:
         if not self.rounds:

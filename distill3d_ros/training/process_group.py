@@ -7,7 +7,7 @@ one, has its own. Their gradients are averaged, so that they stay one student.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,21 +35,27 @@ class ProcessGroup:
         """What this process takes of a batch."""
         return list(keys[self.rank :: self.count])
 
-    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replaces each gradient by its mean over the processes.
+    def average_gradients(
+        self, parameters: Iterable[Tensor], losses: Mapping[str, float], names: Sequence[str]
+    ) -> dict[str, float]:
+        """Replaces each gradient by its mean over the processes, and returns the means of the losses.
 
-        One that only some have counts as 0 in the others; one that nobody has stays absent, as with one process.
+        What only some have counts as 0 in the others; what nobody has stays absent, as with one process. ``names`` are
+        those of all losses that there may be, the same in every process.
         """
         if self.count == 1:
-            return
+            return dict(losses)
         learning = list(parameters)
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
         having = learning[0].new_tensor([float(p.grad is not None) for p in learning])
-        flat = torch.cat([g.flatten() for g in gradients] + [having])
+        values = learning[0].new_tensor([[losses.get(name, 0.0), float(name in losses)] for name in names]).T
+        flat = torch.cat([g.flatten() for g in gradients] + [having, values.flatten()])
         distributed.all_reduce(flat)
-        *means, having = (flat / self.count).split([*(p.numel() for p in learning), len(learning)])
+        sizes = [*(p.numel() for p in learning), len(learning), len(names), len(names)]
+        *means, having, numbers, logged = (flat / self.count).split(sizes)
         for p, mean, present in zip(learning, means, having.tolist(), strict=True):
             p.grad = mean.view_as(p) if present else None
+        return {name: x for name, x, there in zip(names, numbers.tolist(), logged.tolist(), strict=True) if there}
 
     def from_first(self, *numbers: float) -> list[float]:
         """The first process's numbers, in all of them: what depends on its clock or its signals is decided there."""

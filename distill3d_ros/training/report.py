@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distill3d_ros.scene.kinds import FAMILIES
+from distill3d_ros.scene.kinds import FAMILIES, FORMS
 from distill3d_ros.scene.questions import Question
+from distill3d_ros.training.confidence import abstention_lines
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.lenses import lens_lines
 from distill3d_ros.training.metrics import wilson_interval
 from distill3d_ros.training.referring import reference_lines
 from distill3d_ros.training.several_views import view_lines
+from distill3d_ros.training.teacher_report import teacher_lines
 
 NAMES = {
     "language": "student",
@@ -40,7 +42,7 @@ def accuracy_table(
     A row that is not in ``right`` is not a number.
     """
     result: dict[str, Any] = _entry(right, range(len(questions)), rows)
-    for name, values in (("families", FAMILIES), ("forms", ("yes_no", "choice", "open", "metric", "count"))):
+    for name, values in (("families", FAMILIES), ("forms", FORMS)):
         of = [q.family if name == "families" else q.form for q in questions]
         groups = {value: [i for i, v in enumerate(of) if v == value] for value in values}
         result[name] = {value: _entry(right, members, rows) for value, members in groups.items() if members}
@@ -90,6 +92,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         "",
         *_overview(result),
     ]
+    if "teacher" in result:
+        lines += ["", *teacher_lines(result, SPLIT_NAMES)]
     for split, part in result["splits"].items():
         lines += ["", f"## {SPLIT_NAMES.get(split, split)} (`{split}`)", "", *_families(part), "", *_perception(part)]
         if "several_views" in part:
@@ -103,6 +107,9 @@ def markdown(result: Mapping[str, Any]) -> str:
         "## All together",
         "",
         *_families(result),
+        "",
+        *_accuracies(result, "forms", "form"),
+        *(["", *abstention_lines(result["abstention"])] if result.get("abstention") else []),
         "",
         *_perception(result),
         "",
@@ -150,17 +157,23 @@ def _overview(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _families(part: Mapping[str, Any]) -> list[str]:
+def _accuracies(part: Mapping[str, Any], groups: str, title: str) -> list[str]:
+    """A row for each family or form, and one for all."""
     others = [row for row in NAMES if row != "language" and row in part]
     lines = [
-        "| family | n | student | " + " | ".join(NAMES[row] for row in others) + " |",
+        f"| {title} | n | student | " + " | ".join(NAMES[row] for row in others) + " |",
         "|---|---|---|" + "---|" * len(others),
     ]
-    for family, entry in part["families"].items():
+    for name, entry in part[groups].items():
         cells = " | ".join(_share(entry[row]) for row in others)
-        lines.append(f"| {family} | {entry['n']} | {_with_interval(entry)} | {cells} |")
+        lines.append(f"| {name.replace('_', ' ')} | {entry['n']} | {_with_interval(entry)} | {cells} |")
     cells = " | ".join(_share(part[row]) for row in others)
     lines.append(f"| **all** | {part['questions']} | {_with_interval(part)} | {cells} |")
+    return lines
+
+
+def _families(part: Mapping[str, Any]) -> list[str]:
+    lines = _accuracies(part, "families", "family")
     held = part["held_out_wordings"]
     lines += [
         "",

@@ -17,12 +17,14 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.batches import Build, KeyedReader, spread
 from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.mixture import Folders, open_split
+from distill3d_ros.training.distill_stage import DistillStage
 from distill3d_ros.training.joint_stage import JointStage
 from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import FAINTEST, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
 from distill3d_ros.training.seen_stage import SeenStage
-from distill3d_ros.training.targets import PerceptionBatch, perception_batch
+from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch
+from distill3d_ros.training.teachers.cache import TeacherCache
 from distill3d_ros.training.views import augment, view_of, whole
 
 
@@ -84,8 +86,7 @@ class PerceptionStage:
         return PerceptionBuild(self.data, self.config, self.labels, self.stride)
 
     def losses(self, student: Student, batch: PerceptionBatch) -> Losses:
-        given = batch.up if batch.up_given else None
-        return perception_losses(student.perceive(batch.images, batch.intrinsics, given), batch)
+        return perception_losses(look(student, batch), batch)
 
     def validate(self, student: Student) -> dict[str, float]:
         reader = open_split(self.data, "val")
@@ -100,7 +101,7 @@ class PerceptionStage:
             grid = (views[0].image.shape[0] // self.stride, views[0].image.shape[1] // self.stride)
             batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid).to(device)
             with torch.inference_mode():
-                perception = student.perceive(batch.images, batch.intrinsics, batch.up)
+                perception = look(student, batch)
             found = decode_scenes(perception, self.labels, [s.scene for s in samples])
             depth = perception.depth[:, 0].float().cpu().numpy()
             for i, sample in enumerate(samples):
@@ -145,6 +146,8 @@ def make_stage(config: StageConfig, data: Folders, out: Path, student: Student) 
     places = student.config.detection.queries
     if config.kind == "reasoning":
         return ReasoningStage(config, data, out, labels, places=places, workers=config.workers)
+    if config.kind == "distill":
+        return DistillStage(config, data, out, student, TeacherCache(config.teacher, data))
     return JointStage(config, data, out, labels, stride=stride, workers=config.workers)
 
 

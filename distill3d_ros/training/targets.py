@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from distill3d_ros.scene.objects import Scene, SceneObject
+from distill3d_ros.student.outputs import Perception
+from distill3d_ros.student.student import Student
 from distill3d_ros.training.matching import assign_cells
 from distill3d_ros.training.views import View
 
@@ -48,6 +50,13 @@ class PerceptionBatch:
             for f in fields(self)
         }
         return PerceptionBatch(**moved)
+
+
+def look(student: Student, batch: PerceptionBatch) -> Perception:
+    """What the student makes of the batch: it is told which way is up if the batch says so, and the true depth if it is
+    one that takes depth."""
+    depth = batch.depth[:, None] if student.takes_depth else None
+    return student.perceive(batch.images, batch.intrinsics, batch.up if batch.up_given else None, depth=depth)
 
 
 def split_visible(objects: Sequence[SceneObject], least: float) -> tuple[list[SceneObject], list[SceneObject]]:

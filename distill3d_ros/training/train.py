@@ -11,10 +11,11 @@ import torch
 
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.training.batches import KeySource, Sampler, in_words, open_when_ready
-from distill3d_ros.training.beginnings import STUDENT, starting_student
+from distill3d_ros.training.beginnings import BEST_STUDENT, STUDENT, starting_student
 from distill3d_ros.training.checkpointing import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
+from distill3d_ros.training.distill_stage import DistillStage
 from distill3d_ros.training.perception_cache import KeptViews
 from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
 from distill3d_ros.training.seen_stage import perception_folder
@@ -50,7 +51,7 @@ def train(
     out, data = Path(out), folders(data)
     names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
     finished: Path | None = None
-    with process_group_of_torchrun(_device(config.device)) as processes:
+    with process_group_of_torchrun(torch_device(config.device)) as processes:
         for name in names:
             finished = train_stage(
                 config, name, data=data, out=out, init=init, wait=wait, report=report, processes=processes
@@ -80,7 +81,7 @@ def train_stage(
     stage_config = config.stage(name)
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = _device(config.device)
+    device = torch_device(config.device)
     torch.manual_seed(config.seed)
     if not processes.is_first:
         report = _nothing
@@ -93,6 +94,7 @@ def train_stage(
         else:
             source = open_when_ready(data, "train", wait=wait, report=report)
         stage = make_stage(stage_config, data, out / name, student)
+        taught = stage.taught(source, report) if isinstance(stage, DistillStage) else source
         if processes.is_first:
             processes.wait()  # what the stage keeps in its folder is there now
         seed = config.seed * 100 + [s.name for s in config.stages].index(name)
@@ -101,17 +103,18 @@ def train_stage(
             stage_config,
             student,
             stage,
-            Sampler(source, stage_config.batch_size, seed, stage_config.epoch_samples),
+            Sampler(taught, stage_config.batch_size, seed, stage_config.epoch_samples),
             out / name,
             seed=seed,
             device=device,
             report=report,
             on_save=lambda t: save_trained(t, folder, config, data=data),
+            on_best=lambda t: save_trained(t, out / name / BEST_STUDENT, config, data=data),
             processes=processes,
         )
         count = sum(p.numel() for p in trainer.parameters.values())
         together = f" in each of {processes.count} processes" if processes.count > 1 else ""
-        where = f"{len(source.keys)} samples in {in_words(data)}, {device}{together}"
+        where = f"{len(taught.keys)} samples in {in_words(data)}, {device}{together}"
         report(f"{name}: {count / 1e6:.2f} M parameters learn, {where}")
         done = trainer.run()
     report(f"{name}: the student is in {folder}")
@@ -123,7 +126,7 @@ def folders(data: str | Path | Sequence[str | Path]) -> Folders:
     return (Path(data),) if isinstance(data, (str, Path)) else tuple(Path(folder) for folder in data)
 
 
-def _device(wanted: str) -> torch.device:
+def torch_device(wanted: str) -> torch.device:
     """``auto`` is the GPU of this process (torchrun numbers them) where there is one."""
     if wanted != "auto":
         return torch.device(wanted)
@@ -145,6 +148,8 @@ def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: F
         "seed": config.seed,
         "data": ", ".join(folder.name for folder in data),
     }
+    if trainer.best.step >= 0:
+        card["best"] = trainer.best.in_words()
     if trainer.average is None:
         save_student(folder, trainer.student, card)
     else:

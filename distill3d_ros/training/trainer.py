@@ -6,6 +6,7 @@ import json
 import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -15,14 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from distill3d_ros.student.student import Student
+from distill3d_ros.training.accumulation import split_batch
 from distill3d_ros.training.batches import Batches, Sampler
 from distill3d_ros.training.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
 from distill3d_ros.training.config import StageConfig, to_dict
-from distill3d_ros.training.curves import drop_rows_after, plot_losses
+from distill3d_ros.training.curves import METRICS, PLAN, drop_rows_after, plot_losses
+from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.ema import WeightAverage
+from distill3d_ros.training.memory import peak_memory
 from distill3d_ros.training.optimization import learning_rate, make_optimizer, trained_parameters
 from distill3d_ros.training.process_group import ProcessGroup
+from distill3d_ros.training.recomputing import recompute_blocks
 from distill3d_ros.training.stages import Stage, moved
+from distill3d_ros.training.stopping import BestSoFar
 from distill3d_ros.training.uncertainty import LossWeighting
 
 
@@ -45,26 +51,36 @@ class Trainer:
         device: torch.device,
         report: Callable[[str], None] = print,
         on_save: Callable[[Trainer], None] | None = None,
+        on_best: Callable[[Trainer], None] | None = None,
         processes: ProcessGroup | None = None,
     ) -> None:
         self.processes = ProcessGroup() if processes is None else processes
-        if config.batch_size % self.processes.count:
+        if config.batch_size % (self.processes.count * config.accumulate):
+            parts = f" times accumulate, {config.accumulate}" if config.accumulate > 1 else ""
             raise ValueError(
                 f"stage {config.name!r}: batch_size must be a multiple of the number of processes, "
-                f"{self.processes.count}. Got {config.batch_size}"
+                f"{self.processes.count}{parts}. Got {config.batch_size}"
             )
+        if config.gradient_checkpointing:
+            recompute_blocks(student)
         self.config, self.student, self.stage, self.sampler = config, student, stage, sampler
         self.folder, self.seed, self.device, self.report = folder, seed, device, report
         self.weighting = LossWeighting(stage.loss_names, kind=config.weighting, weights=config.loss_weights).to(device)
         self.parameters = trained_parameters(student, stage.modules, config)
-        self.optimizer = make_optimizer(self.parameters, self.weighting, config)
+        self.own: nn.Module | None = getattr(stage, "own", None)
+        """What learns beside the student, is in the run's checkpoints, and is no part of the student."""
+        beside = {} if self.own is None else dict(self.own.to(device).named_parameters(prefix="own"))
+        self.learning = self.parameters | beside
+        self.optimizer = make_optimizer(self.learning, self.weighting, config)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
-        self.on_save = on_save
+        self.on_save, self.on_best = on_save, on_best
+        self.best = BestSoFar(config.stop_early)
         self.step = 0
         self.minutes = 0.0
         """Of training so far, earlier runs included."""
         self._stop = threading.Event()
         self._resume()
+        self._is_over = self.best.over
 
     def run(self) -> bool:
         """Trains up to the configured number of steps. False if it was stopped before; it can go on later."""
@@ -86,6 +102,11 @@ class Trainer:
         position = self.sampler.state()
         is_first = self.processes.is_first
         try:
+            if is_first:
+                write_atomically(self.folder / PLAN, json.dumps(to_dict(config), indent=1).encode())
+                if config.stop_early.figure and self.step == 0:
+                    self._validate()  # what a better student must beat; and the figure's name is checked before hours
+                    logged = time.monotonic()
             while self._goes_on(minutes_before + (time.monotonic() - began) / 60):
                 t0 = time.monotonic()
                 batch, position, keys = batches.next()
@@ -116,19 +137,22 @@ class Trainer:
             batches.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
-        if not self.finished:
+        if self._is_over:
+            self.report(f"{config.name}: no better than {self.best.in_words()}, ended at step {self.step}")
+        elif not self.finished:
             self.report(f"{config.name}: stopped at step {self.step} of {config.steps}; the same command goes on")
             return False
         return True
 
     @property
     def finished(self) -> bool:
-        """Whether the planned steps, or the planned minutes, are over."""
-        return self.step >= self.config.steps or 0 < self.config.minutes <= self.minutes
+        """Whether the planned steps, the planned minutes, or the patience for a better student are over."""
+        return self._is_over or self.step >= self.config.steps or 0 < self.config.minutes <= self.minutes
 
     def _goes_on(self, minutes: float) -> bool:
-        """Whether there is a next step; the first process's clock and signals decide for all."""
-        self.minutes, stop = self.processes.from_first(minutes, float(self._stop.is_set()))
+        """Whether there is a next step; the first process's clock, signals and validations decide for all."""
+        self.minutes, stop, over = self.processes.from_first(minutes, float(self._stop.is_set()), float(self.best.over))
+        self._is_over = bool(over)
         return not self.finished and not stop
 
     def _update(self, batch: Any, keys: list[str]) -> dict[str, float]:
@@ -138,23 +162,37 @@ class Trainer:
             group["lr"] = config.lr * group["scale"] * factor
         self.student.train()
         torch.manual_seed((self.seed * 1_000_003 + self.step) & 0x7FFFFFFF)
-        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16")
-        with autocast:
-            losses = self.stage.losses(self.student, batch)
-        total = self.weighting(losses)
-        if not torch.isfinite(total):
-            self._diverged(losses, keys)
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.processes.average_gradients(p for g in self.optimizer.param_groups for p in g["params"])
-        norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), config.grad_clip)
+        losses: dict[str, float] = defaultdict(float)
+        count = config.accumulate
+        for part, names in zip(split_batch(batch, len(keys), count), split_batch(keys, len(keys), count), strict=True):
+            for name, value in self._learn_from(part, names, 1 / count).items():
+                losses[name] += value / count
+        if not losses:
+            self.weighting({})  # which says that there is nothing to minimise
+        learning = [p for group in self.optimizer.param_groups for p in group["params"]]
+        row = self.processes.average_gradients(learning, losses, ("total", *self.stage.loss_names))
+        norm = nn.utils.clip_grad_norm_(list(self.learning.values()), config.grad_clip)
         if not torch.isfinite(norm):
-            self._diverged(losses, keys)
+            self._diverged({}, keys)
         self.optimizer.step()
         self.weighting.clamp_()
         if self.average is not None:
             self.average.update()
-        return {"total": total.item(), "grad_norm": norm.item(), **{k: v.item() for k, v in losses.items()}}
+        return {**row, "grad_norm": norm.item()}
+
+    def _learn_from(self, batch: Any, keys: list[str], share: float) -> dict[str, float]:
+        """Adds the gradients of a part of a batch; returns its losses."""
+        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
+        with autocast:
+            losses = self.stage.losses(self.student, batch)
+        if share < 1 and not any(self.weighting.weights.get(name, 1.0) for name in losses):
+            return {}  # a part may have nothing to be about
+        total = self.weighting(losses)
+        if not torch.isfinite(total):
+            self._diverged(losses, keys)
+        (total * share).backward()
+        return {"total": total.item(), **{name: loss.item() for name, loss in losses.items()}}
 
     def _diverged(self, losses: dict[str, Tensor], keys: list[str]) -> None:
         bad = [name for name, loss in losses.items() if not torch.isfinite(loss)]
@@ -172,6 +210,8 @@ class Trainer:
         }
         row["samples_per_second"] = sums.count * self.config.batch_size / max(seconds, 1e-9)
         row["waiting_for_data"] = waited / max(seconds, 1e-9)
+        row["minutes"] = self.minutes
+        row |= peak_memory(self.device)
         self._write(row)
         parts = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k in self.stage.loss_names)
         self.report(
@@ -186,6 +226,8 @@ class Trainer:
             self._write({"step": self.step, **{f"val_{k}": v for k, v in figures.items()}})
             text = "  ".join(f"{k} {v:.3f}" for k, v in figures.items())
             self.report(f"{self.config.name} {self.step} validation  {text}  ({time.monotonic() - began:.0f} s)")
+        if self.best.note(self.step, figures) and self.config.best and self.on_best is not None:
+            self.on_best(self)
 
     def validate(self) -> dict[str, float]:
         """The stage's figures, of the averaged weights where there are any."""
@@ -200,7 +242,7 @@ class Trainer:
 
     def _write(self, row: dict[str, Any]) -> None:
         clean = {k: (round(v, 6) if isinstance(v, float) else v) for k, v in row.items()}
-        with (self.folder / "metrics.jsonl").open("a") as stream:
+        with (self.folder / METRICS).open("a") as stream:
             stream.write(json.dumps(clean) + "\n")
 
     def _save(self, position: dict[str, Any]) -> None:
@@ -210,13 +252,15 @@ class Trainer:
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "weighting": self.weighting.state_dict(),
+            "own": None if self.own is None else self.own.state_dict(),
             "average": None if self.average is None else self.average.state(),
             "rng": rng_state(),
             "sampler": position,
+            "best": self.best.state(),
             "config": json.dumps(to_dict(self.config)),
         }
         save_checkpoint(self.folder, state)
-        plot_losses(self.folder / "metrics.jsonl", self.folder / "losses.png")
+        plot_losses(self.folder / METRICS, self.folder / "losses.png")
         if self.on_save is not None:
             self.on_save(self)
 
@@ -224,11 +268,15 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         state = load_checkpoint(self.folder)
         if state is None:
+            if self.processes.is_first:
+                drop_rows_after(self.folder / METRICS, -1)
             return
         try:
             self.student.load_state_dict(state["student"])
+            if self.own is not None:
+                self.own.load_state_dict(state["own"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"the checkpoint in {self.folder} is of another student or stage: {error}. "
                 "Choose another --out to start anew"
@@ -238,9 +286,11 @@ class Trainer:
             self.average.restore(state["average"])
         restore_rng(state["rng"])
         self.sampler.restore(state["sampler"])
+        if "best" in state:
+            self.best.restore(state["best"])
         self.step, self.minutes = int(state["step"]), float(state["minutes"])
         if self.processes.is_first:  # the others would rename the same file
-            drop_rows_after(self.folder / "metrics.jsonl", self.step)
+            drop_rows_after(self.folder / METRICS, self.step)
         self.report(f"{self.config.name}: going on from step {self.step}")
 
     def _catch_signals(self) -> dict[int, Any]:

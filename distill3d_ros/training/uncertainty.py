@@ -9,7 +9,18 @@ from torch import Tensor, nn
 
 WEIGHTINGS = ("uncertainty", "static", "equal")
 CLASSIFICATION = frozenset(
-    {"text", "grounding", "depth_bins", "depth_kl", "proposal_class", "detection_class", "spatial", "text_kl"}
+    {
+        "text",
+        "grounding",
+        "proposal_class",
+        "detection_class",
+        "text_kl",
+        "teacher_text",
+        "depth_bins",
+        "depth_kl",
+        "teacher_class",
+        "spatial",
+    }
 )
 """Losses that are (cross-)entropies; the others are regressions and get Kendall's factor 1/2."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 
@@ -36,6 +38,12 @@ def corpus(seed: int = 0) -> Iterator[str]:
         yield from [answer_text.count_text(count)] * 10
     for metres in np.arange(0.05, 12.0, 0.05):
         yield answer_text.metres_text(float(metres))
+
+
+def tokenizer_sha256(tokenizer: Tokenizer) -> str:
+    """Names a tokenizer: equal exactly if texts become the same ids. Hexadecimal, of its JSON with sorted keys."""
+    content = json.dumps(json.loads(tokenizer.to_str()), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def new_tokenizer(vocab_size: int, *, end_token: str = END_TOKEN) -> Tokenizer:

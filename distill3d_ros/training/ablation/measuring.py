@@ -29,7 +29,7 @@ from distill3d_ros.training.metrics import DepthScore, box_score, depth_score, m
 from distill3d_ros.training.perception_cache import KeptViews, perception_sha256
 from distill3d_ros.training.question_sets import question_set
 from distill3d_ros.training.stages import decode_scenes
-from distill3d_ros.training.targets import perception_batch
+from distill3d_ros.training.targets import look, perception_batch
 from distill3d_ros.training.views import View, view_of, whole
 
 MEASURED = "measured.json"
@@ -143,7 +143,7 @@ class _Sights:
         grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
         batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid).to(device)
         with torch.inference_mode():
-            return self.student.perceive(batch.images, batch.intrinsics, batch.up)
+            return look(self.student, batch)
 
     def figures(self) -> dict[str, float]:
         """Of depth and boxes, of the frames that were looked at; none if all were kept."""

@@ -39,9 +39,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ShardError(
-                f"another `distill3d data generate` or `import` is writing into {folder}; wait for its end"
-            ) from None
+            raise ShardError(f"another distill3d command is writing into {folder}; wait for its end") from None
         remove_partial_files(folder)
         yield
     finally:

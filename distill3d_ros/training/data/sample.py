@@ -103,6 +103,7 @@ def decode_sample(parts: Mapping[str, bytes]) -> Sample:
         intrinsics=scene.intrinsics,
         up=up_of(scene),
         world_from_camera=None if pose is None else np.asarray(pose, float),
+        depth=scene.depth,
         stamp_ns=scene.stamp_ns,
         frame_id=scene.frame_id,
     )

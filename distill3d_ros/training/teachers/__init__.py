@@ -1,7 +1,9 @@
 """Where a large model's knowledge enters the training.
 
-A teacher answers samples once; its answers are cached and the training never loads it. Without a teacher the student
-learns from geometry alone, and every loss that needs a teacher is absent.
+A teacher answers samples once (``teach``); its answers are cached (``cache``) and the training never loads it. Without
+a teacher the student learns from geometry alone, and every loss that needs a teacher is absent.
+
+Each teacher is a module with ``load_teacher(model, *, device, top_k) -> Teacher``; ``teach.TEACHERS`` lists them.
 """
 
 from __future__ import annotations
@@ -10,8 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from distill3d_ros.scene.frame import FloatArray, Frame
-from distill3d_ros.scene.objects import Scene
+import numpy as np
+from numpy.typing import NDArray
+
+from distill3d_ros.scene.frame import FloatArray
+from distill3d_ros.training.data.sample import Sample
+
+TOP_K = 16
+"""How many tokens' logits a teacher tells at each place of an answer, unless another number is wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,27 +27,56 @@ class TeacherAnswer:
     """What a teacher says about one question; what it does not offer is None."""
 
     text: str
-    top_tokens: FloatArray | None = None
-    """(L, K) ids of its K most probable tokens at each of the L answer tokens, in its own vocabulary."""
+    top_tokens: NDArray[np.integer[Any]] | None = None
+    """(L, K) ids of its K most probable tokens at each of the L answer tokens (the end token included), best first, in
+    its own vocabulary."""
     top_logits: FloatArray | None = None
-    """(L, K) their logits."""
+    """(L, K) their log probabilities: logits that are normalised over the whole vocabulary, so that one minus the sum
+    of their exponentials is what the other tokens have."""
     hidden: FloatArray | None = None
     """(D,) its last hidden state before the answer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherPerception:
+    """What a teacher sees in a sample; N boxes in the level frame, C classes."""
+
+    depth: FloatArray | None
+    """(h, w) metres at a quarter of the side of the picture that it looked at; 0 where unknown."""
+    log_error: FloatArray | None
+    """(h, w) log of the |log depth error| that it expects of itself; None where its depth is the truth."""
+    center_level: FloatArray
+    """(N, 3) metres."""
+    size: FloatArray
+    """(N, 3) metres."""
+    yaw: FloatArray
+    """(N,) radians."""
+    class_probs: FloatArray
+    """(N, C) 0..1."""
+    labels: tuple[str, ...]
+    """Its classes, in the order of ``class_probs``."""
+
+
 @runtime_checkable
 class Teacher(Protocol):
-    """A model that knows more than the student: a large VLM, or one that is given true depth and poses."""
+    """A model that knows more than the student: a large VLM, or one that is given true depth and poses.
+
+    It is handed samples with their truth; what of it a teacher may look at is part of what it is.
+    """
 
     @property
     def name(self) -> str:
-        """Identifies the teacher and its weights; part of the key of its cached answers."""
+        """Identifies the teacher and its weights, such as ``privileged-1a2b3c4d``."""
 
-    def answer(self, frames: Sequence[Frame], questions: Sequence[str]) -> list[TeacherAnswer]:
-        """Answers questions about one place seen in one or several frames."""
+    @property
+    def tokenizer_sha256(self) -> str | None:
+        """See ``vocabulary.tokenizer_sha256``; None: its answers are of use as text alone."""
 
-    def perceive(self, frames: Sequence[Frame]) -> Scene | None:
+    def answer(self, sample: Sample, questions: Sequence[str]) -> list[TeacherAnswer]:
+        """Its answers to questions about one sample."""
+
+    def perceive(self, sample: Sample) -> TeacherPerception | None:
         """Depth and boxes, or None if it has no such heads."""
 
     def describe(self) -> dict[str, Any]:
-        """Weights, precision and prompt, for the report."""
+        """Weights, precision and prompt, for the report; with ``vocabulary``, the number of its tokens. JSON types."""

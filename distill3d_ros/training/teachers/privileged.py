@@ -1,0 +1,112 @@
+"""A teacher of the student's own family: larger, and told the true depth of every picture (preset ``privileged``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
+from distill3d_ros.student.hub import student_folder
+from distill3d_ros.student.outputs import Perception
+from distill3d_ros.student.student import Student
+from distill3d_ros.training.data.sample import Sample
+from distill3d_ros.training.targets import look, perception_batch
+from distill3d_ros.training.teachers import TOP_K, TeacherAnswer, TeacherPerception
+from distill3d_ros.training.views import view_of, whole
+from distill3d_ros.training.vocabulary import tokenizer_sha256
+
+
+class PrivilegedTeacher:
+    """Answers with the logits and hidden states that a student of its family can learn from directly.
+
+    Any student will do; one that sees the depth itself is told no more than which way is up.
+    """
+
+    def __init__(self, student: Student, *, weights_sha256: str, top_k: int = TOP_K) -> None:
+        self.student = student.eval()
+        self.weights_sha256, self.top_k = weights_sha256, top_k
+        self._tokenizer_sha256 = tokenizer_sha256(student.language.tokenizer)
+        self._seen: tuple[Sample, Perception] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.student.config.preset}-{self.weights_sha256[:8]}"
+
+    @property
+    def tokenizer_sha256(self) -> str | None:
+        return self._tokenizer_sha256
+
+    @torch.inference_mode()
+    def answer(self, sample: Sample, questions: Sequence[str]) -> list[TeacherAnswer]:
+        cache = self.student.cache(self.student.prefix(self._look(sample)))
+        answers = []
+        for said in self.student.answer(cache, questions, top=self.top_k):
+            assert said.scores is not None
+            answers.append(
+                TeacherAnswer(
+                    text=said.text,
+                    top_tokens=said.scores.top_tokens.cpu().numpy(),
+                    top_logits=_numpy(said.scores.top_logits),
+                    hidden=_numpy(said.scores.before_answer),
+                )
+            )
+        return answers
+
+    @torch.inference_mode()
+    def perceive(self, sample: Sample) -> TeacherPerception:
+        seen = self._look(sample)
+        found = self.student.objects(seen)
+        return TeacherPerception(
+            depth=_numpy(_quartered(seen.depth.log())[0, 0].exp()),
+            log_error=None if seen.depth_given else _numpy(_quartered(seen.depth_log_error)[0, 0]),
+            center_level=_numpy(found.center[0]),
+            size=_numpy(found.size[0]),
+            yaw=_numpy(found.yaw[0]),
+            class_probs=_numpy(found.class_probs[0]),
+            labels=tuple(self.student.config.labels),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        config = self.student.config
+        return {
+            "kind": "privileged",
+            "preset": config.preset,
+            "weights_sha256": self.weights_sha256,
+            "parameters": sum(p.numel() for p in self.student.parameters()),
+            "told": "depth and up" if self.student.takes_depth else "up",
+            "image_area": config.image_area,
+            "precision": self.student.inference_dtype,
+            "vocabulary": self.student.language.tokenizer.get_vocab_size(),
+            "top_k": self.top_k,
+        }
+
+    def _look(self, sample: Sample) -> Perception:
+        """Answers and boxes of one sample rest on one look at it."""
+        if self._seen is None or self._seen[0] is not sample:
+            view = whole(view_of(sample), area=self.student.config.image_area, multiple=self.student.multiple)
+            stride = self.student.encoder.patch_embed.patch_size
+            grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
+            batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid)
+            self._seen = sample, look(self.student, batch.to(next(self.student.parameters()).device))
+        return self._seen[1]
+
+
+def load_teacher(model: str, *, device: torch.device, top_k: int = TOP_K) -> PrivilegedTeacher:
+    """The student in folder ``model``, or ``owner/name@revision`` of one on a hub."""
+    folder = student_folder(model)
+    sha256 = str(read_description(folder)["sha256"][WEIGHTS])
+    return PrivilegedTeacher(load_student(folder, device), weights_sha256=sha256, top_k=top_k)
+
+
+def _quartered(x: Tensor) -> Tensor:
+    """(B, S, H, W) -> (B, S, H/4, W/4)"""
+    return functional.avg_pool2d(x.float(), 4)
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    return x.float().cpu().numpy()

@@ -1,0 +1,329 @@
+"""Learning from a teacher, end to end, with a tiny student and answers that are made up beside the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_training_stages import LABELS, config, moved_parts, sample
+
+from distill3d_ros.scene.facts import facts
+from distill3d_ros.scene.questions import Question
+from distill3d_ros.student.checkpoint import load_student
+from distill3d_ros.student.student import Student
+from distill3d_ros.training import stages
+from distill3d_ros.training.asking import Balance, choose, worded
+from distill3d_ros.training.beginnings import new_student
+from distill3d_ros.training.checkpointing import load_checkpoint
+from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig, StageConfig, TrainConfig
+from distill3d_ros.training.curves import read_metrics
+from distill3d_ros.training.data.manifest import Manifest, write_atomically
+from distill3d_ros.training.data.mixture import open_split
+from distill3d_ros.training.data.shards import ShardWriter
+from distill3d_ros.training.distill_stage import DistillStage
+from distill3d_ros.training.objectives import LANGUAGE_LOSSES, TEACHER_LOSSES
+from distill3d_ros.training.optimization import trained_parameters
+from distill3d_ros.training.teachers import TeacherAnswer
+from distill3d_ros.training.train import train_stage
+from distill3d_ros.training.trainer import TrainingDivergedError
+from distill3d_ros.training.vocabulary import tokenizer_sha256
+
+FROZEN = dict.fromkeys(PERCEPTION_PARTS, 0.0)
+KEYS = [f"train-{room:06d}-{frame:02d}" for room in range(2) for frame in range(2)]
+WIDTH = 64
+PLAIN = AugmentConfig(zoom=(1, 1), flip=0, color=0, noise=0, without_up=0)
+
+
+@dataclass(kw_only=True)
+class Info:
+    teacher: str = "invented"
+    tokenizer_sha256: str | None = None
+    top_k: int = 2
+    hidden_size: int = WIDTH
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class Seen:
+    depth: np.ndarray
+    log_error: np.ndarray | None
+    center_level: np.ndarray
+    size: np.ndarray
+    yaw: np.ndarray
+    class_probs: np.ndarray
+
+
+@dataclass(kw_only=True)
+class Told:
+    questions: list[Question]
+    answers: list[TeacherAnswer]
+    perception: Seen | None
+
+
+@dataclass
+class Invented:
+    """Answers in memory, read as a cache is."""
+
+    info: Info
+    told: dict[str, Told] = field(default_factory=dict)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.told
+
+    def __getitem__(self, key: str) -> Told:
+        return self.told[key]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two rooms with two pictures each of the same view, so that both show the same surfaces."""
+    folder = tmp_path_factory.mktemp("data")
+    infos = []
+    for split, keys in (("train", KEYS), ("val", [k.replace("train", "val") for k in KEYS[:2]])):
+        with ShardWriter(folder, split=split, number=0, first_room=0, rooms=2) as writer:
+            for key in keys:
+                one = sample(split, int(key.split("-")[1]))
+                image = np.random.default_rng(len(key) + int(key[-1])).integers(0, 255, one.frame.image.shape, np.uint8)
+                frame = replace(one.frame, image=image, world_from_camera=np.eye(4))
+                writer.add(replace(one, key=key, frame=frame, room=key[:-3]))
+        infos.append(writer.info)
+    manifest = Manifest(recipe={"seed": 0}, planned_rooms={"train": 2, "val": 1}, shards=tuple(infos))
+    write_atomically(folder / "manifest.json", manifest.to_json().encode())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def student() -> Student:
+    torch.manual_seed(0)
+    made = new_student(config())
+    with torch.no_grad():  # untrained, it would be sure that there is nothing anywhere
+        bias = made.detection_head.propose.labels.fc2.bias
+        bias.copy_(torch.randn(len(bias)))
+    return made
+
+
+def invented(student: Student, data: Path, *, labels: tuple[str, ...] | None = None, **changes: Any) -> Invented:
+    """The true answers, but "yes" to every third question; the true boxes and depth; hidden states at random."""
+    labels = tuple(student.config.labels) if labels is None else labels
+    info = Info(**{"tokenizer_sha256": tokenizer_sha256(student.language.tokenizer), "labels": labels, **changes})
+    rng = np.random.default_rng(0)
+    reader = open_split((data,), "train")
+    told = {}
+    for number, key in enumerate(reader.keys):
+        one = reader[number]
+        asked = worded(choose(facts(one.scene), Balance({}), 8, rng), one.scene, rng)
+        probs = np.full((len(LABELS), len(student.config.labels)), 0.02, np.float32)
+        for i, o in enumerate(one.scene.objects):
+            probs[i, student.config.labels.index(o.label)] = 0.9
+        boxes = [o.box for o in one.scene.objects]
+        told[key] = Told(
+            questions=asked,
+            answers=[answer(student, q.fact.answer.text if i % 3 else "yes", info, rng) for i, q in enumerate(asked)],
+            perception=Seen(
+                depth=np.asarray(one.scene.depth)[2::4, 2::4],
+                log_error=None,
+                center_level=np.stack([b.center for b in boxes]),
+                size=np.stack([b.size for b in boxes]),
+                yaw=np.array([b.yaw for b in boxes]),
+                class_probs=probs,
+            ),
+        )
+    return Invented(info, told)
+
+
+def answer(student: Student, text: str, info: Info, rng: np.random.Generator) -> TeacherAnswer:
+    ids = [*student.language.encoder.encode(text).ids, student.language.encoder.end]
+    return TeacherAnswer(
+        text=text,
+        top_tokens=np.array([[i, (i + 1) % 100] for i in ids]) if info.top_k else None,
+        top_logits=np.log(np.array([[0.8, 0.1]] * len(ids))) if info.top_k else None,
+        hidden=rng.normal(size=info.hidden_size) if info.hidden_size else None,
+    )
+
+
+def stage_config(**changes: Any) -> StageConfig:
+    settings: dict[str, Any] = {
+        "steps": 2,
+        "batch_size": 4,
+        "questions_per_scene": 6,
+        "warmup_steps": 1,
+        "precision": "fp32",
+        "workers": 0,
+        "validate_samples": 1,
+        "validate_every": 1000,
+        "log_every": 1,
+        "augment": AugmentConfig(zoom=(1, 1), flip=0),
+        "min_visible_pixels": 20,
+        **changes,
+    }
+    return StageConfig(name="distill", kind="distill", teacher="cache", **settings)
+
+
+def stage_of(student: Student, lessons: Invented, data: Path, out: Path, **changes: Any) -> DistillStage:
+    stage = DistillStage(stage_config(**changes), (data,), out, student, lessons)
+    for parameter in student.parameters():
+        parameter.requires_grad_(True)
+    trained_parameters(student, stage.modules, stage.config)
+    student.zero_grad(set_to_none=True)
+    return stage
+
+
+def losses_of(stage: DistillStage, student: Student, keys: list[str] = KEYS) -> dict[str, torch.Tensor]:
+    return stage.losses(student, stage.builder()(keys, np.random.default_rng(1)))
+
+
+def own_view(stage: DistillStage, student: Student, key: str) -> Seen:
+    """What the student itself sees in a picture, as if a teacher had said it."""
+    seen = stage.builder()([key], np.random.default_rng(1)).perception
+    with torch.no_grad():
+        perception = student.perceive(seen.images, seen.intrinsics, seen.up)
+    boxes, quarter = perception.detections, (seen.images.shape[-2] // 4, seen.images.shape[-1] // 4)
+    log_error = torch.nn.functional.interpolate(perception.depth_log_error, size=quarter, mode="bilinear")
+    return Seen(
+        depth=perception.log_depth[0, 0].exp().numpy(),
+        log_error=log_error[0, 0].numpy(),
+        center_level=boxes.center_level[0].numpy(),
+        size=boxes.size[0].numpy(),
+        yaw=boxes.yaw[0].numpy(),
+        class_probs=boxes.class_logits[0].sigmoid().numpy(),
+    )
+
+
+def test_all_eight_are_there_and_reach_what_they_should(student: Student, data: Path, tmp_path: Path) -> None:
+    lessons = invented(student, data)
+    weights = {"teacher_text": 1.0}
+    stage = stage_of(student, lessons, data, tmp_path, multi_view_pairs=True, loss_weights=weights, augment=PLAIN)
+    student.eval()
+    for key, told in lessons.told.items():
+        own = own_view(stage, student, key)
+        told.perception = replace(own, center_level=own.center_level * 1.05, size=own.size * 1.2, log_error=None)
+    losses = losses_of(stage, student)
+    student.train()
+    # (Untrained, no query is near enough to a true box to be compared with it.)
+    assert set(losses) >= {*LANGUAGE_LOSSES, *TEACHER_LOSSES, "depth", "detection_class"}
+    assert all(torch.isfinite(loss) and loss.ndim == 0 for loss in losses.values())
+    assert all(losses[name] >= -1e-6 for name in TEACHER_LOSSES)
+
+    def reached(*names: str) -> set[str]:
+        student.zero_grad(set_to_none=True)
+        torch.stack([losses[name] for name in names]).sum().backward(retain_graph=True)
+        return moved_parts(student)
+
+    assert reached("depth_bins", "depth_kl", "multi_view") == {"encoder", "depth_head"}
+    assert reached("teacher_class", "teacher_box", "spatial") == {"encoder", "detection_head"}
+    assert {"encoder", "detection_head", "language"} <= reached("text_kl")
+    assert "language" in reached("teacher_text")
+    assert "language" in reached("feature")
+
+
+def test_frozen_eyes_stay_as_they_are(student: Student, data: Path, tmp_path: Path) -> None:
+    stage = stage_of(student, invented(student, data), data, tmp_path, lr_scales=FROZEN, multi_view_pairs=True)
+    assert stage.own is None
+    losses = losses_of(stage, student)
+    assert set(losses) == {*LANGUAGE_LOSSES, "text_kl", "feature", "spatial_feature"}
+    torch.stack(list(losses.values())).sum().backward()
+    assert moved_parts(student) == {"language"}
+
+
+def test_states_of_another_width_are_projected(student: Student, data: Path, tmp_path: Path) -> None:
+    lessons = invented(student, data, hidden_size=2 * WIDTH, tokenizer_sha256=None, top_k=0)
+    stage = stage_of(student, lessons, data, tmp_path, lr_scales=FROZEN)
+    losses = losses_of(stage, student)
+    assert set(losses) == {*LANGUAGE_LOSSES, "teacher_text", "feature"}
+    losses["feature"].backward()
+    assert stage.own.weight.grad.shape == (2 * WIDTH, WIDTH)
+    assert stage.own.weight.grad.abs().sum() > 0
+    assert moved_parts(student) == {"language"}
+
+
+def test_who_says_nothing_adds_nothing(student: Student, data: Path, tmp_path: Path) -> None:
+    lessons = invented(student, data, hidden_size=0, tokenizer_sha256=None, top_k=0)
+    for told in lessons.told.values():
+        told.perception = None
+        told.answers = [TeacherAnswer(text="") for _ in told.answers]
+    losses = losses_of(stage_of(student, lessons, data, tmp_path), student)
+    assert set(losses) & set(TEACHER_LOSSES) == {"depth_bins"}, "the bins are the truth's"
+
+
+def test_a_teacher_that_sees_what_the_student_sees_costs_nothing(student: Student, data: Path, tmp_path: Path) -> None:
+    lessons = invented(student, data)
+    stage = stage_of(student, lessons, data, tmp_path, augment=PLAIN)
+    student.eval()
+    lessons.told[KEYS[0]].perception = own_view(stage, student, KEYS[0])
+    losses = losses_of(stage, student, KEYS[:1])
+    student.train()
+    agreed = {name: losses[name].item() for name in ("depth_kl", "teacher_class", "teacher_box", "spatial")}
+    assert agreed == pytest.approx(dict.fromkeys(agreed, 0.0), abs=1e-4)
+
+
+def test_training_lowers_the_distance_from_the_teacher(
+    student: Student, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lessons = invented(student, data, hidden_size=2 * WIDTH)
+    del lessons.told[KEYS[3]]
+    opened = []
+
+    def cache(folder: str, folders: tuple[Path, ...]) -> Invented:
+        opened.append((folder, folders))
+        return lessons
+
+    monkeypatch.setattr(stages, "TeacherCache", cache)
+    weights = {"text": 0.0, "names": 0.1, "grounding": 0.1}
+    step = stage_config(
+        steps=10, batch_size=3, lr=4e-3, lr_scales=FROZEN, weighting="uncertainty", ema=0.0, loss_weights=weights
+    )
+    run = TrainConfig(student=config().student, stages=(step,))
+    lines: list[str] = []
+    made = train_stage(run, "distill", data=(data,), out=tmp_path, report=lines.append)
+    assert opened == [("cache", (data,))]
+    assert "distill: 3 of 4 samples have answers of invented, 1 are left out" in lines
+    assert any("from the truth and from its tokens (text_kl, temperature 2): same tokenizer" in x for x in lines)
+    rows = [row for row in read_metrics(tmp_path / "distill" / "metrics.jsonl") if "text_kl" in row]
+    assert rows[-1]["text_kl"] < 0.7 * rows[0]["text_kl"]
+    assert rows[-1]["feature"] < rows[0]["feature"]
+    # The projection goes on with the run, and is not in the student.
+    assert load_checkpoint(tmp_path / "distill")["own"]["weight"].shape == (2 * WIDTH, WIDTH)
+    assert not any("own" in name.split(".") for name, _ in load_student(made).named_parameters())
+    longer = TrainConfig(student=run.student, stages=(replace(step, steps=11),))
+    assert train_stage(longer, "distill", data=(data,), out=tmp_path, report=lines.append) == made
+    assert "distill: going on from step 10" in lines
+
+
+@pytest.mark.parametrize("weighting", ["static", "equal"])
+def test_a_teacher_that_is_no_number_is_named_with_the_sample(
+    student: Student, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weighting: str
+) -> None:
+    lessons = invented(student, data)
+    for told in lessons.told.values():
+        told.answers = [replace(a, hidden=np.full(WIDTH, np.nan)) for a in told.answers]
+    monkeypatch.setattr(stages, "TeacherCache", lambda folder, folders: lessons)
+    step = stage_config(batch_size=2, lr_scales=FROZEN, weighting=weighting)
+    run = TrainConfig(student=config().student, stages=(step,))
+    with pytest.raises(TrainingDivergedError, match=r"losses feature, spatial_feature are not .*, samples train-0000"):
+        train_stage(run, "distill", data=(data,), out=tmp_path, report=lambda _: None)
+
+
+def test_a_teacher_that_does_not_fit_is_named(student: Student, data: Path, tmp_path: Path) -> None:
+    def make(lessons: Invented, **changes: Any) -> DistillStage:
+        return DistillStage(stage_config(**changes), (data,), tmp_path, student, lessons)
+
+    other = invented(student, data, tokenizer_sha256="f" * 64)
+    with pytest.raises(
+        ValueError, match=r"text_kl compares tokens, and invented has tokenizer ffffffff; the student's"
+    ):
+        make(other, loss_weights={"text_kl": 1.0})
+    assert make(other).by_text
+    words = invented(student, data, tokenizer_sha256=None, top_k=0)
+    with pytest.raises(ValueError, match="invented has words alone"):
+        make(words, loss_weights={"text_kl": 0.5})
+    assert not make(invented(student, data)).by_text
+    with pytest.raises(ValueError, match=r"'cache' has 2 classes, the student \d+, .*only one of them knows"):
+        make(invented(student, data, labels=("chair", "unicorn")))
+    with pytest.raises(ValueError, match="their order differs"):
+        make(invented(student, data, labels=tuple(reversed(student.config.labels))))
+    with pytest.raises(ValueError, match="has answers about none of 4 samples"):
+        make(Invented(Info())).taught(open_split((data,), "train"), print)
