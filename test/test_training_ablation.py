@@ -22,9 +22,10 @@ from distill3d_ros.training.ablation.runner import ablate
 from distill3d_ros.training.ablation.runs import Run
 from distill3d_ros.training.beginnings import new_student
 from distill3d_ros.training.checkpointing import LATEST
-from distill3d_ros.training.config import STAGE_KINDS
+from distill3d_ros.training.config import TrainConfig, build
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.evaluate import evaluate
+from distill3d_ros.training.objectives import LANGUAGE_LOSSES, PERCEPTION_LOSSES, TEACHER_LOSSES
 
 ROOT = Path(__file__).parent.parent
 
@@ -248,5 +249,9 @@ def test_the_tables_that_come_with_the_package_are_understood(file: Path, monkey
     monkeypatch.chdir(ROOT)
     config = load_ablation(file)
     assert len(config.seeds) >= 3
-    if all(stage["kind"] in STAGE_KINDS for stage in config.base["stages"]):
-        assert set(trainings(config, Path("cache"))) == {v.name for v in config.variants}
+    made = trainings(config, Path("cache"))
+    assert set(made) == {v.name for v in config.variants}
+    for name, data in made.items():
+        for stage in build(TrainConfig, data, where=name).stages:
+            known = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES, *TEACHER_LOSSES)
+            assert set(stage.loss_weights) <= set(known), name
