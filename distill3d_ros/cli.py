@@ -13,6 +13,7 @@ from pathlib import Path
 from distill3d_ros import __version__
 from distill3d_ros.cli_arguments import Command, Options, positive
 from distill3d_ros.cli_data import DATA_COMMANDS
+from distill3d_ros.training.ablation.commands import ABLATION_COMMANDS
 from distill3d_ros.training.benchmarks.commands import BENCHMARK_COMMANDS
 
 # ------------------------------------------------------------------------------------------------------- training
@@ -249,6 +250,7 @@ COMMANDS: dict[str, Command] = {
     "train": ("train a student", _train_arguments, _train),
     "watch": ("show the curves and the expected end of a training run", _watch_arguments, _watch),
     "evaluate": ("measure a student against geometry", _evaluate_arguments, _evaluate),
+    **ABLATION_COMMANDS,
     **BENCHMARK_COMMANDS,
     "export": ("put the student of a run into a folder that ships", _export_arguments, _export),
     "info": ("table of a student's parts and parameters", _info_arguments, _info),

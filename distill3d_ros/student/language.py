@@ -33,6 +33,7 @@ from distill3d_ros.student.outputs import (
     Prefix,
     QuestionBatch,
     QuestionText,
+    Sight,
     map_tensors,
 )
 from distill3d_ros.student.rows import last_of_prompt, read_at_once, read_thinking
@@ -100,7 +101,7 @@ class LanguageModel(nn.Module):
         words = self._words()(ids)
         return words / self.read_scale if self.config.causal_lm else words * self.word_scale
 
-    def prefix(self, source: Perception | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
+    def prefix(self, source: Perception | Sight | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
         """The visual tokens of what was perceived, or of given objects alone."""
         if stop_gradient:
             source = map_tensors(source, Tensor.detach)

@@ -113,6 +113,17 @@ class ObjectSet:
 
 
 @dataclass(kw_only=True, slots=True)
+class Sight:
+    """What the language model is told of a perception, before any weight of its own: all that need be kept of it."""
+
+    objects: ObjectSet
+    patch_tokens: Tensor  # (B, S, P, D)
+    patch_points: Tensor  # (B, S, P, 3) level frame, metres
+    camera: Tensor  # (B, S, D + 6) camera token and lens
+    grid: tuple[int, int]  # (h, w)
+
+
+@dataclass(kw_only=True, slots=True)
 class Prefix:
     """The visual tokens of the language model, objects first."""
 

@@ -25,6 +25,7 @@ from distill3d_ros.student.outputs import (
     Prefix,
     QuestionBatch,
     QuestionText,
+    Sight,
 )
 from distill3d_ros.student.pose_head import PoseHead
 from distill3d_ros.student.poses import first_from_each
@@ -167,7 +168,11 @@ class Student(nn.Module):
         """The detected objects as the language model is told of them."""
         return self.language.visual.objects(perception)
 
-    def prefix(self, perception: Perception, *, stop_gradient: bool = False) -> Prefix:
+    def sight(self, perception: Perception) -> Sight:
+        """What the language model reads of a perception; nothing that is learned comes between."""
+        return self.language.visual.sight(perception)
+
+    def prefix(self, perception: Perception | Sight, *, stop_gradient: bool = False) -> Prefix:
         """The visual tokens of what was perceived; ``stop_gradient`` keeps the answers' loss out of the perception."""
         return self.language.prefix(perception, stop_gradient=stop_gradient)
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from distill3d_ros.student.box_features import OBJECT_FEATURES, object_features, pair_features
 from distill3d_ros.student.config import StudentConfig
-from distill3d_ros.student.outputs import ObjectSet, Perception, Prefix, map_tensors, to_float
+from distill3d_ros.student.outputs import ObjectSet, Perception, Prefix, Sight, map_tensors, to_float
 from distill3d_ros.student.rays import fourier, lens_features
 from distill3d_ros.student.vggt import Mlp
 
@@ -55,12 +55,13 @@ class VisualTokens(nn.Module):
         self.camera = nn.Linear(encoder + 6, dim)
         self.camera_norm = nn.LayerNorm(dim)
 
-    def forward(self, source: Perception | ObjectSet, class_words: Tensor) -> Prefix:
+    def forward(self, source: Perception | Sight | ObjectSet, class_words: Tensor) -> Prefix:
         """``class_words`` (C, E)"""
         if isinstance(source, ObjectSet):
             return self._objects(source, class_words)
-        prefix = self._objects(self.objects(source), class_words)
-        others = torch.cat([self._patches(source), self._camera(source)], 1)
+        sight = self.sight(source) if isinstance(source, Perception) else source
+        prefix = self._objects(sight.objects, class_words)
+        others = torch.cat([self._patches(sight), self.camera_norm(self.camera(sight.camera))], 1)
         prefix.tokens = torch.cat([prefix.tokens, others.to(prefix.tokens.dtype)], 1)
         prefix.mask = torch.cat([prefix.mask, prefix.mask.new_ones(others.shape[:2])], 1)
         return prefix
@@ -79,6 +80,18 @@ class VisualTokens(nn.Module):
             feature=found.feature,
         )
 
+    @classmethod
+    def sight(cls, perception: Perception) -> Sight:
+        """What is read of a perception."""
+        lens = lens_features(perception.intrinsics, perception.image_size)
+        return Sight(
+            objects=cls.objects(perception),
+            patch_tokens=perception.patch_tokens,
+            patch_points=perception.patch_points,
+            camera=torch.cat([perception.camera_token, lens], -1),
+            grid=perception.grid,
+        )
+
     def _objects(self, objects: ObjectSet, class_words: Tensor) -> Prefix:
         """Object tokens alone."""
         _check_objects(objects, classes=class_words.shape[0])
@@ -92,19 +105,14 @@ class VisualTokens(nn.Module):
         tokens = self.object_norm(self.name(functional.layer_norm(names, names.shape[-1:])) + box + seen)
         return Prefix(tokens=tokens, mask=objects.mask, objects=objects, pairs=pairs)
 
-    def _patches(self, perception: Perception) -> Tensor:
+    def _patches(self, sight: Sight) -> Tensor:
         """(B, S * pooled patches, E); none if the pool is 0."""
         if not self.pool:
-            return perception.patch_tokens.new_zeros(len(perception.patch_tokens), 0, self.patch.out_features)
-        content = _pool(perception.patch_tokens, perception.grid, self.pool)
-        place = _pool(perception.patch_points, perception.grid, self.pool)
+            return sight.patch_tokens.new_zeros(len(sight.patch_tokens), 0, self.patch.out_features)
+        content = _pool(sight.patch_tokens, sight.grid, self.pool)
+        place = _pool(sight.patch_points, sight.grid, self.pool)
         tokens = self.patch(content) + self.place(fourier(place.clamp(-12, 12), 5, 0.0625))
         return self.patch_norm(tokens).flatten(1, 2)
-
-    def _camera(self, perception: Perception) -> Tensor:
-        """(B, S, E)"""
-        lens = lens_features(perception.intrinsics, perception.image_size)
-        return self.camera_norm(self.camera(torch.cat([perception.camera_token, lens], -1)))
 
 
 def _pool(x: Tensor, grid: tuple[int, int], size: int) -> Tensor:

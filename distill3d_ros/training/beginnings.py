@@ -9,14 +9,14 @@ from typing import Any
 
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.causal_lm import PretrainedLanguage
-from distill3d_ros.student.checkpoint import load_student
+from distill3d_ros.student.checkpoint import load_student, read_description
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.depth_head import DptDepthHead
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
 from distill3d_ros.student.vggt_weights import load_vggt, read_vggt
-from distill3d_ros.training.config import TRAINED_PARTS, TrainConfig
+from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, TrainConfig
 from distill3d_ros.training.deepening import deepen
 from distill3d_ros.training.language_models import SMOLLM2, pretrained_language
 from distill3d_ros.training.vocabulary import new_tokenizer
@@ -79,29 +79,65 @@ def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> S
     Raises:
         ValueError: the preset, a change or the language model cannot be used.
     """
-    if config.preset not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got {config.preset!r}")
-    base = PRESETS[config.preset](tuple(LABELS)).to_dict()
-    for key, value in config.student.items():
-        base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    base = _settings(config)
     if config.start_from:
         return _deepened(config, base, report)
+    seeing = load_student(Path(config.perception)) if config.perception else None
     pretrained = _language_model(config, base, report)
     chosen = StudentConfig.from_dict(base)
-    tokenizer = new_tokenizer(chosen.language.vocab_size) if pretrained is None else pretrained.tokenizer
+    if pretrained is not None:
+        tokenizer = pretrained.tokenizer
+    else:
+        tokenizer = new_tokenizer(chosen.language.vocab_size) if seeing is None else seeing.language.tokenizer
     student = Student(chosen, tokenizer)
     if pretrained is not None:
         student.language.load_pretrained(pretrained)
-    if config.vggt:
+    if seeing is not None:
+        _take_perception(student, seeing, config.perception)
+    elif config.vggt:
         _load_vggt(student, config, report)
     else:  # without it the patch embedding starts from noise, and its frozen first blocks stay noise
         student.encoder.patch_embed.load_pretrained()
     return student
 
 
+def student_settings(config: TrainConfig) -> StudentConfig:
+    """The student that a configuration describes, without making it; its language model's own settings aside.
+
+    Raises:
+        ValueError: a change names a setting that there is not, or has a value that cannot be.
+    """
+    return StudentConfig.from_dict(_settings(config))
+
+
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """The preset, or the settings of the student whose perception is taken, with the configured changes."""
+    if config.preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}. Got {config.preset!r}")
+    base = PRESETS[config.preset](tuple(LABELS)).to_dict()
+    if config.perception:
+        if config.vggt:
+            raise ValueError(f"perception and vggt cannot both be given. Got {config.perception!r}, {config.vggt!r}")
+        base = StudentConfig.from_dict(read_description(config.perception)["student"]).to_dict()
+    for key, value in config.student.items():
+        base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return base
+
+
+def _take_perception(student: Student, seeing: Student, origin: str) -> None:
+    """The encoder and heads of another student."""
+    ours, theirs = student.config.to_dict(), seeing.config.to_dict()
+    for name in ("labels", "encoder", "depth", "detection", "pose"):
+        if ours[name] != theirs[name]:
+            raise ValueError(f"student.{name} cannot change where perception is taken from {origin}. Got {ours[name]}")
+    for part in (*PERCEPTION_PARTS, "pose_head"):
+        if getattr(seeing, part) is not None:
+            getattr(student, part).load_state_dict(getattr(seeing, part).state_dict())
+
+
 def _deepened(config: TrainConfig, base: dict[str, Any], report: Callable[[str], None]) -> Student:
     """A student of the configuration ``base`` that begins as the smaller one in ``start_from``."""
-    for name in ("language_model", "vggt"):
+    for name in ("language_model", "vggt", "perception"):
         if getattr(config, name):
             raise ValueError(
                 f"{name} must be empty with start_from: the student begins as the one in {config.start_from}. "

@@ -22,6 +22,7 @@ TRAINED_PARTS = {
     "reasoning": ("language",),
     "joint": (*PERCEPTION_PARTS, "language"),
     "distill": (*PERCEPTION_PARTS, "language"),
+    "seen": ("language",),
 }
 """Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""
 STAGE_KINDS = tuple(TRAINED_PARTS)
@@ -99,14 +100,15 @@ class StageConfig:
     """Folder of its checkpoints."""
     kind: str
     """perception: depth, boxes and camera from pixels. reasoning: questions on noisy true boxes, without pixels.
-    joint: questions on what the student itself perceives. distill: the same, with a teacher's cached answers."""
+    joint: questions on what the student itself perceives. distill: the same, with a teacher's cached answers.
+    seen: as joint, on a frozen perception that was kept."""
     steps: int = 10_000
     """Optimiser steps; warm-up and cosine are planned over them."""
     minutes: float = 0.0
     """End after so many minutes of training even if steps are left, with the cosine planned to end then too. For
     machines of unknown speed; only runs without it (0) are repeatable to the bit."""
     batch_size: int = 16
-    """Images (perception, joint, distill) or scenes (reasoning) a step."""
+    """Images (perception, joint, seen, distill) or scenes (reasoning) a step."""
     accumulate: int = 1
     """Parts in which a batch goes through the network, one after the other: as many times less memory, and the step of
     the whole batch. A loss is the mean over the parts of what it is in each."""
@@ -153,6 +155,8 @@ class StageConfig:
     log_every: int = 20
     validate_every: int = 1000
     validate_samples: int = 200
+    perception_cache: str = ""
+    """Kind seen: folder of the kept perception (``perception_cache.keep_perception``)."""
     checkpoint_minutes: float = 10.0
     stop_early: StopEarlyConfig = field(default_factory=StopEarlyConfig)
     best: bool = False
@@ -227,6 +231,8 @@ class TrainConfig:
     in transformers' format, owner/name@revision on a hub, or scratch for random weights and a tokenizer of its own."""
     vggt: str = ""
     """VGGT's public weights (.safetensors or .pt), for the encoder and depth head of a new student that has VGGT's."""
+    perception: str = ""
+    """Folder of a trained student; a new one begins with its encoder and heads, its tokenizer and its settings."""
     start_from: str = ""
     """A smaller trained student (a folder, or owner/name@revision on a hub) that a new one begins as: its classes, its
     words and its tensors are taken, and additional layers do nothing at first."""
@@ -321,6 +327,11 @@ def _override(data: dict[str, Any], text: str) -> None:
     key, sign, raw = text.partition("=")
     if not sign:
         raise ValueError(f"an override reads key=value, e.g. perception.steps=100. Got {text!r}")
+    change(data, key, yaml.safe_load(raw))
+
+
+def change(data: dict[str, Any], key: str, value: Any) -> None:
+    """Sets a dotted key of a configuration as YAML has it; the name of a stage may come first."""
     *path, last = key.split(".")
     node: Any = data
     if path:
@@ -328,7 +339,7 @@ def _override(data: dict[str, Any], text: str) -> None:
         if path[0] in stages:
             node, path = stages[path[0]], path[1:]
         elif path[0] not in {f.name for f in dataclasses.fields(TrainConfig)}:
-            raise ValueError(f"override {text!r}: {path[0]!r} is no stage; there are {', '.join(map(str, stages))}")
+            raise ValueError(f"override {key!r}: {path[0]!r} is no stage; there are {', '.join(map(str, stages))}")
     for part in path:
         node = node.setdefault(part, {})
-    node[last] = yaml.safe_load(raw)
+    node[last] = value

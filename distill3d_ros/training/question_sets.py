@@ -12,6 +12,7 @@ from distill3d_ros.scene.balancing import balanced
 from distill3d_ros.scene.facts import Fact, facts
 from distill3d_ros.scene.questions import Question, phrase
 from distill3d_ros.training.batches import spread
+from distill3d_ros.training.data.mixture import Reader
 from distill3d_ros.training.data.shards import ShardReader
 
 TEST_SPLITS = ("test_known", "test_unseen")
@@ -31,7 +32,7 @@ def training_facts(
     return balanced(_facts_of(reader, spread(len(reader), scenes)), np.random.default_rng([seed, 1]), number)
 
 
-def question_set(reader: ShardReader, picked: Sequence[int], number: int, seed: int) -> dict[int, list[Question]]:
+def question_set(reader: Reader, picked: Sequence[int], number: int, seed: int) -> dict[int, list[Question]]:
     """Number of the frame -> its questions; balanced over all frames."""
     rng = np.random.default_rng([seed, 2])
     asked: dict[int, list[Question]] = defaultdict(list)
@@ -67,5 +68,5 @@ def splits_in_words(data: Path) -> str:
     return ", ".join(f"{n} frames of {split}" for n, split in counts if n) or "none at all"
 
 
-def _facts_of(reader: ShardReader, picked: Sequence[int]) -> list[tuple[str, Fact]]:
+def _facts_of(reader: Reader, picked: Sequence[int]) -> list[tuple[str, Fact]]:
     return [(reader.keys[i], fact) for i in picked for fact in facts(reader.scene(i))]

@@ -22,6 +22,7 @@ from distill3d_ros.training.joint_stage import JointStage
 from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import FAINTEST, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
+from distill3d_ros.training.seen_stage import SeenStage
 from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch
 from distill3d_ros.training.teachers.cache import TeacherCache
 from distill3d_ros.training.views import augment, view_of, whole
@@ -143,6 +144,8 @@ def make_stage(config: StageConfig, data: Folders, out: Path, student: Student) 
     labels, stride = student.config.labels, student.encoder.patch_embed.patch_size
     if config.kind == "perception":
         return PerceptionStage(config, data, labels, stride=stride)
+    if config.kind == "seen":
+        return SeenStage(config, student)
     places = student.config.detection.queries
     if config.kind == "reasoning":
         return ReasoningStage(config, data, out, labels, places=places, workers=config.workers)

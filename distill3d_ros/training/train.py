@@ -10,13 +10,15 @@ from pathlib import Path
 import torch
 
 from distill3d_ros.student.checkpoint import save_student
-from distill3d_ros.training.batches import Sampler, in_words, open_when_ready
+from distill3d_ros.training.batches import KeySource, Sampler, in_words, open_when_ready
 from distill3d_ros.training.beginnings import BEST_STUDENT, STUDENT, starting_student
 from distill3d_ros.training.checkpointing import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.distill_stage import DistillStage
+from distill3d_ros.training.perception_cache import KeptViews
 from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.seen_stage import perception_folder
 from distill3d_ros.training.stages import make_stage
 from distill3d_ros.training.trainer import Trainer
 
@@ -86,7 +88,11 @@ def train_stage(
         processes.wait()
     with only_one(out / name) if processes.is_first else nullcontext():
         student = starting_student(config, name, out=out, init=init, report=report).to(device)
-        source = open_when_ready(data, "train", wait=wait, report=report)
+        source: KeySource
+        if stage_config.kind == "seen":
+            source = KeptViews(perception_folder(stage_config) / "train")
+        else:
+            source = open_when_ready(data, "train", wait=wait, report=report)
         stage = make_stage(stage_config, data, out / name, student)
         taught = stage.taught(source, report) if isinstance(stage, DistillStage) else source
         if processes.is_first:

@@ -1,0 +1,1 @@
+"""Variants of one training, over several seeds: planned, run, measured, compared and reported."""

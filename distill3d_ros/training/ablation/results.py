@@ -1,0 +1,242 @@
+"""The page of results: written from the JSON files of evaluations and ablations, never by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distill3d_ros.student.checkpoint import WEIGHTS, read_description
+from distill3d_ros.training.ablation.report import accuracy_lines, claim_lines, hidden_cot_lines, thoughts_lines
+from distill3d_ros.training.ablation.summary import HOLDS, NOT_MEASURED
+from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.training.report import SPLIT_NAMES
+
+PAPER_SPEED = 8.7
+"""Teacher's seconds a sample over the student's: 133.6 / 15.3, the teacher on a CPU and the student on a GPU."""
+PAPER_RETENTION = 0.71
+"""Share of the teacher's spatial answers that the student with Hidden CoT gives."""
+
+
+def write_results(evaluations: Sequence[Path], ablations: Sequence[Path], models: Sequence[Path], page: Path) -> None:
+    """Writes the page.
+
+    Args:
+        evaluations: folders that `distill3d evaluate` wrote.
+        ablations: folders that `distill3d ablate` wrote.
+        models: folders of students, whose training is told.
+
+    Raises:
+        ValueError: a folder lacks its file, or nothing is given.
+    """
+    if not evaluations and not ablations:
+        raise ValueError("results needs --evaluation, --ablation, or several of them. Got none")
+    evaluated = {name: _read(folder / "report.json", "evaluate") for name, folder in _named(evaluations)}
+    ablated = {name: _read(folder / "ablation.json", "ablate") for name, folder in _named(ablations)}
+    described = {name: read_description(folder) for name, folder in _named(models)}
+    names = {d["sha256"][WEIGHTS]: name for name, d in described.items()}
+    lines = [
+        "# Results",
+        "",
+        f"Written by `{shlex.join(['distill3d', *sys.argv[1:]])}` from the files of the runs; not by hand.",
+        "",
+    ]
+    if described:
+        lines += ["## Models", "", *_models(described), ""]
+    for title, report in evaluated.items():
+        whose = names.get(report["model_sha256"], f"model {report['model_sha256'][:8]}")
+        lines += [f"## Evaluation {title}: {whose}", "", *_evaluation(report), ""]
+    for title, result in ablated.items():
+        lines += [f"## Ablation {title}", "", *_ablation(result), ""]
+    lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
+    lines += _how(described, evaluated, ablated)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(page, ("\n".join(lines) + "\n").encode())
+
+
+def _named(folders: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Each folder with its name, or its path where several have that name."""
+    names = [folder.name for folder in folders]
+    return [(f.name if names.count(f.name) == 1 else str(f), f) for f in folders]
+
+
+def _read(path: Path, command: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; `distill3d {command}` writes it") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); write it again with `distill3d {command}`") from None
+    return found
+
+
+def _models(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = ["| model | preset | parameters | stages | hours of training | sha256 |", "|---|---|---|---|---|---|"]
+    for name, d in described.items():
+        stages = _stages(d)
+        said = ", ".join(f"{s['stage']} ({s['steps']} steps)" for s in stages) or "-"
+        lines.append(
+            f"| {name} | `{d['student']['preset']}` | {d['parameters'] / 1e6:.1f} M | {said} | {_hours(stages)} | "
+            f"`{d['sha256'][WEIGHTS][:16]}` |"
+        )
+    return lines
+
+
+def _stages(description: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The stages on a student's card: a list on one that ships, itself one on that of a run."""
+    card = description.get("card", {})
+    return card.get("stages", [card] if "stage" in card else [])
+
+
+def _hours(stages: Sequence[Mapping[str, Any]]) -> str:
+    return f"{sum(s['minutes'] for s in stages) / 60:.1f}" if stages else "-"
+
+
+def _evaluation(report: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| | questions | student | rules on its boxes | majority | question only | wrong image | AbsRel | delta1 | "
+        "mAP@0.25 | mAP@0.5 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    parts = {SPLIT_NAMES.get(s, s): part for s, part in report["splits"].items()} | {"**all**": report}
+    for name, part in parts.items():
+        depth = part["depth"] or {}
+        cells = [name, str(part["questions"]), _with_interval(part["accuracy"], part["interval"])]
+        cells += [_share(part[row]) for row in ("rules", "majority", "question_only", "wrong_image")]
+        cells += [_share(depth.get("absrel")), _share(depth.get("delta1"))]
+        cells += [_share(part["boxes"]["map25"]), _share(part["boxes"]["map50"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    teacher = report.get("teacher")
+    lines += ["", *_families(report, teacher), ""]
+    latency = report["latency_ms"]
+    lines.append(
+        f"On {report['device']}: a frame {_ms(latency['perceive'])}, a question {_ms(latency['ask'])} (medians)."
+    )
+    if teacher:
+        theirs, ratio = teacher["latency_ms"], _speed(report)
+        lines.append(
+            f"Teacher on the same device: a frame {_ms(theirs['perceive'])}, a question {_ms(theirs['ask'])}; "
+            f"a frame with one question takes it {'-' if ratio is None else format(ratio, '.1f')} times as long. "
+            f"The same answer as the student in {_share(teacher['agreement'])}."
+        )
+    return lines
+
+
+def _families(report: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> list[str]:
+    head = ["family", "n", "student", "rules on its boxes"] + (["teacher", "retention"] if teacher else [])
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    rows = {**report["families"], "**all**": {**report, "n": report["questions"]}}
+    for family, entry in rows.items():
+        cells = [family, str(entry["n"]), _with_interval(entry["accuracy"], entry["interval"]), _share(entry["rules"])]
+        if teacher:
+            theirs = teacher if family == "**all**" else teacher["families"].get(family)
+            if theirs is None:
+                cells += ["-", "-"]
+            else:
+                cells.append(_with_interval(theirs["accuracy"], theirs["interval"]))
+                cells.append(_with_interval(theirs["retention"], theirs["retention_interval"]))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _ablation(result: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{result['questions']} questions about {result['frames']} frames of "
+        f"{' and '.join(f'`{s}`' for s in result['splits'])}, the same for every student.",
+        "",
+        *accuracy_lines(result),
+    ]
+    for found in (hidden_cot_lines(result), thoughts_lines(result)):
+        lines += ["", *found] if found else []
+    if result["failed"]:
+        lines += ["", f"Failed: {', '.join(f['name'] for f in result['failed'])}."]
+    return lines
+
+
+def _claims(evaluated: Mapping[str, Mapping[str, Any]], ablated: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Those that hold, and in a table of their own those that do not."""
+    claims: list[Mapping[str, Any]] = [claim for result in ablated.values() for claim in result["claims"]]
+    known = [c for c in claims if c["verdict"] != NOT_MEASURED]
+    beside = [row for title, report in evaluated.items() for row in _beside_the_paper(title, report)]
+    lines = []
+    if beside:
+        lines += ["| the paper | its figure | here | |", "|---|---|---|---|", *beside, ""]
+    for title, rows in (
+        ("These did not hold, or were not shown:", [c for c in known if c["verdict"] != HOLDS]),
+        ("These hold:", [c for c in known if c["verdict"] == HOLDS]),
+    ):
+        if rows:
+            lines += [title, "", *claim_lines(rows), ""]
+    left = [c["says"] for c in claims if c["verdict"] == NOT_MEASURED]
+    if left:
+        lines += [f"Not measured: {'; '.join(left)}."]
+    return lines or ["None was measured."]
+
+
+def _beside_the_paper(title: str, report: Mapping[str, Any]) -> list[str]:
+    """Speed and retention against the teacher, where it was asked too."""
+    teacher = report.get("teacher")
+    if not teacher:
+        return []
+    rows = []
+    speed = _speed(report)
+    if speed is not None:
+        verdict = HOLDS if speed >= PAPER_SPEED else "does not hold"
+        rows.append(
+            f"| the student is faster than its teacher ({title}) | {PAPER_SPEED} times, on two devices | "
+            f"{speed:.1f} times, on one | **{verdict}** |"
+        )
+    if teacher["retention"] is not None:
+        low, high = teacher["retention_interval"]
+        verdict = HOLDS if low > PAPER_RETENTION else "less" if high < PAPER_RETENTION else "not told apart"
+        rows.append(
+            f"| the student keeps this share of its teacher's spatial answers ({title}) | {PAPER_RETENTION} | "
+            f"{_with_interval(teacher['retention'], [low, high])} | **{verdict}** |"
+        )
+    return rows
+
+
+def _speed(report: Mapping[str, Any]) -> float | None:
+    """Teacher's time over the student's, for a frame and one question."""
+    own, theirs = report["latency_ms"], report["teacher"]["latency_ms"]
+    if any(ms is None for ms in (*own.values(), *theirs.values())):
+        return None
+    return float((theirs["perceive"] + theirs["ask"]) / (own["perceive"] + own["ask"]))
+
+
+def _how(
+    described: Mapping[str, Mapping[str, Any]],
+    evaluated: Mapping[str, Mapping[str, Any]],
+    ablated: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    lines = ["| what | command | seeds | hours |", "|---|---|---|---|"]
+    for name, d in described.items():
+        stages = _stages(d)
+        seeds = ", ".join(map(str, sorted({s["seed"] for s in stages if "seed" in s}))) or "-"
+        lines.append(f"| training of {name} | see its card | {seeds} | {_hours(stages)} |")
+    for title, report in evaluated.items():
+        lines.append(
+            f"| evaluation {title} | `{report['command']}` | {report['seed']} | {report['seconds'] / 3600:.1f} |"
+        )
+    for title, result in ablated.items():
+        variants = result["variants"].values()
+        seeds = ", ".join(map(str, sorted({s for v in variants for s in v["seeds"]})))
+        hours = sum(sum(v["minutes"]) for v in variants) / 60
+        lines.append(f"| ablation {title} | `{result['command']}` | {seeds} | {hours:.1f} |")
+    return lines
+
+
+def _with_interval(value: float | None, interval: Sequence[float | None]) -> str:
+    return f"{_share(value)} [{_share(interval[0])}, {_share(interval[1])}]"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"

@@ -1,0 +1,68 @@
+"""What a trained student does with its thoughts: the attention it pays to them, and what happens when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from distill3d_ros.student.checkpoint import WEIGHTS
+from distill3d_ros.student.outputs import IGNORE, THOUGHT, Prefix, QuestionText, map_tensors
+from distill3d_ros.student.student import Student
+
+AS_TRAINED, ZEROED, PERMUTED, OTHER_SEED = "as_trained", "zeroed", "permuted", "other_seed"
+CONDITIONS = (AS_TRAINED, ZEROED, PERMUTED, OTHER_SEED)
+"""The thoughts' embeddings at test time: as they are; zeros; each at the place of the next; those of another seed."""
+TOKENS = "language.thoughts.tokens"
+
+
+def conditions(student: Student, other: Path | None) -> dict[str, Tensor]:
+    """Condition -> embeddings (K, E) that the thoughts have in it. Without thoughts, or with zeros, one is left.
+
+    ``other``: folder of the same student from another seed.
+    """
+    own = student.language.thoughts.tokens.detach().clone()
+    found = {AS_TRAINED: own}
+    if len(own) and own.any():
+        found[ZEROED] = torch.zeros_like(own)
+        if len(own) > 1:
+            found[PERMUTED] = own.roll(-1, 0)
+        if other is not None:
+            with safe_open(other / WEIGHTS, "pt") as file:
+                found[OTHER_SEED] = file.get_tensor(TOKENS).to(own)
+    return found
+
+
+@contextmanager
+def thoughts_as(student: Student, embeddings: Tensor) -> Iterator[None]:
+    """Inside, the thoughts have these embeddings (K, E); nothing on disk changes."""
+    tokens = student.language.thoughts.tokens
+    own = tokens.detach().clone()
+    try:
+        with torch.no_grad():
+            tokens.copy_(embeddings)
+        yield
+    finally:
+        with torch.no_grad():
+            tokens.copy_(own)
+
+
+def attention(student: Student, prefix: Prefix, questions: Sequence[QuestionText]) -> tuple[Tensor, float]:
+    """Share of its attention that an answer token pays to the thoughts: (layers, heads), and if it looked everywhere
+    alike. Of one scene; the questions have answers."""
+    batch = student.collate([questions], prefix.objects.mask.shape[1])
+    batch = map_tensors(batch, lambda x: x.to(prefix.mask.device))
+    paid = student.language.attention_on_thoughts(prefix, batch)
+    thoughts = (batch.kind[0] == THOUGHT).cumsum(-1)  # (Q, T) how many of them a token sees
+    seen = prefix.mask.sum() + torch.arange(1, thoughts.shape[1] + 1, device=thoughts.device)
+    spoken = batch.targets[0] != IGNORE
+    return paid.cpu(), float((thoughts / seen)[spoken].mean())
+
+
+def can_show_attention(student: Student) -> bool:
+    """Whether there are thoughts that are read at once; recurrent ones are not told apart."""
+    return len(student.language.thoughts.tokens) > 0 and student.language.thoughts.feed is None

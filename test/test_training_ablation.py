@@ -1,0 +1,257 @@
+"""An ablation from its configuration to its report, with a process killed on the way, on a handful of tiny rooms."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from test_training_stages import config as tiny_config
+from test_training_stages import data_folder
+
+from distill3d_ros.student.checkpoint import load_student, save_student
+from distill3d_ros.training.ablation.plan import load_ablation, trainings
+from distill3d_ros.training.ablation.results import write_results
+from distill3d_ros.training.ablation.runner import ablate
+from distill3d_ros.training.ablation.runs import Run
+from distill3d_ros.training.beginnings import new_student
+from distill3d_ros.training.checkpointing import LATEST
+from distill3d_ros.training.config import TrainConfig, build
+from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.evaluate import evaluate
+from distill3d_ros.training.objectives import LANGUAGE_LOSSES, PERCEPTION_LOSSES, TEACHER_LOSSES
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
+
+
+@pytest.fixture(scope="module")
+def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student whose perception all variants share."""
+    torch.manual_seed(0)
+    return save_student(tmp_path_factory.mktemp("eyes"), new_student(tiny_config()))
+
+
+def tiny_ablation(eyes: Path) -> dict[str, Any]:
+    """Two variants with two seeds, three steps each."""
+    stage = {
+        "name": "seen",
+        "kind": "seen",
+        "steps": 3,
+        "batch_size": 2,
+        "questions_per_scene": 4,
+        "warmup_steps": 1,
+        "ema": 0.0,
+        "validate_samples": 2,
+        "workers": 0,
+        "checkpoint_minutes": 1e-6,
+        "weighting": "static",
+    }
+    return {
+        "base": {"perception": str(eyes), "stages": [stage]},
+        "perception": {
+            "views": 4,
+            "validation_views": 2,
+            "rounds": 2,
+            "questions": 6,
+            "augment": {"sizes": [[64, 64]]},
+        },
+        "evaluate": {"frames": 3, "questions": 12, "attention_frames": 1},
+        "seeds": [0, 1],
+        "reference": "k2",
+        "variants": [
+            {"name": "k2", "says": "two thoughts", "changes": {"student.hidden_cot.tokens": 2}},
+            {"name": "k0", "says": "none", "changes": {"student.hidden_cot.tokens": 0}},
+        ],
+        "hidden_cot": ["k2"],
+        "controls": ["k0"],
+        "claims": [{"says": "thoughts help", "paper": ".64 to .71", "better": "k2", "than": ["k0"]}],
+    }
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    path = folder / "ablation.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def kill_once_it_has_a_checkpoint(run: Run) -> None:
+    """As a machine without memory would: no time to tidy up."""
+    end = time.monotonic() + 200
+    while not (run.folder / "seen" / LATEST).exists():
+        assert time.monotonic() < end, "no checkpoint"
+        time.sleep(0.01)
+    words = {b"distill3d_ros.training.ablation.worker", b"train", run.variant.encode(), str(run.out).encode()}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = set((process / "cmdline").read_bytes().split(b"\0"))
+        except OSError:
+            continue
+        if words <= command and str(run.seed).encode() in command:
+            os.kill(int(process.name), signal.SIGKILL)
+
+
+@pytest.mark.timeout(1800)  # eight processes, each with its own imports; a busy machine must not fail
+def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data: Path, tmp_path: Path) -> None:
+    path, out = write(tmp_path, tiny_ablation(eyes)), tmp_path / "out"
+    victim = Run(out=out, variant="k2", seed=1)
+    lines: list[str] = []
+
+    def told(line: str) -> None:
+        lines.append(line)
+        if line.startswith("k2 seed 1: begun"):
+            kill_once_it_has_a_checkpoint(victim)
+
+    first = ablate(path, data=data, out=out, jobs=2, device="cpu", report=told)
+    assert [f["name"] for f in first["failed"]] == ["k2 seed 1"]
+    assert first["failed"][0]["why"] == "ended by SIGKILL"
+    assert Path(first["failed"][0]["log"]).is_file()
+    assert first["variants"]["k2"]["seeds"] == [0], "what did not fail went on"
+    assert first["variants"]["k0"]["seeds"] == [0, 1]
+    assert first["claims"][0]["verdict"] == "not measured"
+    assert "k2 seed 1: ended by SIGKILL" in (out / "ablation.md").read_text()
+
+    trained = Run(out=out, variant="k0", seed=0).folder / "trained.json"
+    at = trained.stat().st_mtime_ns
+    result = ablate(path, data=data, out=out, jobs=2, device="cpu", report=lines.append)
+    assert result["failed"] == []
+    assert "going on from step" in (victim.folder / "log.txt").read_text()
+    assert trained.stat().st_mtime_ns == at, "what was trained is not trained again"
+    assert not list(out.glob("runs/*/*/*/latest.pt")), "a trained run keeps its student alone"
+
+    k2, k0 = result["variants"]["k2"], result["variants"]["k0"]
+    assert k2["seeds"] == k0["seeds"] == [0, 1]
+    assert result["questions"] > 12
+    assert k2["difference"] is None
+    assert k0["difference"]["mean"] == pytest.approx(k0["accuracy"]["mean"] - k2["accuracy"]["mean"])
+    assert set(k2["thoughts"]["changed"]) == {"zeroed", "permuted", "other_seed"}
+    assert 0 < k2["thoughts"]["attention"]["mean"] < 1
+    assert k0["thoughts"] == {"number": 0, "changed": {}, "attention": None}
+    assert k2["parameters"] > k0["parameters"]
+    assert result["costs"]["k2"]["multiply_adds"] > result["costs"]["k0"]["multiply_adds"] > 0
+    assert set(result["hidden_cot"]) == {"k2"}
+    assert k2["validation_loss"]["mean"] > 0
+
+    stored = json.loads((out / "ablation.json").read_text())
+    assert stored["variants"]["k0"]["accuracy"] == k0["accuracy"]
+    text = (out / "ablation.md").read_text()
+    assert "## Claims of the paper" in text
+    assert ".64 to .71" in text
+    assert all((out / name).stat().st_size > 1000 for name in ("accuracy.png", "attention.png", "thoughts.png"))
+    assert any("GB used" in line for line in lines)
+
+    # The perception is the one that was given, in every variant, and the seeds differ.
+    seeing = load_student(eyes)
+    students = [load_student(Run(out=out, variant="k2", seed=s).student) for s in (0, 1)]
+    for name, tensor in seeing.encoder.state_dict().items():
+        assert torch.equal(tensor, students[0].encoder.state_dict()[name])
+    assert not torch.equal(students[0].language.thoughts.tokens, students[1].language.thoughts.tokens)
+
+    write_results([], [out], [], tmp_path / "results.md")
+    page = (tmp_path / "results.md").read_text()
+    assert "## Ablation out" in page
+    assert f"| `k0` | none | {k0['accuracy']['mean']:.3f} |" in page
+
+    # Nothing is left to do, and another configuration does not go on in this folder.
+    lines.clear()
+    ablate(path, data=data, out=out, jobs=2, device="cpu", report=lines.append)
+    assert not any("begun" in line for line in lines)
+    changed = tiny_ablation(eyes)
+    changed["base"]["stages"][0]["lr"] = 0.5
+    with pytest.raises(ValueError, match=r"another configuration \(stages differ\)"):
+        ablate(write(tmp_path, changed), data=data, out=out, report=lines.append)
+
+
+@pytest.fixture(scope="module")
+def evaluated(eyes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("evaluated")
+    evaluate(eyes, data, out, questions=12, frames=2, device="cpu", report=lambda _: None)
+    return out
+
+
+def beside_a_teacher(report: Path, folder: Path) -> Path:
+    """The evaluation as it is with a teacher that is right twice as often and takes ten times as long."""
+    content = json.loads((report / "report.json").read_text())
+
+    def entry(part: dict[str, Any]) -> dict[str, Any]:
+        return {"accuracy": 0.8, "interval": [0.7, 0.9], "retention": 0.5, "retention_interval": [0.4, 0.6]}
+
+    slow = {name: 10 * ms for name, ms in content["latency_ms"].items()}
+    families = {name: entry(part) for name, part in content["families"].items()}
+    content["teacher"] = entry(content) | {"families": families, "agreement": 0.45, "latency_ms": slow}
+    folder.mkdir()
+    (folder / "report.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_the_page_of_results_says_what_the_files_say(eyes: Path, evaluated: Path, tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "results.md"
+    with_teacher = beside_a_teacher(evaluated, tmp_path / "beside")
+    write_results([evaluated, with_teacher], [], [eyes], page)
+    text = page.read_text()
+    report = json.loads((evaluated / "report.json").read_text())
+    assert f"## Evaluation {evaluated.name}: {eyes.name}" in text, "the model is told by its checksum"
+    assert f"| **all** | {report['questions']} | {report['accuracy']:.3f} [" in text
+    assert "0.800 [0.700, 0.900] | 0.500 [0.400, 0.600]" in text
+    assert "(beside) | 8.7 times, on two devices | 10.0 times, on one | **holds**" in text
+    assert "(beside) | 0.71 | 0.500 [0.400, 0.600] | **less**" in text
+    assert f"`{report['command']}` | 0 |" in text
+    with pytest.raises(ValueError, match=r"ablation\.json does not exist; `distill3d ablate` writes it"):
+        write_results([], [tmp_path], [], page)
+    with pytest.raises(ValueError, match="needs --evaluation"):
+        write_results([], [], [eyes], page)
+    assert page.read_text() == text, "what could not be written leaves what was there"
+
+
+def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, tmp_path: Path) -> None:
+    def message(**changes: Any) -> str:
+        content = tiny_ablation(eyes) | changes
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            trainings(load_ablation(write(tmp_path, content)), tmp_path)
+        return str(caught.value)
+
+    def variant(**changes: Any) -> list[dict[str, Any]]:
+        return [{"name": "k2"}, {"name": "k0", "changes": changes}]
+
+    assert "unknown key 'varants'" in message(varants=[])
+    assert "did you mean 'steps'" in message(variants=variant(**{"seen.stepz": 5}))
+    assert "variant 'k0'" in message(variants=variant(**{"seen.stepz": 5}))
+    assert "unknown fields ['tokenz']" in message(variants=variant(**{"student.hidden_cot.tokenz": 5}))
+    assert "'reading' is no stage" in message(variants=variant(**{"reading.steps": 5}))
+    assert "reference names no variant: 'k9'" in message(reference="k9")
+    assert "controls names no variant: 'kO'" in message(controls=["kO"])
+    assert "none twice" in message(variants=[{"name": "k2"}, {"name": "k2"}])
+    assert "different numbers" in message(seeds=[1, 1])
+    assert "must be one size" in message(perception={"augment": {"sizes": [[64, 64], [96, 96]]}})
+    assert "cannot change where every run starts" in message(init=str(eyes))
+    with pytest.raises(ValueError, match="no configuration at"):
+        load_ablation(tmp_path / "nothing.yaml")
+
+
+def test_a_variant_that_is_not_there(eyes: Path, data: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, tiny_ablation(eyes))
+    with pytest.raises(ValueError, match="no variant 'k8'; there are k2, k0"):
+        ablate(path, data=data, out=tmp_path / "out", only=["k8"])
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config" / "ablate").glob("*.yaml")), ids=lambda f: f.name)
+def test_the_tables_that_come_with_the_package_are_understood(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    config = load_ablation(file)
+    assert len(config.seeds) >= 3
+    made = trainings(config, Path("cache"))
+    assert set(made) == {v.name for v in config.variants}
+    for name, data in made.items():
+        for stage in build(TrainConfig, data, where=name).stages:
+            known = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES, *TEACHER_LOSSES)
+            assert set(stage.loss_weights) <= set(known), name
