@@ -179,6 +179,8 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, dest="training_run", help="folder of a training run")
     parser.add_argument("--out", type=Path, required=True, help="folder of the student that ships")
     parser.add_argument("--notes", default="", help="a paragraph for its card")
+    parser.add_argument("--earlier", type=Path, help="student that the run went on from: mix in what it sees with")
+    parser.add_argument("--earlier-share", type=float, default=0.3, help="its share of the average, 0 to 1")
     parser.add_argument("--report", type=Path, help="folder of its evaluation, for its card")
 
 
@@ -188,7 +190,13 @@ def _export(options: Options) -> int:
     if options.training_run is None and options.report is None:
         raise ValueError("export needs --run (a training run), --report (an evaluation), or both")
     if options.training_run is not None:
-        export_student(options.training_run, options.out, notes=options.notes)
+        export_student(
+            options.training_run,
+            options.out,
+            notes=options.notes,
+            earlier=options.earlier,
+            earlier_share=options.earlier_share,
+        )
     if options.report is not None:
         add_report(options.out, options.report)
     print(f"wrote {options.out}")

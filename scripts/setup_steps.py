@@ -62,9 +62,12 @@ def run(command: Iterable[str | Path], what: str, *, show: str = "", env: dict[s
     """Run a command, its output into the log; say the lines that match ``show``, and a sign of life now and then."""
     words = [str(word) for word in command]
     lines: queue.Queue[str | None] = queue.Queue()
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env, cwd=ROOT
-    ) as process, open(LOG if VENV.is_dir() else os.devnull, "a", encoding="utf-8") as log:
+    with (
+        subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env, cwd=ROOT
+        ) as process,
+        open(LOG if VENV.is_dir() else os.devnull, "a", encoding="utf-8") as log,
+    ):
         log.write(f"$ {' '.join(words)}\n")
         reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
         reader.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from random_student import save_random_student
 
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
+from distill3d_ros.student.student import Student
 from distill3d_ros.training.release import add_report, export_student
 from distill3d_ros.training.teacher_report import teacher_lines
 
@@ -38,6 +40,33 @@ def test_export_halves_the_weights_and_keeps_the_history(run: Path, tmp_path: Pa
         if tensor.is_floating_point():
             torch.testing.assert_close(stored[name], tensor.half().float(), rtol=0, atol=0)
     assert (out / "model.safetensors").stat().st_mode & 0o044 == 0o044
+
+
+def test_what_sees_is_averaged_with_an_earlier_student_and_language_is_not(run: Path, tmp_path: Path) -> None:
+    earlier = load_student(run / "plain")
+    with torch.no_grad():
+        for parameter in earlier.parameters():
+            parameter.add_(1.0)
+    save_student(tmp_path / "earlier", earlier)
+    out = export_student(run, tmp_path / "ship", earlier=tmp_path / "earlier", earlier_share=0.25)
+    mixed, own = load_student(out).state_dict(), load_student(run / "joint" / "student").state_dict()
+    for name in ("encoder.patch_embed.stem.weight", "detection_head.norm_out.weight", "depth_head.output.bias"):
+        torch.testing.assert_close(mixed[name], own[name] + 0.25, rtol=0, atol=2e-3)
+    words = [name for name in own if name.startswith("language.") and own[name].is_floating_point()]
+    assert words
+    for name in words:
+        torch.testing.assert_close(mixed[name], own[name].half().float(), rtol=0, atol=0)
+
+
+def test_a_student_of_another_shape_or_no_share_cannot_be_mixed_in(run: Path, tmp_path: Path) -> None:
+    own = load_student(run / "plain")
+    config = replace(own.config, detection=replace(own.config.detection, hidden=24))
+    save_student(tmp_path / "wider", Student(config, own.language.tokenizer))
+    with pytest.raises(ValueError, match="only students of one shape can be mixed; detection_head differs in"):
+        export_student(run, tmp_path / "ship", earlier=tmp_path / "wider", earlier_share=0.5)
+    with pytest.raises(ValueError, match=r"share must lie between 0 and 1\. Got 1"):
+        export_student(run, tmp_path / "ship", earlier=run / "plain", earlier_share=1.0)
+    assert not (tmp_path / "ship").exists()
 
 
 def test_a_run_without_a_student_is_named(tmp_path: Path) -> None:

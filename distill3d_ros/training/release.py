@@ -8,20 +8,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
+from distill3d_ros.student.student import Student
+from distill3d_ros.training.config import PERCEPTION_PARTS
 
 CARD, REPORT = "README.md", "report.json"
 LAST_STAGES = ("joint", "reasoning", "perception")
 
 
-def export_student(run: Path, out: Path, *, notes: str = "") -> Path:
+def export_student(
+    run: Path, out: Path, *, notes: str = "", earlier: Path | None = None, earlier_share: float = 0.0
+) -> Path:
     """Writes the student of a run's last stage as float16 with the history of all its stages.
 
+    ``earlier`` is the student that the run's perception went on from: its perception is mixed in by ``earlier_share``
+    (see ``mixed_perception``).
+
     Raises:
-        ValueError: the run has no exported student yet.
+        ValueError: the run has no exported student yet; the two students differ in shape.
     """
     source = _last_student(run)
     student = load_student(source)
+    if earlier is not None:
+        mixed_perception(student, load_student(earlier), earlier_share)
     card = {
         "stages": [
             read_description(folder)["card"]
@@ -32,6 +43,33 @@ def export_student(run: Path, out: Path, *, notes: str = "") -> Path:
     save_student(out, student, card, dtype="float16")
     write_card(out)
     return out
+
+
+@torch.no_grad()
+def mixed_perception(student: Student, earlier: Student, share: float) -> None:
+    """Averages the weights of what sees with those of a student from which it was trained on.
+
+    Weights along one path of training often lie in one basin, and their average generalizes better than its ends
+    (Wortsman et al., Model soups, ICML 2022). The language model stays as it is.
+
+    Args:
+        share: of the earlier student, above 0 and below 1; choose it on validation rooms.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the earlier student's share must lie between 0 and 1. Got {share:g}")
+    for part in PERCEPTION_PARTS:
+        own, other = getattr(student, part).state_dict(), getattr(earlier, part).state_dict()
+        different = sorted(
+            set(own) ^ set(other) | {n for n in own.keys() & other.keys() if own[n].shape != other[n].shape}
+        )
+        if different:
+            raise ValueError(
+                f"only students of one shape can be mixed; {part} differs in {', '.join(different[:4])}. "
+                "Give the student that this run went on from"
+            )
+        for name, value in own.items():
+            if value.is_floating_point():
+                value.lerp_(other[name].to(value), share)
 
 
 def add_report(model: Path, report: Path) -> None:
