@@ -144,7 +144,7 @@ def test_the_front_end_agrees(checkpoint: Path) -> None:
     model, seen = network(checkpoint, "float32"), views(numbers)
     features = model.patch_features(seen.images)
     close(features, numbers["mid.clip_features"])
-    points = patch_points(seen.depths, seen.world_from_camera, seen.intrinsics, model.grid)
+    points = patch_points(seen.depths, seen.world_from_camera, seen.intrinsics, model.config.grid)
     close(points, numbers["mid.xyz_grid"][0])
     places = model.patch_position(points)
     close(places, numbers["mid.pos_embed"][0])

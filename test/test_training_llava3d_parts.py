@@ -146,4 +146,4 @@ def test_the_public_size_has_the_published_numbers_of_weights() -> None:
     assert counts["click_position"] == 16_805_888
     assert counts["projector"] == 20_979_712
     assert counts["language"] == 6_738_415_616  # Llama-2-7B
-    assert model.grid == (24, 24)
+    assert model.config.grid == (24, 24)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transformers import CLIPVisionConfig, LlamaConfig
 
@@ -44,6 +44,17 @@ class Llava3dConfig:
     """Views that the network takes."""
     max_length: int
     """Visual tokens and text together."""
+
+    @property
+    def side(self) -> int:
+        """Of the square pictures, pixels."""
+        return cast(int, self.clip.image_size)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) patches of a view."""
+        patches = self.side // cast(int, self.clip.patch_size)
+        return patches, patches
 
 
 def read_config(folder: Path) -> Llava3dConfig:

@@ -36,27 +36,26 @@ class Llava3d(nn.Module):
         self.language = LlamaForCausalLM(config.llama)
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """(h, w) patches of a view."""
-        side = self.config.clip.image_size // self.config.clip.patch_size
-        return side, side
+    def device(self) -> torch.device:
+        return self._seen.device
 
     @property
-    def device(self) -> torch.device:
-        return self.projector[0].weight.device
+    def _seen(self) -> Tensor:
+        """A weight of the device and the precision that pictures are looked at in."""
+        return next(self.projector.parameters())
 
     def patch_features(self, images: Tensor) -> Tensor:
         """Images (S, 3, P, P) to (S, n, C), rows first: the last layer that is kept, without its LayerNorm."""
-        seen = self.vision(pixel_values=images.to(self.device, self.projector[0].weight.dtype))
+        seen = self.vision(pixel_values=images.to(self._seen))
         return seen.last_hidden_state[:, 1:]
 
     def visual_tokens(self, views: Views) -> Tensor:
         """(M, D): one token a voxel of the place that the views show, by x, then y, then z."""
-        points = patch_points(views.depths, views.world_from_camera, views.intrinsics, self.grid).flatten(1, 2)
+        points = patch_points(views.depths, views.world_from_camera, views.intrinsics, self.config.grid).flatten(1, 2)
         features = self.patch_features(views.images).float() + self.patch_position(points.to(self.device))
         repeats = views.repeats[:, None].expand(points.shape[:2]).flatten()
         pooled = voxel_means(features.flatten(0, 1).cpu(), voxel_ids(points.flatten(0, 1)), repeats)
-        return self.projector(at_most(pooled).to(self.projector[0].weight))
+        return self.projector(at_most(pooled).to(self._seen))
 
     def click_tokens(self, points: Tensor) -> Tensor:
         """(N, 3) metres in the world to (N, D)."""

@@ -131,7 +131,7 @@ class Llava3dTeacher:
         """
         if not questions:
             return []
-        views = look([sample, *other_views], side=self.model.config.clip.image_size, frames=self.model.config.frames)
+        views = look([sample, *other_views], side=self.model.config.side, frames=self.model.config.frames)
         visual = self.model.visual_tokens(views)
         asked = [with_clicks(f"{question}\n{self.instruction}".strip()) for question in questions]
         rows = [self._ids(text) for text, _ in asked]
@@ -158,7 +158,8 @@ class Llava3dTeacher:
         """For the report. The memory is what the weights take, computed from them and not measured on a GPU."""
         config = self.model.config
         words = config.llama
-        cached = 2 * words.num_hidden_layers * words.num_key_value_heads * words.head_dim
+        heads = words.num_key_value_heads or words.num_attention_heads
+        cached = 2 * words.num_hidden_layers * heads * (words.hidden_size // words.num_attention_heads)
         return {
             "kind": "llava3d",
             "told": "the picture, the true depth and the pose",
@@ -194,7 +195,7 @@ class Llava3dTeacher:
 
     def _said(self, decoded: Decoded) -> TeacherAnswer:
         return TeacherAnswer(
-            text=self.tokenizer.decode(decoded.tokens, skip_special_tokens=True).strip(),
+            text=str(self.tokenizer.decode(decoded.tokens, skip_special_tokens=True)).strip(),
             top_tokens=torch.stack(decoded.top_tokens).numpy(),
             top_logits=torch.stack(decoded.top_logits).numpy().astype(np.float32),
             hidden=decoded.hidden.numpy(),

@@ -174,7 +174,8 @@ def _make_tables(model: Llava3d, device: torch.device) -> None:
     """What no file holds, and a network made on the meta device lacks."""
     model.language.model.rotary_emb = LlamaRotaryEmbedding(config=model.config.llama).to(device)
     embeddings = model.vision.embeddings
-    embeddings.position_ids = torch.arange(embeddings.num_positions, device=device)[None]
+    positions = torch.arange(embeddings.num_positions, device=device)[None]
+    embeddings.register_buffer("position_ids", positions, persistent=False)
 
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
