@@ -87,7 +87,7 @@ def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:
         ({"language_model": "/nowhere"}, r"language_model must be.*Got '/nowhere', which is no folder"),
         ({"language_model": "owner/name"}, r"owner/name@revision on a hub. Got 'owner/name'"),
         ({"preset": "pico", "student": {}, "vggt": "a.pt"}, r"preset 'pico' has no VGGT encoder. Got vggt 'a.pt'"),
-        ({"preset": "tiny"}, r"preset must be one of pico, small, paper. Got 'tiny'"),
+        ({"preset": "tiny"}, r"preset must be one of pico, small, paper, privileged. Got 'tiny'"),
     ],
 )
 def test_what_cannot_be_begun_with_is_named(changes: dict[str, object], message: str) -> None:

@@ -2,98 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_training_stages import LABELS, config, moved_parts, sample
+from invented_teacher import KEYS, WIDTH, Info, Invented, Seen, invented, two_rooms, written
+from test_training_stages import config, moved_parts
 
-from distill3d_ros.scene.facts import facts
-from distill3d_ros.scene.questions import Question
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.student import Student
-from distill3d_ros.training import stages
-from distill3d_ros.training.asking import Balance, choose, worded
+from distill3d_ros.training.batches import Sampler
 from distill3d_ros.training.beginnings import new_student
 from distill3d_ros.training.checkpointing import load_checkpoint
 from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig, StageConfig, TrainConfig
 from distill3d_ros.training.curves import read_metrics
-from distill3d_ros.training.data.manifest import Manifest, write_atomically
 from distill3d_ros.training.data.mixture import open_split
-from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.training.distill_stage import DistillStage
 from distill3d_ros.training.objectives import LANGUAGE_LOSSES, TEACHER_LOSSES
 from distill3d_ros.training.optimization import trained_parameters
+from distill3d_ros.training.taught import Lessons
 from distill3d_ros.training.teachers import TeacherAnswer
+from distill3d_ros.training.teachers.cache import TeacherCache
 from distill3d_ros.training.train import train_stage
-from distill3d_ros.training.trainer import TrainingDivergedError
-from distill3d_ros.training.vocabulary import tokenizer_sha256
+from distill3d_ros.training.trainer import Trainer, TrainingDivergedError
 
 FROZEN = dict.fromkeys(PERCEPTION_PARTS, 0.0)
-KEYS = [f"train-{room:06d}-{frame:02d}" for room in range(2) for frame in range(2)]
-WIDTH = 64
 PLAIN = AugmentConfig(zoom=(1, 1), flip=0, color=0, noise=0, without_up=0)
-
-
-@dataclass(kw_only=True)
-class Info:
-    teacher: str = "invented"
-    tokenizer_sha256: str | None = None
-    top_k: int = 2
-    hidden_size: int = WIDTH
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(kw_only=True)
-class Seen:
-    depth: np.ndarray
-    log_error: np.ndarray | None
-    center_level: np.ndarray
-    size: np.ndarray
-    yaw: np.ndarray
-    class_probs: np.ndarray
-
-
-@dataclass(kw_only=True)
-class Told:
-    questions: list[Question]
-    answers: list[TeacherAnswer]
-    perception: Seen | None
-
-
-@dataclass
-class Invented:
-    """Answers in memory, read as a cache is."""
-
-    info: Info
-    told: dict[str, Told] = field(default_factory=dict)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.told
-
-    def __getitem__(self, key: str) -> Told:
-        return self.told[key]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two rooms with two pictures each of the same view, so that both show the same surfaces."""
-    folder = tmp_path_factory.mktemp("data")
-    infos = []
-    for split, keys in (("train", KEYS), ("val", [k.replace("train", "val") for k in KEYS[:2]])):
-        with ShardWriter(folder, split=split, number=0, first_room=0, rooms=2) as writer:
-            for key in keys:
-                one = sample(split, int(key.split("-")[1]))
-                image = np.random.default_rng(len(key) + int(key[-1])).integers(0, 255, one.frame.image.shape, np.uint8)
-                frame = replace(one.frame, image=image, world_from_camera=np.eye(4))
-                writer.add(replace(one, key=key, frame=frame, room=key[:-3]))
-        infos.append(writer.info)
-    manifest = Manifest(recipe={"seed": 0}, planned_rooms={"train": 2, "val": 1}, shards=tuple(infos))
-    write_atomically(folder / "manifest.json", manifest.to_json().encode())
-    return folder
+    return two_rooms(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -104,45 +47,6 @@ def student() -> Student:
         bias = made.detection_head.propose.labels.fc2.bias
         bias.copy_(torch.randn(len(bias)))
     return made
-
-
-def invented(student: Student, data: Path, *, labels: tuple[str, ...] | None = None, **changes: Any) -> Invented:
-    """The true answers, but "yes" to every third question; the true boxes and depth; hidden states at random."""
-    labels = tuple(student.config.labels) if labels is None else labels
-    info = Info(**{"tokenizer_sha256": tokenizer_sha256(student.language.tokenizer), "labels": labels, **changes})
-    rng = np.random.default_rng(0)
-    reader = open_split((data,), "train")
-    told = {}
-    for number, key in enumerate(reader.keys):
-        one = reader[number]
-        asked = worded(choose(facts(one.scene), Balance({}), 8, rng), one.scene, rng)
-        probs = np.full((len(LABELS), len(student.config.labels)), 0.02, np.float32)
-        for i, o in enumerate(one.scene.objects):
-            probs[i, student.config.labels.index(o.label)] = 0.9
-        boxes = [o.box for o in one.scene.objects]
-        told[key] = Told(
-            questions=asked,
-            answers=[answer(student, q.fact.answer.text if i % 3 else "yes", info, rng) for i, q in enumerate(asked)],
-            perception=Seen(
-                depth=np.asarray(one.scene.depth)[2::4, 2::4],
-                log_error=None,
-                center_level=np.stack([b.center for b in boxes]),
-                size=np.stack([b.size for b in boxes]),
-                yaw=np.array([b.yaw for b in boxes]),
-                class_probs=probs,
-            ),
-        )
-    return Invented(info, told)
-
-
-def answer(student: Student, text: str, info: Info, rng: np.random.Generator) -> TeacherAnswer:
-    ids = [*student.language.encoder.encode(text).ids, student.language.encoder.end]
-    return TeacherAnswer(
-        text=text,
-        top_tokens=np.array([[i, (i + 1) % 100] for i in ids]) if info.top_k else None,
-        top_logits=np.log(np.array([[0.8, 0.1]] * len(ids))) if info.top_k else None,
-        hidden=rng.normal(size=info.hidden_size) if info.hidden_size else None,
-    )
 
 
 def stage_config(**changes: Any) -> StageConfig:
@@ -163,7 +67,7 @@ def stage_config(**changes: Any) -> StageConfig:
     return StageConfig(name="distill", kind="distill", teacher="cache", **settings)
 
 
-def stage_of(student: Student, lessons: Invented, data: Path, out: Path, **changes: Any) -> DistillStage:
+def stage_of(student: Student, lessons: Lessons, data: Path, out: Path, **changes: Any) -> DistillStage:
     stage = DistillStage(stage_config(**changes), (data,), out, student, lessons)
     for parameter in student.parameters():
         parameter.requires_grad_(True)
@@ -260,26 +164,17 @@ def test_a_teacher_that_sees_what_the_student_sees_costs_nothing(student: Studen
     assert agreed == pytest.approx(dict.fromkeys(agreed, 0.0), abs=1e-4)
 
 
-def test_training_lowers_the_distance_from_the_teacher(
-    student: Student, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_lowers_the_distance_from_the_teacher(student: Student, data: Path, tmp_path: Path) -> None:
     lessons = invented(student, data, hidden_size=2 * WIDTH)
     del lessons.told[KEYS[3]]
-    opened = []
-
-    def cache(folder: str, folders: tuple[Path, ...]) -> Invented:
-        opened.append((folder, folders))
-        return lessons
-
-    monkeypatch.setattr(stages, "TeacherCache", cache)
+    teacher = written(lessons, data, tmp_path / "answers")
     weights = {"text": 0.0, "names": 0.1, "grounding": 0.1}
     step = stage_config(
         steps=10, batch_size=3, lr=4e-3, lr_scales=FROZEN, weighting="uncertainty", ema=0.0, loss_weights=weights
     )
-    run = TrainConfig(student=config().student, stages=(step,))
+    run = TrainConfig(student=config().student, stages=(replace(step, teacher=str(teacher)),))
     lines: list[str] = []
     made = train_stage(run, "distill", data=(data,), out=tmp_path, report=lines.append)
-    assert opened == [("cache", (data,))]
     assert "distill: 3 of 4 samples have answers of invented, 1 are left out" in lines
     assert any("from the truth and from its tokens (text_kl, temperature 2): same tokenizer" in x for x in lines)
     rows = [row for row in read_metrics(tmp_path / "distill" / "metrics.jsonl") if "text_kl" in row]
@@ -288,23 +183,33 @@ def test_training_lowers_the_distance_from_the_teacher(
     # The projection goes on with the run, and is not in the student.
     assert load_checkpoint(tmp_path / "distill")["own"]["weight"].shape == (2 * WIDTH, WIDTH)
     assert not any("own" in name.split(".") for name, _ in load_student(made).named_parameters())
-    longer = TrainConfig(student=run.student, stages=(replace(step, steps=11),))
+    longer = replace(run, stages=(replace(run.stages[0], steps=11),))
     assert train_stage(longer, "distill", data=(data,), out=tmp_path, report=lines.append) == made
     assert "distill: going on from step 10" in lines
 
 
+def test_batches_are_the_same_in_another_process(student: Student, data: Path, tmp_path: Path) -> None:
+    teacher = TeacherCache(written(invented(student, data), data, tmp_path / "answers"), (data,))
+    build = stage_of(student, teacher, data, tmp_path, multi_view_pairs=True).builder()
+    here, there = (b(KEYS[:2], np.random.default_rng(3)) for b in (build, pickle.loads(pickle.dumps(build))))
+    assert torch.equal(here.perception.images, there.perception.images)
+    assert here.questions == there.questions
+    assert torch.equal(here.second.images, there.second.images)
+    assert torch.equal(here.taught.class_probs, there.taught.class_probs)
+
+
 @pytest.mark.parametrize("weighting", ["static", "equal"])
-def test_a_teacher_that_is_no_number_is_named_with_the_sample(
-    student: Student, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weighting: str
-) -> None:
+def test_a_teacher_that_is_no_number_is_named_with_the_sample(data: Path, tmp_path: Path, weighting: str) -> None:
+    student = new_student(config())
     lessons = invented(student, data)
     for told in lessons.told.values():
         told.answers = [replace(a, hidden=np.full(WIDTH, np.nan)) for a in told.answers]
-    monkeypatch.setattr(stages, "TeacherCache", lambda folder, folders: lessons)
     step = stage_config(batch_size=2, lr_scales=FROZEN, weighting=weighting)
-    run = TrainConfig(student=config().student, stages=(step,))
+    stage = DistillStage(step, (data,), tmp_path, student, lessons)
+    source = stage.taught(open_split((data,), "train"), lambda _: None)
+    trainer = Trainer(step, student, stage, Sampler(source, 2, 0), tmp_path, seed=0, device=torch.device("cpu"))
     with pytest.raises(TrainingDivergedError, match=r"losses feature, spatial_feature are not .*, samples train-0000"):
-        train_stage(run, "distill", data=(data,), out=tmp_path, report=lambda _: None)
+        trainer.run()
 
 
 def test_a_teacher_that_does_not_fit_is_named(student: Student, data: Path, tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ def test_tokens_of_a_student_that_agrees_cost_nothing_and_every_question_counts_
     assert distillation.top_k_kl(logits[:0], top.indices[:0], top.values[:0], row[:0], temperature=1.0) is None
 
 
+def test_rounded_logits_do_not_raise_what_is_hardly_there() -> None:
+    logits = torch.tensor([[math.log(0.51), math.log(0.3), math.log(0.19), -18.0, -19.0, -20.0]])
+    top = logits.log_softmax(-1).topk(4)
+    rounded = top.values.half().float()
+    assert 1 - rounded.exp().sum() > 5e-5, "the two that are left have a hundred-millionth"
+    kl = distillation.top_k_kl(logits, top.indices, rounded, torch.tensor([0]), temperature=2.0)
+    assert kl.item() < 1e-3
+
+
 def test_laplace_by_hand_and_by_summing_up() -> None:
     log_depth, log_error = torch.full((1, 1, 2), math.log(4.0)), torch.full((1, 1, 2), math.log(0.5))
     depth = torch.tensor([[[2.0, 0.0]]])  # nothing is said of the second pixel

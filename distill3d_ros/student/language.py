@@ -191,7 +191,8 @@ class LanguageModel(nn.Module):
             log_probs = logits.log_softmax(-1)
             log_confidence = log_confidence + log_probs.gather(1, token[:, None])[:, 0].masked_fill(done, 0.0)
             if top:
-                likeliest.append(tuple(log_probs.topk(min(top, log_probs.shape[1]))))
+                values, tokens = log_probs.topk(min(top, log_probs.shape[1]))
+                likeliest.append((values, tokens))
             ids = torch.cat([ids, token.masked_fill(done, self.encoder.end)[:, None]], 1)
             done = done | (token == self.encoder.end)
             if done.all():

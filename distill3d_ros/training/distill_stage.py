@@ -182,8 +182,8 @@ class DistillStage(JointStage):
         ValueError: the teacher's classes are not the student's, or its tokens are asked for and are other tokens.
     """
 
-    loss_names = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES, *TEACHER_LOSSES)
-    modules = TRAINED_PARTS["distill"]
+    loss_names: tuple[str, ...] = (*LANGUAGE_LOSSES, *PERCEPTION_LOSSES, *TEACHER_LOSSES)
+    modules: tuple[str, ...] = TRAINED_PARTS["distill"]
 
     def __init__(self, config: StageConfig, data: Folders, out: Path, student: Student, lessons: Lessons) -> None:
         stride = student.encoder.patch_embed.patch_size
@@ -193,8 +193,7 @@ class DistillStage(JointStage):
         info = lessons.info
         self._check_labels(info.labels)
         own = tokenizer_sha256(student.language.tokenizer)
-        same = info.tokenizer_sha256 == own and info.top_k > 0
-        self.own: nn.Module | None = None
+        self.same_tokens = same = info.tokenizer_sha256 == own and info.top_k > 0
         if not same and config.loss_weights.get("text_kl", 0.0) > 0:
             raise ValueError(
                 f"stage {config.name!r}: loss_weights.text_kl compares tokens, and {info.teacher} has "
@@ -203,6 +202,7 @@ class DistillStage(JointStage):
             )
         self.by_tokens = same and config.loss_weights.get("text_kl", 1.0) > 0
         self.by_text = config.loss_weights.get("teacher_text", 0.0 if same else 1.0) > 0
+        self.own: nn.Module | None = None
         if info.hidden_size and info.hidden_size != student.config.language.dim:
             self.own = Projection(student.config.language.dim, info.hidden_size)
 
@@ -230,7 +230,7 @@ class DistillStage(JointStage):
         )
         ways = [f"its tokens (text_kl, temperature {self.config.temperature:g})"] * self.by_tokens
         ways += ["its words (teacher_text)"] * self.by_text
-        why = "same tokenizer" if self.by_tokens else "no tokens of the student's tokenizer"
+        why = "same tokenizer" if self.same_tokens else "no tokens of the student's tokenizer"
         what = f"the truth and from {' and '.join(ways)}: {why}" if ways else "the truth alone"
         report(f"{name}: answers are learned from {what}")
         return known

@@ -16,8 +16,8 @@ from torch.nn import functional
 from distill3d_ros.scene.thresholds import THRESHOLDS
 from distill3d_ros.training.losses import mean_by_row
 
-LEAST_REST = 1e-6
-"""Probability that a teacher gives at least to all tokens that are not among its top ones."""
+LEAST_REST = 1e-12
+"""Probability that a teacher gives at least to all tokens that are not among its top ones; its logarithm must exist."""
 SUREST_DEPTH = 0.02
 """A teacher that expects a smaller relative error of its depth is taken to expect this one."""
 CLEAR_LOGIT = 3.0
@@ -44,7 +44,9 @@ def top_k_kl(
     named = logits.gather(-1, top_tokens)  # (M, K)
     rest = logits.scatter(-1, top_tokens, -torch.inf).logsumexp(-1, keepdim=True)
     teacher = top_log_probs.detach().float()
-    left = (1 - teacher.exp().sum(-1, keepdim=True)).clamp_min(LEAST_REST)
+    # What the top ones leave is mostly rounding where they are nearly all; no other token is likelier than the last.
+    most = (logits.shape[-1] - top_tokens.shape[-1]) * teacher.exp().amin(-1, keepdim=True)
+    left = torch.minimum(1 - teacher.exp().sum(-1, keepdim=True), most).clamp_min(LEAST_REST)
     log_student = functional.log_softmax(torch.cat([named, rest], -1) / temperature, dim=-1)  # (M, K + 1)
     log_teacher = functional.log_softmax(torch.cat([teacher, left.log()], -1) / temperature, dim=-1)
     kl = (log_teacher.exp() * (log_teacher - log_student)).sum(-1)
@@ -100,9 +102,9 @@ def relation_logits(center: Tensor) -> Tensor:
 
 
 def spatial_agreement(center: Tensor, teacher_center: Tensor) -> Tensor | None:
-    """(pairs,) mean KL over the relations of each pair of an image's R boxes, as student and teacher place them.
+    """KL of what student and teacher say of each pair of an image's R boxes, the mean over its relations: (pairs,).
 
-    Soft yes-no outcomes, see ``relation_logits``; None with fewer than two boxes. Both (R, 3), level frame, metres.
+    Soft yes-no outcomes, see ``relation_logits``; None with fewer than two boxes. Centres (R, 3), level frame, metres.
     """
     count = len(center)
     if count < 2:

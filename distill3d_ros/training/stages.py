@@ -29,7 +29,10 @@ from distill3d_ros.training.views import augment, view_of, whole
 
 
 class Stage(Protocol):
-    """What the trainer asks of a stage."""
+    """What the trainer asks of a stage.
+
+    It may also have ``own``, a module that learns beside the student and is kept in the run's checkpoints alone.
+    """
 
     loss_names: tuple[str, ...]
     modules: tuple[str, ...]

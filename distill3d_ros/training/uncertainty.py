@@ -11,6 +11,7 @@ WEIGHTINGS = ("uncertainty", "static", "equal")
 CLASSIFICATION = frozenset(
     {
         "text",
+        "names",
         "grounding",
         "proposal_class",
         "detection_class",

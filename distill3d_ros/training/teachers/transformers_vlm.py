@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
 
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import file_sha256
@@ -131,10 +131,15 @@ def load_teacher(model: str, *, device: torch.device, top_k: int = TOP_K) -> Tra
         ValueError: the name has no revision, or the model is none that takes a picture and a text.
         OSError: it is neither here nor can it be fetched.
     """
-    folder, _, revision = model.partition("@")
-    if not Path(model).is_dir() and not revision:
-        raise ValueError(f"model must be a folder, or owner/name@revision on a hub. Got '{model}', which is no folder")
-    source, options = (model, {}) if Path(model).is_dir() else (folder, {"revision": revision})
+    source, revision = model, ""
+    options: dict[str, str] = {}
+    if not Path(model).is_dir():
+        source, _, revision = model.partition("@")
+        options["revision"] = revision
+        if not revision:
+            raise ValueError(
+                f"model must be a folder, or owner/name@revision on a hub. Got '{model}', which is no folder"
+            )
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
         processor = AutoProcessor.from_pretrained(source, **options)
@@ -156,7 +161,7 @@ def _weights_id(source: str, revision: str) -> str:
 
 
 @contextmanager
-def _before_answer(model: nn.Module) -> Iterator[list[Tensor]]:
+def _before_answer(model: PreTrainedModel) -> Iterator[list[Tensor]]:
     """Inside, the first state (Q, D) from which a token is predicted is put into the list: it is what the output layer
     is given first. ``generate`` itself would keep every layer's states of the whole prompt."""
     states: list[Tensor] = []
