@@ -283,7 +283,10 @@ def test_configuration_is_read_with_overrides(tmp_path: Path) -> None:
     [
         ("stages:\n  - {name: p, kind: perception, step: 3}\n", "unknown key 'step'; did you mean 'steps'"),
         ("stages:\n  - {name: p, kind: perception, noise: {rays: 1}}\n", "noise: unknown key 'rays'"),
-        ("stages:\n  - {name: p, kind: dreaming}\n", "kind must be one of perception, reasoning, joint, distill. Got"),
+        (
+            "stages:\n  - {name: p, kind: dreaming}\n",
+            "kind must be one of perception, reasoning, joint, distill, seen. Got",
+        ),
         (
             "stages:\n  - {name: p, kind: joint, teacher: x}\n",
             "'p': teacher belongs to a stage of kind distill.*Got joint",
