@@ -80,6 +80,7 @@ def run_jobs(
             ready = next((j for j in jobs if j.state == WAITING and _may_begin(j, by_name)), None)
             if ready is not None and running < at_once and (not running or free_memory_gb() >= memory_gb):
                 ready.log.parent.mkdir(parents=True, exist_ok=True)
+                ready.log.touch()  # it is named where the process is killed before its first line
                 ready.state, began[ready.name] = RUNNING, time.monotonic()
                 processes.start(ready.name, ready.command, env=env)
                 on_change(ready)
