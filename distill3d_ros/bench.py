@@ -62,11 +62,31 @@ def run_benchmarks(*, model: Path | None = None, seconds: float = 10.0, json_fil
     for t in timings:
         table.add_row(t.stage, f"{t.median_ms:.1f}", f"{t.p95_ms:.1f}", str(t.count), t.note)
     console.print(table)
+    _write(json_file, [asdict(t) for t in timings])
+    return 0
+
+
+def memory_benchmark(minutes: float, *, json_file: Path | None = None) -> int:
+    """Prints how the resident memory of a worker that makes training rooms changes; returns the exit status."""
+    from distill3d_ros.training.data.memory import worker_memory
+    from distill3d_ros.worlds.furniture import FurniturePack
+
+    FurniturePack.load()  # built here, if it has to be, and not while memory is watched
+    log = worker_memory(minutes, seed=SEED)
+    slope, error = log.growth
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        room = min(int(share * len(log.mib)), len(log.mib) - 1)
+        print(f"after {room + 1:5d} rooms: {log.mib[room]:7.1f} MiB")
+    print(f"growth over the second half: {slope:.0f} MiB per 1000 rooms (standard error {error:.0f})")
+    _write(json_file, {"mib": log.mib, "seconds": log.seconds, "mib_per_1000_rooms": slope, "standard_error": error})
+    return 0
+
+
+def _write(json_file: Path | None, figures: object) -> None:
     if json_file is not None:
         fresh = json_file.with_name(f".{json_file.name}.tmp")
-        fresh.write_text(json.dumps([asdict(t) for t in timings], indent=1) + "\n", encoding="utf-8")
+        fresh.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         fresh.replace(json_file)
-    return 0
 
 
 def repeat(stage: str, work: Callable[[int], object], seconds: float, *, note: str = "") -> Timing:

@@ -221,11 +221,16 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each stage is measured")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument(
+        "--memory", type=float, metavar="MINUTES", help="measure only how a worker's memory grows while it makes rooms"
+    )
 
 
 def _bench(options: Options) -> int:
-    from distill3d_ros.bench import run_benchmarks
+    from distill3d_ros.bench import memory_benchmark, run_benchmarks
 
+    if options.memory is not None:
+        return memory_benchmark(options.memory, json_file=options.json)
     return run_benchmarks(model=options.model, seconds=options.seconds, json_file=options.json)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from distill3d_ros.worlds.recent import Recent
+
 if TYPE_CHECKING:
     from distill3d_ros.worlds.layout_support import SupportMap
 
@@ -18,6 +20,8 @@ Mount = Literal["floor", "top", "wall", "ceiling"]
 
 TEXTURE_SIZE = 128
 """Side of a model's textures, pixels."""
+KEPT = 600
+"""Variants, and support maps, that a pack keeps: of about 7000 and 4000 that rooms would ask for in the end."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -69,10 +73,10 @@ class FurniturePack:
     """All models, by name and by label."""
 
     models: tuple[FurnitureModel, ...]
-    support_maps: dict[str, SupportMap] = field(default_factory=dict, repr=False)
+    support_maps: Recent[str, SupportMap] = field(default_factory=lambda: Recent(KEPT), repr=False)
     """By model name; filled by layouts as they need them."""
     _index: dict[tuple[str, str], tuple[FurnitureModel, ...]] = field(default_factory=dict, repr=False)
-    _variants: dict[tuple[str, int], FurnitureModel] = field(default_factory=dict, repr=False)
+    _variants: Recent[tuple[str, int], FurnitureModel] = field(default_factory=lambda: Recent(KEPT), repr=False)
 
     @classmethod
     def load(
@@ -106,13 +110,10 @@ class FurniturePack:
         return self._index[key]
 
     def variant(self, model: FurnitureModel, number: int) -> FurnitureModel:
-        """The model in other proportions and colours, see ``variants.variant``; kept once it was made."""
+        """The model in other proportions and colours, see ``variants.variant``; kept for a while once it was made."""
         from distill3d_ros.worlds.variants import variant
 
-        key = (model.name, number)
-        if key not in self._variants:
-            self._variants[key] = variant(model, number)
-        return self._variants[key]
+        return self._variants.get((model.name, number), lambda: variant(model, number))
 
     def by_name(self, name: str) -> FurnitureModel:
         """A model of the pack, of those made beyond it, or a variant of one, by the name that scenes give."""

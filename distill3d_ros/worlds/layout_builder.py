@@ -226,10 +226,8 @@ class Builder:
         return self.put(instance, xy, anchor.yaw + turn, ignore=ignore)
 
     def support_map(self, model: FurnitureModel) -> SupportMap:
-        """Computed once a model and kept with the pack."""
-        if model.name not in self.pack.support_maps:
-            self.pack.support_maps[model.name] = layout_support.support_map(model)
-        return self.pack.support_maps[model.name]
+        """Kept with the pack for a while."""
+        return self.pack.support_maps.get(model.name, lambda: layout_support.support_map(model))
 
     def on_top(
         self,
