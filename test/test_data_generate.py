@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from distill3d_ros.training.data import room_frames, workers
 from distill3d_ros.training.data.generate import generate
 from distill3d_ros.training.data.manifest import ShardError, read_manifest
 from distill3d_ros.training.data.plan import Recipe, planned_rooms, shard_jobs
+from distill3d_ros.training.data.progress import GenerateProgress
 from distill3d_ros.training.data.shards import ShardReader, verify_folder
 from distill3d_ros.training.data.workers import RoomDone, ShardDone, ShardLost, WorkerError, WorkerPool
 
@@ -94,6 +96,28 @@ def test_missing_and_damaged_shards_are_made_again(made: Path, tmp_path: Path, c
     assert generate(folder, workers=1, **SETTINGS).complete, "nothing to do is not an error"
     assert {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tar")} == before
     assert "2 rooms are there already" in capsys.readouterr().out
+
+
+def test_a_run_that_was_killed_goes_on(made: Path, tmp_path: Path):
+    """As SIGKILL leaves a folder: one shard in the manifest, one half written, and one whole that nobody noted."""
+    folder = tmp_path / "data"
+    shutil.copytree(made, folder)
+    manifest = read_manifest(folder)
+    noted = replace(manifest, shards=manifest.shards[:1], complete=False)
+    (folder / "manifest.json").write_text(noted.to_json())
+    (folder / ".train-000000.tar.99999.tmp").write_bytes(b"half a shard")
+    kept = folder / noted.shards[0].file
+    before = kept.stat().st_mtime_ns
+    assert generate(folder, workers=1, **SETTINGS).complete
+    assert content(folder) == content(made)
+    assert kept.stat().st_mtime_ns == before, "what was noted is not made again"
+
+
+def test_disk_use_is_told_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    jobs = shard_jobs({"train": 600}, 32)
+    with GenerateProgress(tmp_path, Recipe(seed=0), jobs, {}, workers=2):
+        told = capsys.readouterr().out
+    assert "600 rooms, up to 7200 frames of 224 x 224, about 0.24 GB in" in told
 
 
 def test_a_shard_whose_worker_was_killed_is_made_again(made: Path, tmp_path: Path):

@@ -102,7 +102,12 @@ def test_stats_count_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture
     assert found["scenes"] == 4
     assert found["kinds"]["touching"]["askable"] == 4
     assert main(["data", "stats", str(data)]) == 0
-    assert "touching" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "office 6" in shown
+    row = next(line for line in shown.splitlines() if " touching " in line)
+    assert "100 %" in row, "the commonest answer"
+    assert "chair" in shown
+    assert "depth, m" in shown
     plot_stats(stats, tmp_path / "stats.png")
     assert (tmp_path / "stats.png").stat().st_size > 10_000
     with pytest.raises(ShardError, match=r"no frames of split 'val'; it has 6 of train"):

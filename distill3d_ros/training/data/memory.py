@@ -45,16 +45,24 @@ def growth(mib: Sequence[float]) -> tuple[float, float]:
 
 
 def worker_memory(
-    minutes: float, *, seed: int, frames_per_room: int = 12, size: tuple[int, int] = (224, 224)
+    minutes: float,
+    *,
+    seed: int,
+    rooms: int | None = None,
+    frames_per_room: int = 12,
+    size: tuple[int, int] = (224, 224),
 ) -> MemoryLog:
-    """Lets one worker make training rooms, in shards of four that are thrown away, and watches its memory.
+    """Lets one worker make training rooms, in shards that are thrown away, and watches its memory.
+
+    Args:
+        minutes: how long; or until it has made ``rooms``, if that is sooner.
 
     Raises:
         ValueError: so few rooms were made that nothing can be said.
     """
     if not minutes > 0:
         raise ValueError(f"--memory must be positive. Got {minutes}")
-    recipe = Recipe(seed=seed, frames_per_room=frames_per_room, size=size, rooms_per_shard=4, renderer=renderer_kind())
+    recipe = Recipe(seed=seed, frames_per_room=frames_per_room, size=size, renderer=renderer_kind())
     mib: list[float] = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, WorkerPool(Path(folder), recipe, 1) as pool:
@@ -64,7 +72,7 @@ def worker_memory(
             else:  # a shard is whole
                 for file in Path(folder).glob("*"):
                     file.unlink(missing_ok=True)
-            if time.monotonic() - started > 60 * minutes:
+            if time.monotonic() - started > 60 * minutes or len(mib) == rooms:
                 break
     if len(mib) < LEAST_ROOMS:
         raise ValueError(f"{len(mib)} rooms in {minutes:g} minutes: give --memory more of them")

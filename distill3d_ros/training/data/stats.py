@@ -165,6 +165,8 @@ def print_stats(stats: DataStats) -> None:
 
     console = Console()
     console.print(f"{stats.split}: {stats.frames:,} frames of {stats.rooms:,} rooms; {stats.scenes:,} looked at")
+    types = ", ".join(f"{name} {count}" for name, count in stats.room_types.items())
+    console.print(f"types of rooms among {sum(stats.room_types.values()):,} of them: {types}")
     measured = Table("", *(f"{100 * q:g} %" for q in QUANTILES), title="quantiles")
     for title, name in (
         ("objects in view", "objects_a_frame"),
@@ -190,13 +192,13 @@ def print_stats(stats: DataStats) -> None:
 
 
 def plot_stats(stats: DataStats, picture: Path) -> None:
-    """Six panels: labels, designs, questions and how far they balance, depth, distance, field of view."""
+    """Eight panels: labels, designs, questions, their commonest answers; depth, distance, field of view, room types."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 3, figsize=(16, 11))
+    figure, axes = plt.subplots(2, 4, figsize=(21, 11))
     labels = sorted(stats.objects, key=lambda label: stats.objects[label])
     for axis, values, title in (
         (axes[0, 0], stats.objects, "objects in view"),
@@ -210,6 +212,12 @@ def plot_stats(stats: DataStats, picture: Path) -> None:
     axes[0, 2].set_xscale("log")
     axes[0, 2].legend(loc="lower right")  # the last kinds are rare, so it hides no bar
     axes[0, 2].set_title("questions")
+    axes[0, 3].barh(kinds, [stats.kinds[k].commonest for k in kinds], color="lightgrey")
+    axes[0, 3].set_xlim(0, 1)
+    axes[0, 3].axvline(0.5, color="black", linewidth=0.6)
+    axes[0, 3].set_title("share of the commonest answer, before balancing")
+    axes[1, 3].barh(list(stats.room_types), list(stats.room_types.values()))
+    axes[1, 3].set_title(f"types of rooms, {sum(stats.room_types.values())} frames")
     for axis, values_, title in (
         (axes[1, 0], stats.depth, "depth, m"),
         (axes[1, 1], stats.distance, "distance of objects, m"),
@@ -218,7 +226,7 @@ def plot_stats(stats: DataStats, picture: Path) -> None:
         axis.hist(values_, bins=40)
         axis.set_title(title)
     for axis in axes.flat:
-        axis.tick_params(labelsize=7 if axis is not axes[0, 2] else 5)
+        axis.tick_params(labelsize=5 if axis in (axes[0, 2], axes[0, 3]) else 7)
     figure.tight_layout()
     partial = picture.with_name(f".{picture.name}.tmp.png")
     try:
