@@ -64,9 +64,8 @@ def test_resident_memory_of_this_process() -> None:
 
 def test_a_worker_is_watched_while_it_makes_rooms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
     real_pack()
-    monkeypatch.setattr(memory, "LEAST_ROOMS", 3)
-    log = worker_memory(9.0, seed=1, rooms=3, frames_per_room=1, size=(32, 32))
-    assert len(log.mib) == 3
+    log = worker_memory(9.0, seed=1, rooms=8, frames_per_room=1, size=(32, 32))
+    assert len(log.mib) == 8
     assert 50 < min(log.mib) <= max(log.mib) < 4000
     with pytest.raises(ValueError, match=r"--memory must be positive\. Got 0"):
         worker_memory(0.0, seed=1)
