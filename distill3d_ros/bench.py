@@ -39,11 +39,22 @@ class Timing:
     note: str = ""
 
 
-def run_benchmarks(*, model: Path | None = None, seconds: float = 10.0, json_file: Path | None = None) -> int:
-    """Measures each stage for about ``seconds`` and prints a table; returns the exit status."""
+def run_benchmarks(
+    *,
+    model: Path | None = None,
+    seconds: float = 10.0,
+    memory: float | None = None,
+    json_file: Path | None = None,
+) -> int:
+    """Measures each stage for about ``seconds`` and prints a table; returns the exit status.
+
+    With ``memory`` it measures only, for so many minutes, how a worker's memory grows while it makes rooms.
+    """
     from rich.console import Console
     from rich.table import Table
 
+    if memory is not None:
+        return memory_benchmark(memory, json_file=json_file)
     if not seconds > 0:
         raise ValueError(f"--seconds must be positive. Got {seconds}")
     console = Console()

@@ -227,11 +227,9 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(options: Options) -> int:
-    from distill3d_ros.bench import memory_benchmark, run_benchmarks
+    from distill3d_ros.bench import run_benchmarks
 
-    if options.memory is not None:
-        return memory_benchmark(options.memory, json_file=options.json)
-    return run_benchmarks(model=options.model, seconds=options.seconds, json_file=options.json)
+    return run_benchmarks(model=options.model, seconds=options.seconds, memory=options.memory, json_file=options.json)
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
