@@ -10,7 +10,7 @@ import numpy as np
 from distill3d_ros.worlds import shaders
 from distill3d_ros.worlds.cameras import CameraPose
 from distill3d_ros.worlds.lamps import (
-    SHADOW_OFFSET,
+    SHADOW_OFFSETS,
     SHADOW_SIZES,
     SHADOW_STRENGTH,
     ShadowCaster,
@@ -63,7 +63,7 @@ class ShadowMaps:
         assign(self._colour, "shadow_look", (0.0, 0.0, 0.0, 0.0))
         for caster in shadow_casters(room):
             number, matrix = caster.number, columns(shadow_projection(caster))
-            look = (_SOFTNESS / SHADOW_SIZES[number], SHADOW_OFFSET, _DEPTH_BIAS, SHADOW_STRENGTH)
+            look = (_SOFTNESS / SHADOW_SIZES[number], SHADOW_OFFSETS[number], _DEPTH_BIAS, SHADOW_STRENGTH)
             self._draw_map(caster, matrix, instances)
             if number == 0:
                 assign(self._colour, "shadow_from_world", matrix)

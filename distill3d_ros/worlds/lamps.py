@@ -18,8 +18,9 @@ SHADOW_HALF_ANGLE = math.radians(72.0)
 """A lamp's shadow map sees at most this far off its axis; what lies beyond counts as lit."""
 SHADOW_NEAR = 0.12
 """Metres from the lamp; what is nearer casts no shadow."""
-SHADOW_OFFSET = 0.012
-"""Metres by which a point is moved along its normal before it is looked up in the shadow map."""
+SHADOW_OFFSETS = (0.012, 0.04, 0.04, 0.04)
+"""Metres by which a point is moved along its normal before it is looked up in each shadow map: about as
+far as the places lie apart that are looked up for one point, or surfaces would shade themselves."""
 SHADOW_STRENGTH = 0.92
 """Share of the lamp's light that a shadow takes."""
 

@@ -17,7 +17,7 @@ from distill3d_ros.scene.geometry import invert_pose, transform_points
 from distill3d_ros.worlds.cameras import CameraPose
 from distill3d_ros.worlds.lamps import (
     SHADOW_NEAR,
-    SHADOW_OFFSET,
+    SHADOW_OFFSETS,
     SHADOW_SIZES,
     ShadowCaster,
     ambient_in,
@@ -127,7 +127,7 @@ class RayCaster:
             self._shadows = {caster.number: _shadow_map(self._parts, caster) for caster in shadow_casters(room)}
         lit = np.ones((len(row), len(strongest_lights(room))), np.float32)
         for number, shadow in self._shadows.items():
-            lit[:, number] = shadow.lit(positions + SHADOW_OFFSET * normals)
+            lit[:, number] = shadow.lit(positions + SHADOW_OFFSETS[number] * normals)
         albedo, gloss = _albedo(triangles, corners, part, weights), triangles.gloss[part]
         colours, spaces = np.empty((len(row), 3), np.float32), triangles.spaces[part]
         for space in np.unique(spaces):
