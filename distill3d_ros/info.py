@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from distill3d_ros.memory import peak_rss_mib
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -99,7 +100,7 @@ def first_run(preset: str, dtype: str = "bfloat16") -> FirstRun:
         perceive_s=perceive,
         prefix_s=prefix,
         answer_s=answer,
-        peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        peak_gib=peak_rss_mib() / 1024,
     )
 
 

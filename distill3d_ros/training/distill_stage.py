@@ -25,7 +25,7 @@ from distill3d_ros.training.objectives import (
     language_losses,
     perception_losses,
 )
-from distill3d_ros.training.targets import look, perception_batch
+from distill3d_ros.training.targets import look, training_batch
 from distill3d_ros.training.taught import Lessons, Taught, taught_batch
 from distill3d_ros.training.teacher_objectives import (
     box_losses,
@@ -100,13 +100,7 @@ class DistillBuild:
         )
         firsts = [None if pose is None else (view, pose) for view, pose in zip(views, poses, strict=True)]
         return DistillBatch(
-            perception=perception_batch(
-                views,
-                self.label_index,
-                min_visible_pixels=self.config.min_visible_pixels,
-                grid=(size[0] // self.stride, size[1] // self.stride),
-                up_given=rng.random() >= self.config.augment.without_up,
-            ),
+            perception=training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng),
             scenes=[view.scene for view in views],
             questions=[[s.questions[i] for i in chosen] for s, chosen in zip(lessons, picked, strict=True)],
             taught=taught,

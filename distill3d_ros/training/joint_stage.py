@@ -28,7 +28,7 @@ from distill3d_ros.training.objectives import (
     language_losses,
     perception_losses,
 )
-from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch
+from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch, training_batch
 from distill3d_ros.training.views import View, augment, view_of, whole
 
 
@@ -62,13 +62,7 @@ class JointBuild:
         views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
         scenes = [v.scene for v in views]
         return JointBatch(
-            perception=perception_batch(
-                views,
-                self.label_index,
-                min_visible_pixels=self.config.min_visible_pixels,
-                grid=(size[0] // self.stride, size[1] // self.stride),
-                up_given=rng.random() >= self.config.augment.without_up,
-            ),
+            perception=training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng),
             scenes=scenes,
             questions=[
                 worded(choose(facts(s), self.balance, self.config.questions_per_scene, rng), s, rng) for s in scenes

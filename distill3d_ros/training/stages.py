@@ -23,7 +23,7 @@ from distill3d_ros.training.language_stages import ReasoningStage
 from distill3d_ros.training.metrics import FAINTEST, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.objectives import PERCEPTION_LOSSES, Losses, perception_losses
 from distill3d_ros.training.seen_stage import SeenStage
-from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch
+from distill3d_ros.training.targets import PerceptionBatch, look, perception_batch, training_batch
 from distill3d_ros.training.teachers.cache import TeacherCache
 from distill3d_ros.training.views import augment, view_of, whole
 
@@ -63,13 +63,7 @@ class PerceptionBuild:
         sizes = self.config.augment.sizes
         size = sizes[int(rng.integers(len(sizes)))]
         views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
-        return perception_batch(
-            views,
-            self.label_index,
-            min_visible_pixels=self.config.min_visible_pixels,
-            grid=(size[0] // self.stride, size[1] // self.stride),
-            up_given=rng.random() >= self.config.augment.without_up,
-        )
+        return training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_reader": None}

@@ -13,6 +13,7 @@ from torch import Tensor
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
+from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.matching import assign_cells
 from distill3d_ros.training.views import View
 
@@ -103,6 +104,25 @@ def perception_batch(
         fov=torch.tensor([[c.vertical_fov, c.horizontal_fov] for c in k], dtype=torch.float32),
         cells=torch.from_numpy(np.stack(cells)),
         **stacked,
+    )
+
+
+def training_batch(
+    views: Sequence[View],
+    config: StageConfig,
+    label_index: Mapping[str, int],
+    *,
+    stride: int,
+    rng: np.random.Generator,
+) -> PerceptionBatch:
+    """``perception_batch`` as a stage of training wants it; ``stride`` is the side of the student's patches, pixels."""
+    height, width = views[0].image.shape[:2]
+    return perception_batch(
+        views,
+        label_index,
+        min_visible_pixels=config.min_visible_pixels,
+        grid=(height // stride, width // stride),
+        up_given=rng.random() >= config.augment.without_up,
     )
 
 

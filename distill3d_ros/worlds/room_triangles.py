@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.worlds.furniture import FurnitureModel
 from distill3d_ros.worlds.meshes import model_buffers
+from distill3d_ros.worlds.recent import Recent
 from distill3d_ros.worlds.room import PlacedObject, Room
 from distill3d_ros.worlds.walls import WallMesh, wall_meshes
 
@@ -81,16 +81,12 @@ class TriangleMaker:
     """Takes rooms apart. Keeps the vertices of the ``limit`` models that were used last."""
 
     def __init__(self, *, limit: int) -> None:
-        self._limit = limit
-        self._models: OrderedDict[int, tuple[FurnitureModel, NDArray[np.void], NDArray[np.int64]]] = OrderedDict()
+        self._models: Recent[int, tuple[FurnitureModel, NDArray[np.void], NDArray[np.int64]]] = Recent(limit)
 
     def parts(self, room: Room) -> list[Part]:
         """Everything in the room, its walls first."""
         parts = [_wall(wall) for wall in wall_meshes(room)]
-        parts += [self._furniture(placed, int(room.space_of(placed.position))) for placed in room.objects]
-        while len(self._models) > max(self._limit, len(room.objects)):
-            self._models.popitem(last=False)
-        return parts
+        return parts + [self._furniture(placed, int(room.space_of(placed.position))) for placed in room.objects]
 
     def _furniture(self, placed: PlacedObject, space: int) -> Part:
         vertices, faces = self._mesh_of(placed.model)
@@ -111,11 +107,11 @@ class TriangleMaker:
         )
 
     def _mesh_of(self, model: FurnitureModel) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-        if id(model) not in self._models:
+        def make() -> tuple[FurnitureModel, NDArray[np.void], NDArray[np.int64]]:
             vertices, indices = model_buffers(model)
-            self._models[id(model)] = (model, vertices, indices.reshape(-1, 3).astype(np.int64))
-        self._models.move_to_end(id(model))
-        return self._models[id(model)][1:]  # keeping the model keeps its id from being used again
+            return model, vertices, indices.reshape(-1, 3).astype(np.int64)
+
+        return self._models.get(id(model), make)[1:]  # keeping the model keeps its id from being used again
 
 
 def _wall(wall: WallMesh) -> Part:
