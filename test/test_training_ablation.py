@@ -20,6 +20,7 @@ from distill3d_ros.training.ablation.plan import load_ablation, trainings
 from distill3d_ros.training.ablation.results import write_results
 from distill3d_ros.training.ablation.runner import ablate
 from distill3d_ros.training.ablation.runs import Run
+from distill3d_ros.training.ablation.side_by_side import side_by_side_lines
 from distill3d_ros.training.beginnings import new_student
 from distill3d_ros.training.checkpointing import LATEST
 from distill3d_ros.training.config import TrainConfig, build
@@ -211,6 +212,33 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, evaluated: Path
     with pytest.raises(ValueError, match="needs --evaluation"):
         write_results([], [], [eyes], page)
     assert page.read_text() == text, "what could not be written leaves what was there"
+
+
+def test_students_that_were_asked_the_same_are_compared_question_by_question(evaluated: Path, tmp_path: Path) -> None:
+    first = json.loads((evaluated / "report.json").read_text())
+    outcomes = {split: part["outcomes"] for split, part in first["splits"].items()}
+    asked = "".join(right for part in outcomes.values() for right in part.values())
+    assert len(asked) == first["questions"]
+    assert asked.count("1") / len(asked) == pytest.approx(first["accuracy"])
+
+    def another(right: str) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(json.dumps(first)) | {"model_sha256": f"all {right}"}
+        for part in report["splits"].values():
+            part["outcomes"] = {key: right * len(said) for key, said in part["outcomes"].items()}
+        return report
+
+    wrong, second = another("0"), another("1")
+    total = side_by_side_lines({"alone": wrong, "taught": second})[2 + len(outcomes) * (len(outcomes) > 1)]
+    assert f"| {len(asked)} | 0.000 | 1.000 | +1.000 [+1.000, +1.000] | better |" in total
+    assert "taught against alone" in side_by_side_lines({"alone": wrong, "taught": second})[2]
+    assert "-1.000 [-1.000, -1.000] | worse |" in side_by_side_lines({"taught": second, "alone": wrong})[2]
+    same = first | {"model_sha256": "the same answers"}
+    assert "+0.000 [+0.000, +0.000] | not told apart |" in side_by_side_lines({"a": first, "b": same})[2]
+
+    assert side_by_side_lines({"a": first, "b": first}) == [], "one model is not beside itself"
+    assert side_by_side_lines({"a": first, "b": second | {"seed": 7}}) == [], "other questions"
+    del second["splits"][next(iter(second["splits"]))]["outcomes"]
+    assert side_by_side_lines({"a": first, "b": second}) == [], "a report of an earlier release"
 
 
 def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, tmp_path: Path) -> None:

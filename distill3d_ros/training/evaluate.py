@@ -33,7 +33,7 @@ from distill3d_ros.training.metrics import (
     depth_score,
     mean_depth_score,
 )
-from distill3d_ros.training.question_sets import chosen_splits, question_set
+from distill3d_ros.training.question_sets import chosen_splits, has_objects, question_set
 from distill3d_ros.training.referring import reference_figures
 from distill3d_ros.training.report import accuracy_table, write_report
 from distill3d_ros.training.several_views import view_figures
@@ -51,6 +51,8 @@ class Marks:
     """Every question of a split and whether each row of the table answered it right."""
 
     questions: list[Question] = field(default_factory=list)
+    frames: list[str] = field(default_factory=list)
+    """Key of the sample that each question is about."""
     right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     held_out: list[bool] = field(default_factory=list)
     same_facts: list[bool] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Marks:
 
     def extend(self, other: Marks) -> None:
         self.questions += other.questions
+        self.frames += other.frames
         for row, values in other.right.items():
             self.right[row] += values
         self.held_out += other.held_out
@@ -155,7 +158,7 @@ def evaluate(
         marks, seen, compared = _split(
             engine, reader, baselines, beside, seed=seed, questions=questions, frames=frames, report=report
         )
-        result["splits"][split] = figures(marks, seen)
+        result["splits"][split] = figures(marks, seen) | {"outcomes": outcomes(marks)}
         if beside is not None:
             result["splits"][split]["teacher"] = teacher_figures(compared, seed=seed)
         if view_scenes:
@@ -202,9 +205,13 @@ def _split(
     report: Callable[[str], None],
 ) -> tuple[Marks, Seen, TeacherMarks]:
     picked = spread(len(reader), frames)
-    asked = question_set(reader, picked, questions, seed)
-    number = sum(map(len, asked.values()))
-    report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
+    if has_objects(reader, picked):
+        asked = question_set(reader, picked, questions, seed)
+        number = sum(map(len, asked.values()))
+        report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
+    else:
+        asked = {}
+        report(f"{reader.split}: no objects are marked in its frames, so only depth is measured, on {len(picked)}")
     rng = np.random.default_rng([seed, 3])
     marks, seen, compared = Marks(), Seen(), TeacherMarks()
     before: Scene | None = None
@@ -223,6 +230,7 @@ def _split(
                 "rules_on_true_boxes": [answer_by_rules(q, true) for q in asked[i]],
             }
             said = _mark(engine, asked[i], scene, before, rows, marks, rng)
+            marks.frames += [sample.key] * len(said)
             t0 = time.perf_counter()
             engine.ask(scene, asked[i][0].text)
             seen.ask_ms.append(1e3 * (time.perf_counter() - t0))
@@ -231,7 +239,8 @@ def _split(
         before = scene
         if count % 100 == 0 or count == len(picked):
             done = marks.right["language"]
-            report(f"{reader.split}: {count}/{len(picked)} frames, right so far {np.mean(done) if done else 0:.3f}")
+            right = f", right so far {np.mean(done):.3f}" if done else ""
+            report(f"{reader.split}: {count}/{len(picked)} frames{right}")
     return marks, seen, compared
 
 
@@ -292,6 +301,17 @@ def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
         "answered_by_language_model": marks.by_language / max(1, n),
         **seen.figures(),
     }
+
+
+def outcomes(marks: Marks) -> dict[str, str]:
+    """Key of each frame -> a 1 or a 0 for each of its questions in turn: whether the student was right.
+
+    Two students that were asked the same can be compared question by question.
+    """
+    found: dict[str, str] = defaultdict(str)
+    for key, right in zip(marks.frames, marks.right["language"], strict=True):
+        found[key] += "1" if right else "0"
+    return dict(found)
 
 
 def latency(seen: Seen) -> dict[str, float]:

@@ -32,6 +32,12 @@ def training_facts(
     return balanced(_facts_of(reader, spread(len(reader), scenes)), np.random.default_rng([seed, 1]), number)
 
 
+def has_objects(reader: Reader, picked: Sequence[int]) -> bool:
+    """Whether any of these frames has an object. Data sets for measuring depth have none, and nothing true could be
+    said about what their pictures show."""
+    return any(reader.scene(i).objects for i in picked)
+
+
 def question_set(reader: Reader, picked: Sequence[int], number: int, seed: int) -> dict[int, list[Question]]:
     """Number of the frame -> its questions; balanced over all frames."""
     rng = np.random.default_rng([seed, 2])

@@ -83,6 +83,8 @@ def write_both(result: Mapping[str, Any], text: str, out: Path) -> None:
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The report for people."""
+    if not result["questions"]:
+        return _depth_alone(result)
     lines = [
         "# Evaluation",
         "",
@@ -122,11 +124,34 @@ def markdown(result: Mapping[str, Any]) -> str:
         "",
         f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms, a question "
         f"{result['latency_ms']['ask']:.0f} ms (medians).",
+        *_provenance(result),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _depth_alone(result: Mapping[str, Any]) -> str:
+    """The report on data in which no objects are marked."""
+    lines = [
+        "# Evaluation",
+        "",
+        f"Depth of {result['frames']} frames. No objects are marked in these data, so nothing is asked about them.",
+        "",
+        *depth_lines(result),
+        "",
+        "Scored where the truth lies in 0.1 to 10 m; each image counts the same.",
+        "",
+        f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms (median).",
+        *_provenance(result),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _provenance(result: Mapping[str, Any]) -> list[str]:
+    return [
         f"- Model sha256 `{result['model_sha256']}`",
         f"- Data manifest sha256 `{result['manifest_sha256']}`",
         f"- Seed {result['seed']}; command `{result['command']}`",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _of_rooms(splits: Mapping[str, Any]) -> str:
@@ -188,12 +213,18 @@ def _families(part: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _perception(part: Mapping[str, Any]) -> list[str]:
+def depth_lines(part: Mapping[str, Any]) -> list[str]:
+    """A table of depth, as it is and after scaling each image by its median."""
     lines = ["| depth | AbsRel | delta1 | RMSE (m) |", "|---|---|---|---|"]
     if part["depth"]:
         for name, row in (("metric", part["depth"]), ("median-scaled", part["depth"]["median_scaled"])):
             lines.append(f"| {name} | {row['absrel']:.3f} | {row['delta1']:.3f} | {row['rmse']:.2f} |")
+    return lines
+
+
+def _perception(part: Mapping[str, Any]) -> list[str]:
     boxes = part["boxes"]
+    lines = depth_lines(part)
     lines += [
         "",
         f"3D boxes: mAP@0.25 {_share(boxes['map25'])}, mAP@0.5 {_share(boxes['map50'])} over {boxes['objects']} "

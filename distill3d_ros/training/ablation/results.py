@@ -12,9 +12,10 @@ from typing import Any
 
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description
 from distill3d_ros.training.ablation.report import accuracy_lines, claim_lines, hidden_cot_lines, thoughts_lines
+from distill3d_ros.training.ablation.side_by_side import side_by_side_lines
 from distill3d_ros.training.ablation.summary import HOLDS, NOT_MEASURED
 from distill3d_ros.training.data.manifest import write_atomically
-from distill3d_ros.training.report import SPLIT_NAMES
+from distill3d_ros.training.report import SPLIT_NAMES, depth_lines
 
 PAPER_SPEED = 8.7
 """Teacher's seconds a sample over the student's: 133.6 / 15.3, the teacher on a CPU and the student on a GPU."""
@@ -50,6 +51,8 @@ def write_results(evaluations: Sequence[Path], ablations: Sequence[Path], models
     for title, report in evaluated.items():
         whose = names.get(report["model_sha256"], f"model {report['model_sha256'][:8]}")
         lines += [f"## Evaluation {title}: {whose}", "", *_evaluation(report), ""]
+    if beside := side_by_side_lines(evaluated):
+        lines += ["## Evaluations beside each other", "", *beside, ""]
     for title, result in ablated.items():
         lines += [f"## Ablation {title}", "", *_ablation(result), ""]
     lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
@@ -97,6 +100,8 @@ def _hours(stages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _evaluation(report: Mapping[str, Any]) -> list[str]:
+    if not report["questions"]:
+        return [f"Depth of {report['frames']} frames; no objects are marked in these data.", "", *depth_lines(report)]
     lines = [
         "| | questions | student | rules on its boxes | majority | question only | wrong image | AbsRel | delta1 | "
         "mAP@0.25 | mAP@0.5 |",

@@ -1,4 +1,4 @@
-"""The commands ``distill3d data import scannet`` and ``distill3d data import nyuv2``."""
+"""The commands ``distill3d data import`` scannet, nyuv2 and rgbd."""
 
 from __future__ import annotations
 
@@ -53,7 +53,33 @@ def _import_nyuv2(options: Options) -> int:
     return 0
 
 
+def _import_rgbd_arguments(parser: argparse.ArgumentParser) -> None:
+    from distill3d_ros.training.data.importers.rgbd_folder import DEPTH_UNITS
+
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="rgb/NAME.jpg and depth/NAME.png, or NAME_rgb.jpg and NAME_depth.png",
+    )
+    _shared_arguments(parser)
+    parser.add_argument(
+        "--camera", type=Path, required=True, metavar="YAML", help="calibration as camera_calibration writes it"
+    )
+    parser.add_argument(
+        "--depth-units", type=float, default=DEPTH_UNITS, help="what depth holds at 1 m (default 1000: millimetres)"
+    )
+
+
+def _import_rgbd(options: Options) -> int:
+    from distill3d_ros.training.data.importers.rgbd_folder import import_rgbd
+
+    import_rgbd(options.folder, options.out, camera=options.camera, depth_units=options.depth_units, size=options.size)
+    return 0
+
+
 SCAN_COMMANDS: dict[str, Command] = {
     "data import scannet": ("read scans of ScanNet", _import_scannet_arguments, _import_scannet),
     "data import nyuv2": ("read NYU Depth V2, to measure depth on", _import_nyuv2_arguments, _import_nyuv2),
+    "data import rgbd": ("read an RGB-D camera's pictures, to measure depth on", _import_rgbd_arguments, _import_rgbd),
 }

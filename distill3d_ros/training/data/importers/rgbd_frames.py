@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
-from distill3d_ros.training.data.importers.published_files import MissingFile, SourceError
+from distill3d_ros.training.data.importers.published_files import MissingFile, SourceError, read_picture
 from distill3d_ros.training.data.importers.sens import intrinsics_of
 
 KINDS = {"color": ".jpg", "depth": ".png", "pose": ".txt"}
@@ -126,27 +126,19 @@ class ExportedFrames:
 
     def _intrinsics(self, kind: str, flags: int) -> Intrinsics:
         """The matrix says nothing about the pictures' size; that of the first one is taken."""
-        height, width = _read(next(iter(self._files[kind].values())), flags).shape[:2]
+        height, width = read_picture(next(iter(self._files[kind].values())), flags, remedy=_EXPORT).shape[:2]
         path = self._intrinsics_file(kind)
         return intrinsics_of(_matrix(path), width=width, height=height, source=path)
 
     def _picture(self, kind: str, number: int, flags: int, camera: Intrinsics) -> NDArray[np.generic]:
         path = self._files[kind][number]
-        picture = _read(path, flags)
+        picture = read_picture(path, flags, remedy=_EXPORT)
         if picture.shape[:2] != (camera.height, camera.width):
             raise SourceError(
                 f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels, others {camera.width} x {camera.height}; "
                 f"{_EXPORT}"
             )
         return picture
-
-
-def _read(path: Path, flags: int) -> NDArray[np.generic]:
-    blob = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(blob, flags) if len(blob) else None
-    if picture is None:
-        raise SourceError(f"{path} is no picture ({len(blob)} bytes); {_EXPORT}")
-    return np.asarray(picture)
 
 
 def _matrix(path: Path) -> FloatArray:
