@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def ask_image(options: Namespace) -> int:
         ValueError, OSError: the picture, the camera, the student or a place to write is not as it should be.
     """
     frame = read_frame(options.image, fov=options.fov, camera=options.camera)
+    frame = replace(frame, camera_height=options.camera_height)
     for target in (options.depth, options.picture):
         _check_target(target)
     engine = Engine.from_pretrained(options.model)

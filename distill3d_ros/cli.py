@@ -123,6 +123,9 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--references", type=positive, metavar="N", help='also ask N questions a split about "the nearest chair" etc.'
     )
     parser.add_argument("--teacher", type=Path, metavar="MODEL_DIR", help="also ask this teacher of its family")
+    parser.add_argument(
+        "--camera-height", action="store_true", help="tell the student how high the camera stands above the floor"
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
     parser.add_argument("--threads", type=positive, help="CPU threads")
 
@@ -143,6 +146,7 @@ def _evaluate(options: Options) -> int:
         view_scenes=options.views or 0,
         references=options.references or 0,
         teacher=options.teacher,
+        camera_height=options.camera_height,
         device=options.device,
         threads=options.threads,
     )
@@ -158,6 +162,7 @@ def _ask_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
     parser.add_argument("--fov", type=float, help="horizontal field of view, degrees")
     parser.add_argument("--camera", type=Path, help="calibration file as camera_calibration writes it")
+    parser.add_argument("--camera-height", type=float, metavar="M", help="metres above the floor, for the scale")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--depth", type=Path, help="write the depth here (.png: 16-bit mm, .npy: metres)")
     parser.add_argument("--picture", type=Path, help="write the picture with boxes here")

@@ -20,6 +20,7 @@ from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.environment import shared_path
 from distill3d_ros.referring import with_meant_only
 from distill3d_ros.registration import first_from_second
+from distill3d_ros.scale import scaled_by_floor
 from distill3d_ros.scene.answer import Answer
 from distill3d_ros.scene.description import asks_for_description, describe
 from distill3d_ros.scene.frame import FloatArray, Frame
@@ -151,7 +152,8 @@ class Engine:
         Where every frame knows its ``world_from_camera``, these poses tell how they belong together. Otherwise their
         motion is what a student with a pose head makes of it, or else found by matching the images, which needs views
         that overlap; a frame whose place cannot be found is left out (``Scene.views`` counts those that were used).
-        Depth is that of the first frame. A student that takes depth needs the ``depth`` of every frame.
+        Depth is that of the first frame. A student that takes depth needs the ``depth`` of every frame. Of a single
+        frame a known ``camera_height`` corrects the scale, see ``scale``.
 
         Args:
             min_score: leaves objects with a lower score out; None for the decoding's own.
@@ -168,6 +170,8 @@ class Engine:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
         views, poses = self._placed(views)
         perception = self._perception(views, poses)
+        if len(views) == 1:
+            perception = scaled_by_floor(perception, first.camera_height)
         level = _numpy(perception.level_from_optical[0]).astype(np.float64)
         objects, owner = decode_objects(
             _raw_boxes(perception),

@@ -172,11 +172,11 @@ def test_a_wrong_value_at_the_start_is_named(node):
         declare(node, [wrong], configured=lambda: False)
 
 
-def test_tf_tells_which_way_is_up_and_where_the_camera_stands(node):
+def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
     """Over /tf, from the poses that the camera node sends: 15 degrees down, and the robot turned on the floor."""
     if TF_STATE == "none":
         pytest.skip("neither tf2_ros nor tf2_msgs is installed")
-    place = CameraPlace(node, gravity_frame="base_link", odom_frame="odom")
+    place = CameraPlace(node, gravity_frame="base_link", floor_frame="base_footprint", odom_frame="odom")
     transforms = CameraTransforms(node, "cam")
     until(lambda: node.count_subscribers("/tf"))
     pose = np.eye(4)
@@ -195,14 +195,16 @@ def test_tf_tells_which_way_is_up_and_where_the_camera_stands(node):
     np.testing.assert_allclose(found[-1], [0.0, -np.cos(tilt), -np.sin(tilt)], atol=1e-6)
     stands = place.world_from_camera("cam", 10**9)
     np.testing.assert_allclose(stands, pose, atol=1e-6)
+    assert place.height("cam", 10**9) == pytest.approx(0.9)
     assert place.up("another", 10**9) is None
     assert place.world_from_camera("another", 10**9) is None
+    assert place.height("another", 10**9) is None
     place.close()
     assert place.up("cam", 10**9) is None
 
 
 def test_without_frames_to_look_up_nothing_is_listened_to(node):
-    place = CameraPlace(node, gravity_frame="", odom_frame="")
+    place = CameraPlace(node, gravity_frame="", floor_frame="", odom_frame="")
     assert place.up("cam", 10**9) is None
     assert place.world_from_camera("cam", 10**9) is None
     assert node.count_subscribers("/tf") == 0

@@ -1,4 +1,4 @@
-"""Which way is up for the camera, and where it stands, as tf tells."""
+"""Which way is up for the camera, how high it is and where it stands, as tf tells."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from distill3d_ros.scene.frame import FloatArray
 class CameraPlace:
     """Looks the camera up in tf at an image's stamp; what tf does not know is None, and said once."""
 
-    def __init__(self, node: Node, *, gravity_frame: str, odom_frame: str) -> None:
+    def __init__(self, node: Node, *, gravity_frame: str, floor_frame: str, odom_frame: str) -> None:
         """
         Args:
             gravity_frame: z points up in it (REP 105's base_link, odom or map); empty to do without.
+            floor_frame: on the floor, z points up in it (REP 120's base_footprint); empty to do without.
             odom_frame: the camera's place in it does not jump (REP 105's odom); empty to do without.
         """
-        self._node, self._gravity, self._odom = node, gravity_frame, odom_frame
-        self._transforms = listen_to_tf(node) if gravity_frame or odom_frame else None
+        self._node, self._gravity, self._floor, self._odom = node, gravity_frame, floor_frame, odom_frame
+        wanted = bool(gravity_frame or floor_frame or odom_frame)
+        self._transforms = listen_to_tf(node) if wanted else None
         self._said: set[str] = set()
-        if self._transforms is None and (gravity_frame or odom_frame):
+        if self._transforms is None and wanted:
             node.get_logger().info(
-                "neither tf2_ros nor tf2_msgs is installed: the camera's tilt is estimated, and every frame is looked "
-                "at alone"
+                "neither tf2_ros nor tf2_msgs is installed: the camera's tilt and height are estimated, and every "
+                "frame is looked at alone"
             )
 
     def up(self, camera_frame: str, stamp_ns: int) -> FloatArray | None:
@@ -36,6 +38,17 @@ class CameraPlace:
             return None
         z: FloatArray = found[:3, 2]
         return z / np.linalg.norm(z)
+
+    def height(self, camera_frame: str, stamp_ns: int) -> float | None:
+        """Metres of the camera above the floor."""
+        found = self._find(
+            self._floor,
+            camera_frame,
+            stamp_ns,
+            "floor_frame",
+            "the camera's height is the parameter `camera_height`, or not known",
+        )
+        return float(found[2, 3]) if found is not None and found[2, 3] > 0 else None
 
     def world_from_camera(self, camera_frame: str, stamp_ns: int) -> FloatArray | None:
         """(4, 4) metres; the optical frame in ``odom_frame``."""
@@ -56,8 +69,8 @@ class CameraPlace:
         except NoTransformError as error:
             if parameter not in self._said:
                 self._said.add(parameter)
-                camera = source if parameter == "odom_frame" else target
-                frame = target if parameter == "odom_frame" else source
+                camera = target if parameter == "gravity_frame" else source
+                frame = source if parameter == "gravity_frame" else target
                 self._node.get_logger().info(
                     f"no transform from '{camera}' to {parameter} '{frame}': {error}; until there is one {until_then}"
                 )

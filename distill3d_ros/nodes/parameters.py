@@ -112,6 +112,19 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         description="Upright tf frame that tells how the camera is tilted; empty for none.",
     ),
     Setting(
+        name="floor_frame",
+        default="base_footprint",
+        description="tf frame on the floor: the camera's height above it gives depth its scale; empty for none.",
+    ),
+    Setting(
+        name="camera_height",
+        default=0.0,
+        low=0.0,
+        high=10.0,
+        live=True,
+        description="Metres of the camera above the floor where tf does not tell; 0: not known.",
+    ),
+    Setting(
         name="odom_frame",
         default="odom",
         description="tf frame in which the camera's place does not jump; empty for none.",

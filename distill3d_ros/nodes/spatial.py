@@ -126,7 +126,7 @@ class SpatialNode(LifecycleNode):
             )
         self._outputs = SpatialOutputs(self, self.setting)
         self._place = CameraPlace(
-            self, gravity_frame=self.setting("gravity_frame"), odom_frame=self.setting("odom_frame")
+            self, **{name: self.setting(name) for name in ("gravity_frame", "floor_frame", "odom_frame")}
         )
         self._desk = QuestionDesk(self, group=self._asking, outputs=self._outputs, statistics=self._statistics)
         if not messages.HAVE_INTERFACES:
@@ -192,7 +192,8 @@ class SpatialNode(LifecycleNode):
         if up is None and (given := up_or_none(self.setting("up"))):
             up = np.asarray(given)
         started = time.monotonic()
-        frame = item.to_frame(rectified=self.setting("rectified"), up=up)
+        height = self._place.height(header.frame_id, stamp_ns) or self.setting("camera_height") or None
+        frame = replace(item.to_frame(rectified=self.setting("rectified"), up=up), camera_height=height)
         views = [frame]
         if self.setting("views") > 1:
             frame = replace(frame, world_from_camera=self._place.world_from_camera(header.frame_id, stamp_ns))

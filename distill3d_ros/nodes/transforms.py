@@ -1,4 +1,4 @@
-"""tf of a played camera: odom -> base_link -> the camera's optical frame (REP 105)."""
+"""tf of a played camera: odom -> base_footprint -> base_link -> the camera's optical frame (REP 105, REP 120)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class CameraTransforms:
             return
         base, camera = split_pose(frame.world_from_camera)
         transforms = [
-            transform_message(base, "odom", "base_link", stamp_ns),
+            transform_message(base, "odom", "base_footprint", stamp_ns),
+            transform_message(np.eye(4), "base_footprint", "base_link", stamp_ns),
             transform_message(camera, "base_link", self._camera_frame, stamp_ns),
         ]
         self._publisher.publish(TFMessage(transforms=transforms))

@@ -103,6 +103,8 @@ class Frame:
     """(3,) unit vector against gravity in the optical frame, from tf or an accelerometer."""
     world_from_camera: FloatArray | None = None
     """(4, 4) pose of the optical frame in a z-up world, metres."""
+    camera_height: float | None = None
+    """Metres of the camera above the floor, from tf or measured; where the floor is in sight it gives the scale."""
     depth: FloatArray | None = None
     """(H, W) metres along the optical axis, 0 or NaN where unknown: an RGB-D camera's, or a simulated room's truth.
     Only a student that takes depth (``depth.kind`` "given") looks at it."""
@@ -123,3 +125,5 @@ class Frame:
             norm = float(np.linalg.norm(self.up))
             if np.shape(self.up) != (3,) or not 0.99 < norm < 1.01:
                 raise ValueError(f"up must be a (3,) unit vector in the optical frame. Got {self.up}")
+        if self.camera_height is not None and not (math.isfinite(self.camera_height) and self.camera_height > 0):
+            raise ValueError(f"camera_height must be a positive number of metres, or None. Got {self.camera_height}")

@@ -7,6 +7,7 @@ question with its thoughts and answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -92,6 +93,24 @@ class Perception:
     intrinsics: Tensor  # (B, S, 4) fx, fy, cx, cy
     poses: Tensor | None = None  # (B, S, 4, 4) the first camera from each, given or estimated; None: nobody knows
     depth_given: bool = False  # the depth was handed in, not seen
+
+    def scaled(self, factor: float) -> Perception:
+        """The same scene at ``factor`` times the size, for one that shows all in one frame."""
+        shift = math.log(factor)
+
+        def boxes(found: Boxes) -> Boxes:
+            larger = {name: getattr(found, name) * factor for name in ("depth", "center", "center_level", "size")}
+            return replace(found, log_size=found.log_size + shift, **larger)
+
+        return replace(
+            self,
+            depth=self.depth * factor,
+            log_depth=self.log_depth + shift,
+            detections=boxes(self.detections),
+            proposals=boxes(self.proposals),
+            decoder_layers=[boxes(layer) for layer in self.decoder_layers],
+            patch_points=self.patch_points * factor,
+        )
 
     @property
     def depth_confidence(self) -> Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,91 +14,29 @@ import numpy as np
 
 from distill3d_ros.engine import Engine
 from distill3d_ros.scene.answer import Answer
+from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.questions import Question, is_correct, phrase
 from distill3d_ros.scene.rules import answer_by_rules
 from distill3d_ros.training.against_teacher import TeacherBeside, TeacherMarks, teacher_description, teacher_figures
 from distill3d_ros.training.baselines import Baselines
 from distill3d_ros.training.batches import spread
-from distill3d_ros.training.confidence import abstention, calibration
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.lenses import lens_figures
+from distill3d_ros.training.marks import Marks, Seen, figures, latency, outcomes
 from distill3d_ros.training.metrics import (
     FAINTEST,
-    BoxScore,
-    DepthScore,
-    box_score,
     depth_score,
-    mean_depth_score,
 )
 from distill3d_ros.training.question_sets import chosen_splits, has_objects, question_set
 from distill3d_ros.training.referring import reference_figures
-from distill3d_ros.training.report import accuracy_table, write_report
+from distill3d_ros.training.report import write_report
 from distill3d_ros.training.several_views import view_figures
 from distill3d_ros.worlds.furniture import FurniturePack
 
 HELD_OUT_SHARE = 0.25
 """So many questions are asked again in wordings that training never used."""
-ROWS = ("language", "rules", "majority", "question_only", "wrong_image", "rules_on_true_boxes")
-"""Who answers: the student; the geometric rules on its boxes; the commonest answer of the kind; who knows the question
-alone; the student looking at another picture; the rules on the true boxes (what boxes can tell at best)."""
-
-
-@dataclass(slots=True)
-class Marks:
-    """Every question of a split and whether each row of the table answered it right."""
-
-    questions: list[Question] = field(default_factory=list)
-    frames: list[str] = field(default_factory=list)
-    """Key of the sample that each question is about."""
-    right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
-    held_out: list[bool] = field(default_factory=list)
-    same_facts: list[bool] = field(default_factory=list)
-    """The student on the facts of ``held_out``, in wordings that training used."""
-    confidence: list[float] = field(default_factory=list)
-    by_language: int = 0
-
-    def extend(self, other: Marks) -> None:
-        self.questions += other.questions
-        self.frames += other.frames
-        for row, values in other.right.items():
-            self.right[row] += values
-        self.held_out += other.held_out
-        self.same_facts += other.same_facts
-        self.confidence += other.confidence
-        self.by_language += other.by_language
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the student perceived of a split."""
-
-    depth: list[DepthScore | None] = field(default_factory=list)
-    scaled: list[DepthScore | None] = field(default_factory=list)
-    found: list[Scene] = field(default_factory=list)
-    true: list[Scene] = field(default_factory=list)
-    perceive_ms: list[float] = field(default_factory=list)
-    ask_ms: list[float] = field(default_factory=list)
-
-    def extend(self, other: Seen) -> None:
-        for name in ("depth", "scaled", "found", "true", "perceive_ms", "ask_ms"):
-            getattr(self, name).extend(getattr(other, name))
-
-    def figures(self) -> dict[str, Any]:
-        boxes: BoxScore = box_score(self.found, self.true)
-        raw, scaled = mean_depth_score(self.depth), mean_depth_score(self.scaled)
-        depth = {} if raw is None or scaled is None else raw.to_dict() | {"median_scaled": scaled.to_dict()}
-        return {
-            "frames": len(self.true),
-            "depth": depth,
-            "boxes": {
-                "map25": boxes.mean(0.25),
-                "map50": boxes.mean(0.5),
-                "objects": sum(boxes.n_true.values()),
-                "ap25": dict(boxes.average_precision[0.25]),
-            },
-        }
 
 
 def evaluate(
@@ -116,6 +53,7 @@ def evaluate(
     view_scenes: int = 0,
     references: int = 0,
     teacher: str | Path | None = None,
+    camera_height: bool = False,
     device: str = "auto",
     threads: int | None = None,
     report: Callable[[str], None] = print,
@@ -133,6 +71,7 @@ def evaluate(
         view_scenes: in so many rooms of each split, several frames are looked at together (see ``several_views``).
         references: so many questions a split tell which of several things of a name they mean (see ``referring``).
         teacher: folder of a model of the student's family that is asked the same (see ``against_teacher``).
+        camera_height: tell the student how high above the floor each frame was taken (see ``scene.floor``).
 
     Raises:
         ValueError: a folder lacks a split or cannot be read.
@@ -156,7 +95,15 @@ def evaluate(
     for split in splits:
         reader = ShardReader(data, split)
         marks, seen, compared = _split(
-            engine, reader, baselines, beside, seed=seed, questions=questions, frames=frames, report=report
+            engine,
+            reader,
+            baselines,
+            beside,
+            seed=seed,
+            questions=questions,
+            frames=frames,
+            camera_height=camera_height,
+            report=report,
         )
         result["splits"][split] = figures(marks, seen) | {"outcomes": outcomes(marks)}
         if beside is not None:
@@ -183,6 +130,7 @@ def evaluate(
         "model_sha256": engine.model_sha256,
         "manifest_sha256": manifest_sha256(data),
         "recipe": dict(reader.manifest.recipe),
+        "camera_height": camera_height,
         "baselines": baselines.to_dict(),
         "seed": seed,
         "command": shlex.join(["distill3d", *sys.argv[1:]]),
@@ -202,6 +150,7 @@ def _split(
     seed: int,
     questions: int,
     frames: int,
+    camera_height: bool,
     report: Callable[[str], None],
 ) -> tuple[Marks, Seen, TeacherMarks]:
     picked = spread(len(reader), frames)
@@ -217,6 +166,8 @@ def _split(
     before: Scene | None = None
     for count, i in enumerate(picked, start=1):
         sample = reader[i]
+        if camera_height:
+            sample = replace(sample, frame=told_its_height(sample.frame))
         t0 = time.perf_counter()
         scene = engine.perceive(sample.frame)
         seen.perceive_ms.append(1e3 * (time.perf_counter() - t0))
@@ -284,43 +235,15 @@ def _mark(
     return said
 
 
-def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
-    """The numbers of a split, or of all of them together."""
-    table = accuracy_table(marks.questions, marks.right, ROWS)
-    n = len(marks.questions)
-    return {
-        "questions": n,
-        **table,
-        "held_out_wordings": {
-            "n": len(marks.held_out),
-            "accuracy": _mean(marks.held_out),
-            "same_facts_in_known_wordings": _mean(marks.same_facts),
-        },
-        "calibration": calibration(marks.confidence, marks.right["language"]),
-        "abstention": abstention(marks.confidence, marks.right["language"]),
-        "answered_by_language_model": marks.by_language / max(1, n),
-        **seen.figures(),
-    }
+def told_its_height(frame: Frame) -> Frame:
+    """The frame with the height of its camera above the floor, which is z = 0 in a data set's rooms.
 
-
-def outcomes(marks: Marks) -> dict[str, str]:
-    """Key of each frame -> a 1 or a 0 for each of its questions in turn: whether the student was right.
-
-    Two students that were asked the same can be compared question by question.
+    Raises:
+        ValueError: the frame has no pose, or one below the floor.
     """
-    found: dict[str, str] = defaultdict(str)
-    for key, right in zip(marks.frames, marks.right["language"], strict=True):
-        found[key] += "1" if right else "0"
-    return dict(found)
-
-
-def latency(seen: Seen) -> dict[str, float]:
-    """Medians over the frames, milliseconds."""
-    return {
-        "perceive": float(np.median(seen.perceive_ms)) if seen.perceive_ms else float("nan"),
-        "ask": float(np.median(seen.ask_ms)) if seen.ask_ms else float("nan"),
-    }
-
-
-def _mean(values: Sequence[bool]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+    if frame.world_from_camera is None:
+        raise ValueError(
+            "--camera-height needs frames whose pose is known, as those of simulated rooms and of ScanNet are; "
+            "leave it out for these data"
+        )
+    return replace(frame, camera_height=float(frame.world_from_camera[2, 3]))

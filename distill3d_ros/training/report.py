@@ -34,6 +34,9 @@ SPLIT_NAMES = {
 }
 
 
+_TOLD = "The student was told how high the camera stands above the floor, of every frame."
+
+
 def accuracy_table(
     questions: Sequence[Question], right: Mapping[str, Sequence[bool]], rows: Sequence[str]
 ) -> dict[str, Any]:
@@ -91,6 +94,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"{result['questions']} questions about {result['frames']} frames{_of_rooms(result['splits'])}, answers "
         "marked against geometry. Yes and no, or the two choices, come equally often for each pair of names, so the "
         "names alone tell nothing. In brackets: 95 % Wilson interval.",
+        *(["", _TOLD] if result.get("camera_height") else []),
         "",
         *_overview(result),
     ]
@@ -138,6 +142,7 @@ def _depth_alone(result: Mapping[str, Any]) -> str:
         "",
         *depth_lines(result),
         "",
+        *([_TOLD, ""] if result.get("camera_height") else []),
         "Scored where the truth lies in 0.1 to 10 m; each image counts the same.",
         "",
         f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms (median).",

@@ -81,6 +81,11 @@ LOOK_THROUGH = 0.25
 HAND_HELD = CameraRange(height=(0.5, 1.8), pitch=(-40.0, 15.0), roll=20.0, tabletop=0.4)
 """Cameras as people hold them, and those on arms and drones."""
 
+LOW = CameraRange(
+    height=(0.08, 0.3), pitch=(-15.0, 20.0), tabletop=0.0, min_objects=2, max_share=0.75, median_depth=(0.3, 5.0)
+)
+"""Cameras of small robots, a hand's breadth above the floor. Who never stood so low sees all twice too large."""
+
 
 def look_at(intrinsics: Intrinsics, *, eye: FloatArray, target: FloatArray, roll: float = 0.0) -> CameraPose:
     """A camera at ``eye`` (3,) that looks at ``target`` (3,); ``roll`` about its viewing direction, radians."""

@@ -13,7 +13,7 @@ from distill3d_ros.training.data.plan import Recipe, ShardJob
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.sequence_frames import as_sequence, drive_cameras
 from distill3d_ros.training.data.shards import ShardWriter
-from distill3d_ros.worlds.cameras import HAND_HELD, CameraPose, sample_cameras
+from distill3d_ros.worlds.cameras import HAND_HELD, LOW, CameraPose, sample_cameras
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.distortion import sample_distortion
 from distill3d_ros.worlds.furniture import FurniturePack, Split
@@ -30,6 +30,8 @@ TEST_MODELS_ONLY = "test_unseen"
 
 HAND_HELD_SHARE = 0.3
 """Of the pictures of a training room are taken from viewpoints that only a hand has."""
+LOW_SHARE = 0.2
+"""Of the pictures of a training room are taken from just above the floor."""
 BENT_SHARE = 0.4
 """Of the pictures of a training room are taken through a lens that bends them. Test rooms keep straight lenses."""
 
@@ -97,10 +99,13 @@ def _attempt(
             return []
         samples = pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split, one_camera=True)
         return as_sequence(samples, name, interval=recipe.sequence.interval)
-    held = round(HAND_HELD_SHARE * recipe.frames_per_room) if split == "train" else 0
-    cameras = sample_cameras(room, rng, recipe.frames_per_room - held, renderer=renderer, size=recipe.size)
-    if held:
-        cameras += sample_cameras(room, rng, held, renderer=renderer, size=recipe.size, ranges=HAND_HELD)
+    others = {HAND_HELD: HAND_HELD_SHARE, LOW: LOW_SHARE} if split == "train" else {}
+    numbers = {ranges: round(share * recipe.frames_per_room) for ranges, share in others.items()}
+    usual = recipe.frames_per_room - sum(numbers.values())
+    cameras = sample_cameras(room, rng, usual, renderer=renderer, size=recipe.size)
+    for ranges, number in numbers.items():
+        if number:
+            cameras += sample_cameras(room, rng, number, renderer=renderer, size=recipe.size, ranges=ranges)
     if len(cameras) < max(1, recipe.frames_per_room // 2):
         return []
     bent = BENT_SHARE if split == "train" else 0.0

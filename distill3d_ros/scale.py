@@ -1,0 +1,26 @@
+"""The scale of what a student perceived, corrected by how high the camera stands."""
+
+from __future__ import annotations
+
+from distill3d_ros.scene.floor import floor_distance, scale_by_floor
+from distill3d_ros.scene.frame import Intrinsics
+from distill3d_ros.student.outputs import Perception
+
+
+def scaled_by_floor(perception: Perception, camera_height: float | None) -> Perception:
+    """One frame's perception at the scale at which its floor is ``camera_height`` metres below the camera.
+
+    Depth, boxes and what the language model is told of them are scaled alike. It stays as it is where the height is not
+    known, the depth was handed in, or no floor is in sight. See ``scene.floor`` for how far the floor is trusted.
+    """
+    if camera_height is None or perception.depth_given:
+        return perception
+    depth = perception.log_depth[0, 0].float().exp().cpu().numpy()
+    height, width = depth.shape
+    fx, fy, cx, cy = perception.intrinsics[0, 0].tolist()
+    seen_at = perception.image_size
+    camera = Intrinsics(fx=fx, fy=fy, cx=cx, cy=cy, width=seen_at[1], height=seen_at[0])
+    # The level frame's axes are x right, y down, z forward.
+    up = -perception.level_from_optical[0, 1].float().cpu().numpy()
+    factor = scale_by_floor(floor_distance(depth, camera.resized(width=width, height=height), up), camera_height)
+    return perception.scaled(factor)
