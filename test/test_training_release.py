@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +69,24 @@ def test_a_student_of_another_shape_or_no_share_cannot_be_mixed_in(run: Path, tm
     with pytest.raises(ValueError, match=r"share must lie between 0 and 1\. Got 1"):
         export_student(run, tmp_path / "ship", earlier=run / "plain", earlier_share=1.0)
     assert not (tmp_path / "ship").exists()
+
+
+def test_the_stage_that_was_written_last_ships_whatever_its_name(run: Path, tmp_path: Path) -> None:
+    for time, stage in enumerate(("joint", "perception", "distill")):
+        shutil.copytree(run / "joint" / "student", tmp_path / "run" / stage / "student")
+        description = tmp_path / "run" / stage / "student" / "config.json"
+        description.write_text(description.read_text().replace('"joint"', f'"{stage}"'))
+        os.utime(description, (1000 + time, 1000 + time))
+    taught = load_student(tmp_path / "run" / "distill" / "student")
+    with torch.no_grad():
+        taught.detection_head.norm_out.weight.add_(1.0)
+    described = tmp_path / "run" / "distill" / "student" / "config.json"
+    save_student(described.parent, taught, json.loads(described.read_text())["card"])
+    out = export_student(tmp_path / "run", tmp_path / "ship")
+    stages = [stage["stage"] for stage in read_description(out)["card"]["stages"]]
+    assert stages == ["joint", "perception", "distill"]
+    shipped = load_student(out).detection_head.norm_out.weight
+    torch.testing.assert_close(shipped, taught.detection_head.norm_out.weight, rtol=0, atol=2e-3)
 
 
 def test_a_run_without_a_student_is_named(tmp_path: Path) -> None:

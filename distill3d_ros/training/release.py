@@ -15,13 +15,12 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import PERCEPTION_PARTS
 
 CARD, REPORT = "README.md", "report.json"
-LAST_STAGES = ("joint", "reasoning", "perception")
 
 
 def export_student(
     run: Path, out: Path, *, notes: str = "", earlier: Path | None = None, earlier_share: float = 0.0
 ) -> Path:
-    """Writes the student of a run's last stage as float16 with the history of all its stages.
+    """Writes the student of a run's last stage, the one that was written last, as float16 with the history of all.
 
     ``earlier`` is the student that the run's perception went on from: its perception is mixed in by ``earlier_share``
     (see ``mixed_perception``).
@@ -29,15 +28,12 @@ def export_student(
     Raises:
         ValueError: the run has no exported student yet; the two students differ in shape.
     """
-    source = _last_student(run)
-    student = load_student(source)
+    students = _students(run)
+    student = load_student(students[-1])
     if earlier is not None:
         mixed_perception(student, load_student(earlier), earlier_share)
     card = {
-        "stages": [
-            read_description(folder)["card"]
-            for folder in sorted(run.glob("*/student"), key=lambda p: (p / "config.json").stat().st_mtime)
-        ],
+        "stages": [read_description(folder)["card"] for folder in students],
         "notes": notes,
     }
     save_student(out, student, card, dtype="float16")
@@ -96,12 +92,12 @@ def write_card(model: Path, report: str = "") -> None:
     os.replace(partial, model / CARD)
 
 
-def _last_student(run: Path) -> Path:
-    for stage in LAST_STAGES:
-        folder = run / stage / "student"
-        if (folder / "config.json").is_file():
-            return folder
-    raise ValueError(f"{run} holds no student yet: none of {', '.join(LAST_STAGES)} has written its first checkpoint")
+def _students(run: Path) -> list[Path]:
+    """The students of a run's stages in the order in which they were written."""
+    written = [description for description in run.glob("*/student/config.json") if description.is_file()]
+    if not written:
+        raise ValueError(f"{run} holds no student yet: none of its stages has written its first checkpoint")
+    return [description.parent for description in sorted(written, key=lambda file: file.stat().st_mtime)]
 
 
 def _card(description: Mapping[str, Any], report: str) -> str:
