@@ -20,7 +20,7 @@ def side_by_side_lines(evaluated: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     rows = []
     for (one, a), (other, b) in combinations(evaluated.items(), 2):
-        if a["model_sha256"] != b["model_sha256"] and asked_the_same(a, b):
+        if who(a) != who(b) and asked_the_same(a, b):
             rows += [f"| {cells} |" for cells in _differences(one, a, other, b)]
     if not rows:
         return []
@@ -30,8 +30,13 @@ def side_by_side_lines(evaluated: Mapping[str, Mapping[str, Any]]) -> list[str]:
         *rows,
         "",
         "Question by question; in brackets: 95 % bootstrap over frames. Each student was trained once, so this does "
-        "not say how a second training of either would end.",
+        "not say how another training of either would end.",
     ]
+
+
+def who(report: Mapping[str, Any]) -> tuple[str, bool]:
+    """The model that a report is about, and whether it was told how high the camera stands."""
+    return report["model_sha256"], bool(report.get("camera_height"))
 
 
 def asked_the_same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
