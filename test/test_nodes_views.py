@@ -31,8 +31,11 @@ class Walk:
         robot.listen(DiagnosticArray, "/diagnostics")
 
     def views(self) -> int:
+        return int(self.diagnosed("views") or 0)
+
+    def diagnosed(self, key: str) -> str:
         newest = self.robot.heard["/diagnostics"][-1:]
-        return int({v.key: v.value for v in newest[0].status[0].values}.get("views", 0)) if newest else 0
+        return {v.key: v.value for v in newest[0].status[0].values}.get(key, "") if newest else ""
 
     def show(self, aside: float | None) -> int:
         """Views of the newest scene, after a frame ``aside`` metres from the start; None: tf is not told."""
@@ -51,7 +54,7 @@ class Walk:
 
 def test_frames_from_other_places_are_looked_at_together(tmp_path: Path) -> None:
     student = save_random_student(tmp_path / "student")
-    parameters = {"model": student, "threads": 1, "views": 3, "gravity_frame": ""}
+    parameters = {"model": student, "threads": 1, "views": 3, "gravity_frame": "", "camera_height": 0.4}
     with NodeProcess("spatial_node", parameters) as process:
         process.says("active")
         robot = Robot()
@@ -60,7 +63,9 @@ def test_frames_from_other_places_are_looked_at_together(tmp_path: Path) -> None
             walk = Walk(robot)
             for step, expected in ((0.0, 1), (0.5, 2), (1.0, 3), (1.5, 3)):
                 until(lambda step=step, expected=expected: walk.show(step) == expected, what=f"{expected} views")
+            until(lambda: walk.diagnosed("camera_height") == "1.00 m", what="tf's height of the camera")
             until(lambda: walk.show(None) == 1, what="a frame that tf says nothing about")
+            until(lambda: walk.diagnosed("camera_height") == "0.40 m", what="the height that the parameter gives")
         finally:
             robot.close()
 

@@ -61,7 +61,7 @@ def status_message(
     name: str,
     hardware_id: str,
     state: str,
-    counts: Mapping[str, int],
+    facts: Mapping[str, int | str],
     statistics: Statistics,
     now_ns: int,
     quiet: str,
@@ -75,7 +75,7 @@ def status_message(
     else:
         level, text = DiagnosticStatus.OK, f"{rate:.1f} frames/s" if state == "active" else state
     values = {"state": state, "frames_per_second": f"{rate:.2f}"}
-    values |= {key: str(value) for key, value in counts.items()}
+    values |= {key: str(value) for key, value in facts.items()}
     for stage, (p50, p95) in statistics.percentiles().items():
         values |= {f"{stage}_p50_ms": f"{p50:.1f}", f"{stage}_p95_ms": f"{p95:.1f}"}
     values |= {"peak_memory_mib": f"{peak_rss_mib():.0f}", "last_error": statistics.last_error}

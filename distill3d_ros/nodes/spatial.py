@@ -48,6 +48,7 @@ class SpatialNode(LifecycleNode):
         self._place: CameraPlace | None = None
         self._keyframes = Keyframes()
         self._views = 0
+        self._height: float | None = None
         """Of the newest scene."""
         self._statistics = Statistics()
         self._state, self._quiet = "unconfigured", ""
@@ -202,7 +203,7 @@ class SpatialNode(LifecycleNode):
         self._statistics.took("decode", 1e3 * (time.monotonic() - started))
         started = time.monotonic()
         scene = self._engine.perceive(views)
-        self._views = scene.views
+        self._views, self._height = scene.views, height
         self._statistics.took("perceive", 1e3 * (time.monotonic() - started))
         return scene
 
@@ -243,12 +244,14 @@ class SpatialNode(LifecycleNode):
             self._say_sometimes(self._quiet)
         counts = worker.counts if worker else None
         names = ("received", "processed", "dropped", "failed", "answered")
+        height = "not known" if self._height is None else f"{self._height:.2f} m"
+        seen = {"views": self._views, "camera_height": height}
         engine = self._engine
         message = status_message(
             name=f"{self.get_name()}: perception",
             hardware_id=engine.device_name if engine else "",
             state=self._state,
-            counts={name: getattr(counts, name) for name in names} | {"views": self._views} if counts else {},
+            facts={name: getattr(counts, name) for name in names} | seen if counts else {},
             statistics=self._statistics,
             now_ns=self.get_clock().now().nanoseconds,
             quiet=self._quiet,
