@@ -170,7 +170,7 @@ class Engine:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
         views, poses = self._placed(views)
         perception = self._perception(views, poses)
-        if len(views) == 1:
+        if len(views) == 1 and self.is_metric:
             perception = scaled_by_floor(perception, first.camera_height)
         level = _numpy(perception.level_from_optical[0]).astype(np.float64)
         objects, owner = decode_objects(

@@ -203,6 +203,28 @@ def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
     assert place.up("cam", 10**9) is None
 
 
+def test_a_frame_that_tf_never_knew_does_not_hold_up_every_image(node, monkeypatch):
+    if TF_STATE == "none":
+        pytest.skip("neither tf2_ros nor tf2_msgs is installed")
+    place = CameraPlace(node, gravity_frame="", floor_frame="base_footprint", odom_frame="")
+    asked: list[str] = []
+    find = place._transforms.find
+
+    def spy(target: str, source: str, stamp_ns: int) -> np.ndarray:
+        asked.append(source)
+        return find(target, source, stamp_ns)
+
+    monkeypatch.setattr(place._transforms, "find", spy)
+    monkeypatch.setattr("distill3d_ros.nodes.camera_place.RETRY_S", 0.5)
+    for _ in range(5):
+        assert place.height("cam", 10**9) is None
+    assert asked == ["cam"]
+    time.sleep(0.6)
+    assert place.height("cam", 10**9) is None
+    assert asked == ["cam", "cam"], "it may have come since"
+    place.close()
+
+
 def test_without_frames_to_look_up_nothing_is_listened_to(node):
     place = CameraPlace(node, gravity_frame="", floor_frame="", odom_frame="")
     assert place.up("cam", 10**9) is None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from rclpy.node import Node
 
 from distill3d_ros.nodes.tf import NoTransformError, listen_to_tf
 from distill3d_ros.scene.frame import FloatArray
+
+RETRY_S = 1.0
+"""A frame that tf has never known is asked for only so often: tf2 waits for it, and every image would wait along."""
 
 
 class CameraPlace:
@@ -23,10 +28,12 @@ class CameraPlace:
         wanted = bool(gravity_frame or floor_frame or odom_frame)
         self._transforms = listen_to_tf(node) if wanted else None
         self._said: set[str] = set()
+        self._found: set[tuple[str, str]] = set()
+        self._ask_again: dict[tuple[str, str], float] = {}
         if self._transforms is None and wanted:
             node.get_logger().info(
-                "neither tf2_ros nor tf2_msgs is installed: the camera's tilt and height are estimated, and every "
-                "frame is looked at alone"
+                "neither tf2_ros nor tf2_msgs is installed: the camera's tilt is estimated, its height is the "
+                "parameter `camera_height`, and every frame is looked at alone"
             )
 
     def up(self, camera_frame: str, stamp_ns: int) -> FloatArray | None:
@@ -64,9 +71,16 @@ class CameraPlace:
     def _find(self, target: str, source: str, stamp_ns: int, parameter: str, until_then: str) -> FloatArray | None:
         if self._transforms is None or not target or not source:
             return None
+        names = (target, source)
+        if time.monotonic() < self._ask_again.get(names, 0.0):
+            return None
         try:
-            return self._transforms.find(target, source, stamp_ns)
+            found = self._transforms.find(target, source, stamp_ns)
+            self._found.add(names)
+            return found
         except NoTransformError as error:
+            if names not in self._found:
+                self._ask_again[names] = time.monotonic() + RETRY_S
             if parameter not in self._said:
                 self._said.add(parameter)
                 camera = target if parameter == "gravity_frame" else source

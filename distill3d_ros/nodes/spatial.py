@@ -48,8 +48,9 @@ class SpatialNode(LifecycleNode):
         self._place: CameraPlace | None = None
         self._keyframes = Keyframes()
         self._views = 0
-        self._height: float | None = None
         """Of the newest scene."""
+        self._height: float | None = None
+        """Metres of the camera above the floor at the newest scene, as far as it is known."""
         self._statistics = Statistics()
         self._state, self._quiet = "unconfigured", ""
         self._said: dict[str, float] = {}
