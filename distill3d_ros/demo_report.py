@@ -162,7 +162,7 @@ def write_pictures(folder: Path, view: View) -> None:
         near, far = depth_range(view.truth.depth if view.truth.depth is not None else view.seen.depth)
         pictures["depth"] = depth_picture(view.seen.depth, near=near, far=far)
     order = [name for name in ("annotated", "depth", "top_down") if name in pictures]
-    captions = {"depth": ["depth from this one image"], "top_down": ["from above; outlines: the truth"]}
+    captions = {"depth": ["depth as the student sees it"], "top_down": ["from above; outlines: the truth"]}
     panels = [with_caption(pictures[n], captions[n]) if n in captions else pictures[n] for n in order]
     pictures["overview"] = tiled(panels, columns=3)
     for name, picture in pictures.items():

@@ -5,8 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from distill3d_ros.environment import ros_environment
+
+if TYPE_CHECKING:
+    from distill3d_ros.engine import Engine
 
 # Small tensors: a second thread costs more than it brings, and the same sums come out on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,3 +27,19 @@ if sys.prefix not in os.environ["AMENT_PREFIX_PATH"].split(os.pathsep):
 
 # A shell starts jobs in the background with SIGINT ignored, and what tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a real student of random weights."""
+    from random_student import save_random_student  # torch only for who needs it
+
+    return save_random_student(tmp_path_factory.mktemp("student"))
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Engine:
+    """With the student of ``folder``."""
+    from distill3d_ros.engine import Engine
+
+    return Engine.from_pretrained(folder, device="cpu")

@@ -6,12 +6,10 @@ import hashlib
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from random_student import save_random_student
 
 from distill3d_ros.decoding import DecodingConfig, RawBoxes, decode_objects, shown
 from distill3d_ros.engine import Engine
@@ -22,16 +20,6 @@ from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
 CAMERA = Intrinsics.from_fov(width=320, height=240, horizontal_fov=1.1)
 LEVEL = np.eye(3)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_student(tmp_path_factory.mktemp("student"))
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Engine:
-    return Engine.from_pretrained(folder, device="cpu")
 
 
 def frame(seed: int = 0, **changes) -> Frame:

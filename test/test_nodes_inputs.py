@@ -28,6 +28,8 @@ from distill3d_ros.scene.geometry import OPTICAL_FROM_BODY
 CAMERA = Intrinsics(fx=50.0, fy=50.0, cx=31.5, cy=23.5, width=64, height=48)
 PICTURE = np.zeros((48, 64, 3), np.uint8)
 
+needs_tf = pytest.mark.skipif(TF_STATE == "none", reason="neither tf2_ros nor tf2_msgs is installed")
+
 
 def image(stamp_ns: int) -> Image:
     return rgb_to_image(PICTURE, stamp_ns=stamp_ns, frame_id="front")
@@ -172,10 +174,9 @@ def test_a_wrong_value_at_the_start_is_named(node):
         declare(node, [wrong], configured=lambda: False)
 
 
+@needs_tf
 def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
     """Over /tf, from the poses that the camera node sends: 15 degrees down, and the robot turned on the floor."""
-    if TF_STATE == "none":
-        pytest.skip("neither tf2_ros nor tf2_msgs is installed")
     place = CameraPlace(node, gravity_frame="base_link", floor_frame="base_footprint", odom_frame="odom")
     transforms = CameraTransforms(node, "cam")
     until(lambda: node.count_subscribers("/tf"))
@@ -203,9 +204,8 @@ def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
     assert place.up("cam", 10**9) is None
 
 
+@needs_tf
 def test_a_frame_that_tf_never_knew_does_not_hold_up_every_image(node, monkeypatch):
-    if TF_STATE == "none":
-        pytest.skip("neither tf2_ros nor tf2_msgs is installed")
     place = CameraPlace(node, gravity_frame="", floor_frame="base_footprint", odom_frame="")
     asked: list[str] = []
     find = place._transforms.find

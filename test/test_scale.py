@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from random_student import save_random_student
 from scipy.spatial.transform import Rotation
 
 from distill3d_ros.cli import main
@@ -78,16 +77,6 @@ def test_what_is_corrected_comes_nearer_and_never_passes(seen: float, known: flo
     assert before * after >= -1e-12
     if -TABLE < before < FARTHEST:
         assert abs(after) <= 0.15 + 1e-9
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_student(tmp_path_factory.mktemp("student"))
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Engine:
-    return Engine.from_pretrained(folder, device="cpu")
 
 
 def perceive(engine: Engine, **changes) -> Perception:
