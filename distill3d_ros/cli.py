@@ -73,21 +73,25 @@ def _teach_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _teach(options: Options) -> int:
+    from distill3d_ros.training.process_group import process_group_of_torchrun
     from distill3d_ros.training.teachers.teach import make_teacher, teach
+    from distill3d_ros.training.train import torch_device
 
-    teacher = make_teacher(
-        options.teacher, options.model, device=options.device, top_k=options.top_k, precision=options.precision
-    )
-    teach(
-        teacher,
-        tuple(options.data),
-        options.out,
-        split=options.split,
-        questions=options.questions,
-        seed=options.seed,
-        limit=options.limit or 0,
-        measured=options.measure,
-    )
+    with process_group_of_torchrun(torch_device(options.device)) as group:
+        teacher = make_teacher(
+            options.teacher, options.model, device=options.device, top_k=options.top_k, precision=options.precision
+        )
+        teach(
+            teacher,
+            tuple(options.data),
+            options.out,
+            split=options.split,
+            questions=options.questions,
+            seed=options.seed,
+            limit=options.limit or 0,
+            measured=options.measure,
+            group=group,
+        )
     return 0
 
 

@@ -1,27 +1,34 @@
-"""Training in several processes: two real ones, started by torchrun, learn what one learns alone."""
+"""Several processes: two real ones, started by torchrun, learn what one learns alone, and teach what one teaches."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from test_training_stages import config, data_folder
 from torch import Tensor, nn
 
+from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.training.batches import Sampler
+from distill3d_ros.training.beginnings import new_student
 from distill3d_ros.training.checkpointing import load_checkpoint
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.curves import read_metrics
 from distill3d_ros.training.optimization import OptimizerPair
 from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.teachers.cache import TeacherCache, read_info
+from distill3d_ros.training.teachers.teach import make_teacher, teach
 from distill3d_ros.training.trainer import Trainer
 
 STEPS = 30
@@ -202,6 +209,27 @@ def test_muon_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
         make_trainer(tmp_path / "parts", optimizer="adamw")
 
 
+def test_two_processes_teach_what_one_teaches(tmp_path: Path) -> None:
+    """Three shards: in the second round one of them has nothing to do."""
+    data = data_folder(tmp_path / "data", ("train", "val"))
+    torch.manual_seed(0)
+    model = save_student(tmp_path / "model", new_student(replace(config(), preset="privileged")))
+    settings = {"limit": 3, "questions": 4, "measured": 1, "shard_samples": 1}
+    run = two_processes(tmp_path / "two", "teach", str(model), str(data), json.dumps(settings))
+    teacher = make_teacher("privileged", str(model), device="cpu")
+    alone = teach(teacher, (data,), tmp_path / "one", report=lambda _: None, **settings)
+    said = ended(run)
+    together = read_info(tmp_path / "two")
+    assert [s.keys for s in together.shards] == [s.keys for s in alone.shards]
+    assert replace(together, shards=()) == replace(alone, shards=())
+    assert said.count("right in") == said.count("3 samples, ") == 1, said
+    for ours, theirs in zip(*(TeacherCache(tmp_path / name, (data,)) for name in ("one", "two")), strict=True):
+        assert ours.questions == theirs.questions
+        for a, b in zip(ours.answers, theirs.answers, strict=True):
+            assert a.text == b.text
+            np.testing.assert_allclose(a.top_logits, b.top_logits, rtol=1e-2, atol=1e-2)
+
+
 def test_every_sample_of_a_batch_goes_to_one_process() -> None:
     keys = list("abcdef")
     parts = [ProcessGroup(rank, 3).part(keys) for rank in range(3)]
@@ -209,9 +237,19 @@ def test_every_sample_of_a_batch_goes_to_one_process() -> None:
     assert {len(p) for p in parts} == {2}
 
 
+def _learn(out: Path, group: ProcessGroup, pause: str = "0", parts: str = "1") -> None:
+    student = train(out, group, pause=float(pause), accumulate=int(parts)).student
+    save_file(student.state_dict(), out / f"rank{group.rank}.safetensors")
+
+
+def _teach(out: Path, group: ProcessGroup, model: str, data: str, settings: str) -> None:
+    teach(make_teacher("privileged", model, device="cpu"), (Path(data),), out, group=group, **json.loads(settings))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    out, pause, parts = [*sys.argv[1:], *("0", "1")[len(sys.argv) - 2 :]]
-    with process_group_of_torchrun(torch.device("cpu")) as group:
-        student = train(Path(out), group, pause=float(pause), accumulate=int(parts)).student
-        save_file(student.state_dict(), Path(out) / f"rank{group.rank}.safetensors")
+    with process_group_of_torchrun(torch.device("cpu")) as processes_of_torchrun:
+        if sys.argv[2:3] == ["teach"]:
+            _teach(Path(sys.argv[1]), processes_of_torchrun, *sys.argv[3:])
+        else:
+            _learn(Path(sys.argv[1]), processes_of_torchrun, *sys.argv[2:])

@@ -1,7 +1,7 @@
-"""Training in several processes that hold the same student: each learns from its part of every batch.
+"""Several processes that hold the same model: each learns from its part of every batch.
 
 ``torchrun --nproc-per-node N --no-python distill3d train ...`` starts them; each GPU, or each core of a machine without
-one, has its own. Their gradients are averaged, so that they stay one student.
+one, has its own. In training their gradients are averaged, so that they stay one student.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
+T = TypeVar("T")
 _PATIENCE = timedelta(hours=2)
 """The others wait while the first validates."""
 
@@ -65,6 +67,14 @@ class ProcessGroup:
         distributed.broadcast_object_list(shared, src=0)
         return shared[0]
 
+    def gather(self, one: T) -> list[T]:
+        """What every process gave, in the order of their ranks, in all of them."""
+        if self.count == 1:
+            return [one]
+        everyone: list[Any] = [None] * self.count
+        distributed.all_gather_object(everyone, one)
+        return everyone
+
     def wait(self) -> None:
         """Until all have come here."""
         if self.count > 1:
@@ -78,6 +88,8 @@ def process_group_of_torchrun(device: torch.device) -> Iterator[ProcessGroup]:
     if count == 1:
         yield ProcessGroup()
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # objects that are gathered travel over it
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield ProcessGroup(distributed.get_rank(), count)

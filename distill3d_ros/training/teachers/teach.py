@@ -1,6 +1,7 @@
 """``distill3d teach``: a teacher answers questions about a data set once, for all students that learn from it.
 
 Nothing of it is lost when it is stopped in whatever way: finished shards are kept, and the same command goes on.
+Under torchrun each process takes every so many-th shard, and the first alone writes the manifest.
 """
 
 from __future__ import annotations
@@ -9,27 +10,24 @@ import hashlib
 import importlib
 import shutil
 import time
-import zlib
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from distill3d_ros.scene.facts import facts
-from distill3d_ros.scene.objects import Scene
-from distill3d_ros.scene.questions import Question, is_correct
-from distill3d_ros.training.asking import Balance, choose, worded
-from distill3d_ros.training.batches import in_words, spread
+from distill3d_ros.training.asking import Balance
+from distill3d_ros.training.batches import in_words
 from distill3d_ros.training.data import progress
 from distill3d_ros.training.data.data_folder import only_writer
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
-from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.language_stages import balance_of, spoken
+from distill3d_ros.training.language_stages import balance_of
+from distill3d_ros.training.process_group import ProcessGroup
 from distill3d_ros.training.teachers import TOP_K, Teacher
+from distill3d_ros.training.teachers.accuracy import accuracy_in_words, measure_first, questions_about
 from distill3d_ros.training.teachers.cache import (
     MANIFEST_NAME,
     CacheError,
@@ -48,7 +46,8 @@ SHARD_SAMPLES = 64
 MEASURED = 100
 """Samples on which a teacher's own accuracy is measured first."""
 _REPORT_S = 30.0
-Counts = dict[str, dict[str, int]]
+_ALONE = ProcessGroup()
+X = TypeVar("X")
 
 
 def make_teacher(
@@ -81,6 +80,7 @@ def teach(
     limit: int = 0,
     measured: int = MEASURED,
     shard_samples: int = SHARD_SAMPLES,
+    group: ProcessGroup = _ALONE,
     report: Callable[[str], None] = print,
 ) -> CacheInfo:
     """Writes a teacher's answers about the samples of a split into ``out``; goes on where it was stopped.
@@ -92,6 +92,8 @@ def teach(
         limit: only so many samples; 0 takes all. A larger number later adds to what is there.
         measured: samples of the validation split (of ``split`` where there is none) on which the teacher is marked
             against geometry first.
+        group: processes that share the work, each with its own ``teacher``; every one must call this. The first
+            measures, reports and keeps the manifest.
 
     Raises:
         ValueError: there are no such samples, or ``out`` holds answers of another kind.
@@ -116,18 +118,23 @@ def teach(
         shard_samples=shard_samples,
         samples=len(order),
     )
-    with only_writer(out):
-        info = _to_go_on_with(out, wanted, [[reader.keys[i] for i in part] for part in _parts(order, shard_samples)])
-        balance = balance_of(data, out)
-        if not info.accuracy:
-            info = replace(info, accuracy=_measure(teacher, data, reader, balance, seed, measured, report))
-            info.write(out)
-        report(f"{teacher.name}: {accuracy_in_words(info.accuracy)}")
-        return _Work(teacher, reader, balance, info, out, report).run(order)
+    with only_writer(out) if group.is_first else nullcontext():
+        info, balance = wanted, Balance({})
+        if group.is_first:
+            info = _to_go_on_with(
+                out, wanted, [[reader.keys[i] for i in part] for part in _parts(order, shard_samples)]
+            )
+            balance = balance_of(data, out)
+            if not info.accuracy:
+                info = replace(info, accuracy=measure_first(teacher, data, reader, balance, seed, measured, report))
+                info.write(out)
+            report(f"{teacher.name}: {accuracy_in_words(info.accuracy)}")
+        info, balance = group.gather((info, balance))[0]
+        return _Work(teacher, reader, balance, info, out, group, report).run(order)
 
 
 class _Work:
-    """The samples that are still to be answered about, shard by shard."""
+    """The samples that are still to be answered about: in every round each process makes one shard."""
 
     def __init__(
         self,
@@ -136,27 +143,31 @@ class _Work:
         balance: Balance,
         info: CacheInfo,
         out: Path,
+        group: ProcessGroup,
         report: Callable[[str], None],
     ) -> None:
         self.teacher, self.reader, self.balance, self.info = teacher, reader, balance, info
-        self.out, self.report = out, report
+        self.out, self.group, self.report = out, group, report
         self.began = self.told = time.monotonic()
-        self.there = self.done = sum(len(s.keys) for s in info.shards)
+        self.there = self.done = sum(len(s.keys) for s in self.info.shards)
         self.asked = 0
 
     def run(self, order: Sequence[int]) -> CacheInfo:
         finished = {s.file for s in self.info.shards}
         if finished:
-            self.report(f"{self.out}: {self.done} of {self.info.samples} samples are there already")
-        for number, part in enumerate(_parts(order, self.info.shard_samples)):
-            file = f"{self.info.split}-{number:06d}.safetensors"
-            if file in finished:
-                continue
-            samples = [self._sample(i) for i in part]
-            self._keep(file, samples)
-            if len(self.info.shards) == len(finished) + 1:
+            self._say(f"{self.out}: {self.done} of {self.info.samples} samples are there already")
+        parts = {
+            f"{self.info.split}-{number:06d}.safetensors": part
+            for number, part in enumerate(_parts(order, self.info.shard_samples))
+        }
+        missing = [file for file in parts if file not in finished]
+        for round_of in _parts(missing, self.group.count):
+            mine = list(round_of)[self.group.rank : self.group.rank + 1]
+            made = [self._shard(file, [self._sample(i) for i in parts[file]]) for file in mine]
+            self._keep([shard for shards in self.group.gather(made) for shard in shards])
+            if round_of[0] == missing[0]:
                 self._tell_of_the_disk()
-        self.report(f"{self.out}: {self.done} samples, {progress.in_words(self.info.bytes)}")
+        self._say(f"{self.out}: {self.done} samples, {progress.in_words(self.info.bytes)}")
         return self.info
 
     def _sample(self, number: int) -> CachedSample:
@@ -164,39 +175,55 @@ class _Work:
         asked = questions_about(sample.scene, key, self.balance, number=self.info.questions, seed=self.info.seed)
         said = self.teacher.answer(sample, [q.text for q in asked]) if asked else []
         seen = self.teacher.perceive(sample)
-        self.done += 1
-        self.asked += len(asked)
+        self.done += self.group.count  # the others are about as far; counted at the end of the round
+        self.asked += len(asked) * self.group.count
         if time.monotonic() - self.told > _REPORT_S:
             self._tell()
         return CachedSample(key=key, questions=tuple(asked), answers=tuple(said), perception=seen)
 
-    def _keep(self, file: str, samples: Sequence[CachedSample]) -> None:
+    def _shard(self, file: str, samples: Sequence[CachedSample]) -> tuple[CacheShard, dict[str, Any]]:
+        """Writes one, which counts as soon as the manifest names it."""
         blob = encode_shard(samples)
-        try:
+        with self._room_for(file):
             write_atomically(self.out / file, blob)
-            shard = CacheShard(
-                file=file,
-                keys=tuple(s.key for s in samples),
-                bytes=len(blob),
-                sha256=hashlib.sha256(blob).hexdigest(),
-            )
-            shards = sorted((*self.info.shards, shard), key=lambda s: s.file)
-            self.info = replace(self.info, shards=tuple(shards), **_shape(samples, self.info))
-            self.info.write(self.out)
-        except OSError as error:
-            kept = len(self.info.shards)
-            raise OSError(
-                f"could not write {self.out / file}: {error.strerror or error}; is the disk full? The {kept} shards "
-                "before it are kept, and the same command goes on"
-            ) from error
+        shard = CacheShard(
+            file=file,
+            keys=tuple(s.key for s in samples),
+            bytes=len(blob),
+            sha256=hashlib.sha256(blob).hexdigest(),
+        )
+        return shard, _shape(samples)
+
+    def _keep(self, made: Sequence[tuple[CacheShard, dict[str, Any]]]) -> None:
+        shards = sorted((*self.info.shards, *(shard for shard, _ in made)), key=lambda s: s.file)
+        shape = {name: value for _, found in made for name, value in found.items()}
+        self.info = replace(self.info, shards=tuple(shards), **shape)
+        if self.group.is_first:
+            with self._room_for(MANIFEST_NAME):
+                self.info.write(self.out)
+        self.done = sum(len(s.keys) for s in shards)
         self._tell()
+
+    @contextmanager
+    def _room_for(self, file: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"could not write {self.out / file}: {error.strerror or error}; is the disk full? The "
+                f"{len(self.info.shards)} shards before it are kept, and the same command goes on"
+            ) from error
+
+    def _say(self, text: str) -> None:
+        if self.group.is_first:
+            self.report(text)
 
     def _tell(self) -> None:
         self.told = time.monotonic()
         rate = (self.done - self.there) / max(self.told - self.began, 1e-3)
         left = (self.info.samples - self.done) / max(rate, 1e-9)
         end = time.strftime("%a %H:%M", time.localtime(time.time() + left))
-        self.report(
+        self._say(
             f"teach {self.done}/{self.info.samples}  {rate:.2g} samples/s, "
             f"{self.asked / max(self.told - self.began, 1e-3):.3g} questions/s  {progress.in_words(self.info.bytes)}  "
             f"{left / 60:.0f} min left, done {end}"
@@ -208,58 +235,7 @@ class _Work:
         needed = each * (self.info.samples - sum(len(s.keys) for s in self.info.shards))
         free = shutil.disk_usage(self.out).free
         text = f"{progress.in_words(needed + self.info.bytes)} in all, {progress.in_words(free)} are free on the disk"
-        self.report(text if needed < free else f"{text}: NOT ENOUGH; make room, or give --limit")
-
-
-def questions_about(scene: Scene, key: str, balance: Balance, *, number: int, seed: int) -> list[Question]:
-    """What is asked about a sample: the same at every call, whatever else is asked about other samples."""
-    rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
-    return worded(choose(facts(scene), balance, number, rng), scene, rng)
-
-
-def measure_accuracy(
-    teacher: Teacher, reader: Reader, balance: Balance, *, split: str, samples: int, seed: int = 0
-) -> dict[str, Any]:
-    """How often the teacher is right: ``split``, ``samples``, ``overall`` and ``families``, each (right, asked)."""
-    counts: Counts = defaultdict(lambda: {"right": 0, "asked": 0})
-    picked = spread(len(reader), samples)
-    for i in picked:
-        sample: Sample = reader[i]
-        asked = questions_about(sample.scene, reader.keys[i], balance, number=16, seed=seed)
-        for question, said in zip(asked, teacher.answer(sample, [q.text for q in asked]) if asked else [], strict=True):
-            for row in (question.family, "overall"):
-                counts[row]["asked"] += 1
-                counts[row]["right"] += is_correct(question, spoken(said.text))
-    overall = counts.pop("overall", {"right": 0, "asked": 0})
-    return {"split": split, "samples": len(picked), "overall": overall, "families": dict(sorted(counts.items()))}
-
-
-def accuracy_in_words(accuracy: Mapping[str, Any]) -> str:
-    """ "0.88 right in 1600 questions about 100 samples of val: contact 0.91 (120), ..."."""
-    overall, families = accuracy["overall"], accuracy["families"]
-    if not overall["asked"]:
-        return "not measured: no questions could be asked"
-    each = ", ".join(f"{name} {c['right'] / c['asked']:.2f} ({c['asked']})" for name, c in families.items())
-    return (
-        f"{overall['right'] / overall['asked']:.3f} right in {overall['asked']} questions about "
-        f"{accuracy['samples']} samples of {accuracy['split']}: {each}"
-    )
-
-
-def _measure(
-    teacher: Teacher,
-    data: Folders,
-    reader: Reader,
-    balance: Balance,
-    seed: int,
-    samples: int,
-    report: Callable[[str], None],
-) -> dict[str, Any]:
-    split, validation = "val", open_split(data, "val")
-    if not len(validation):
-        split, validation = "the samples taught", reader
-    report(f"{teacher.name}: measuring its own accuracy on {min(samples, len(validation))} samples first")
-    return measure_accuracy(teacher, validation, balance, split=split, samples=samples, seed=seed)
+        self._say(text if needed < free else f"{text}: NOT ENOUGH; make room, or give --limit")
 
 
 def _to_go_on_with(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) -> CacheInfo:
@@ -301,7 +277,7 @@ def _settings(info: CacheInfo) -> dict[str, Any]:
     return {name: getattr(info, name) for name in names} | {f"its {k}": v for k, v in info.description.items()}
 
 
-def _shape(samples: Sequence[CachedSample], info: CacheInfo) -> dict[str, Any]:
+def _shape(samples: Sequence[CachedSample]) -> dict[str, Any]:
     """``top_k``, ``hidden_size`` and ``labels`` as the answers show them."""
     found: dict[str, Any] = {}
     for sample in samples:
@@ -315,5 +291,5 @@ def _shape(samples: Sequence[CachedSample], info: CacheInfo) -> dict[str, Any]:
     return found
 
 
-def _parts(order: Sequence[int], size: int) -> list[Sequence[int]]:
+def _parts(order: Sequence[X], size: int) -> list[Sequence[X]]:
     return [order[i : i + size] for i in range(0, len(order), size)]
