@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -42,10 +43,18 @@ def _train(options: Options) -> int:
         overrides=options.overrides,
         init=options.init,
         wait=options.wait,
+        command=_command_line(),
     )
     if os.environ.get("RANK", "0") == "0":  # torchrun's name for the first of its processes
         print(f"student: {finished}" if finished else "stopped; the same command goes on from here")
     return 0 if finished else 130
+
+
+def _command_line() -> str:
+    """What was typed, for the card of what comes of it."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))  # of torchrun
+    starter = ["torchrun", "--nproc-per-node", str(count), "--no-python"] if count > 1 else []
+    return shlex.join([*starter, "distill3d", *sys.argv[1:]])
 
 
 def _teach_arguments(parser: argparse.ArgumentParser) -> None:

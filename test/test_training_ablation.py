@@ -40,7 +40,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The student whose perception all variants share."""
     torch.manual_seed(0)
-    return save_student(tmp_path_factory.mktemp("eyes"), new_student(tiny_config()))
+    stages = [{"stage": n, "steps": 5, "minutes": 15, "seed": 3, "command": f"distill3d train --out {n}"} for n in "ab"]
+    return save_student(tmp_path_factory.mktemp("eyes"), new_student(tiny_config()), {"stages": stages})
 
 
 def tiny_ablation(eyes: Path) -> dict[str, Any]:
@@ -188,8 +189,10 @@ def beside_a_teacher(report: Path, folder: Path) -> Path:
         return {"accuracy": 0.8, "interval": [0.7, 0.9], "retention": 0.5, "retention_interval": [0.4, 0.6]}
 
     slow = {name: 10 * ms for name, ms in content["latency_ms"].items()}
-    families = {name: entry(part) for name, part in content["families"].items()}
-    content["teacher"] = entry(content) | {"families": families, "agreement": 0.45, "latency_ms": slow}
+    for part in (content, *content["splits"].values()):
+        families = {name: entry(family) for name, family in part["families"].items()}
+        part["teacher"] = entry(part) | {"families": families}
+    content["teacher"] |= {"agreement": 0.45, "latency_ms": slow}
     folder.mkdir()
     (folder / "report.json").write_text(json.dumps(content))
     return folder
@@ -203,10 +206,16 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, evaluated: Path
     report = json.loads((evaluated / "report.json").read_text())
     assert f"## Evaluation {evaluated.name}: {eyes.name}" in text, "the model is told by its checksum"
     assert f"| **all** | {report['questions']} | {report['accuracy']:.3f} [" in text
-    assert "0.800 [0.700, 0.900] | 0.500 [0.400, 0.600]" in text
+    alone, beside = text.split("## Evaluation beside")
+    for part in report["splits"].values():
+        rows = [f"{name} | {f['n']} | {f['accuracy']:.3f} [" for name, f in part["families"].items()]
+        assert all(row in alone and row in beside for row in rows)
+    assert "0.800 [0.700, 0.900] | 0.500 [0.400, 0.600]" in beside
+    assert "0.800 [0.700, 0.900]" not in alone
     assert "(beside) | 8.7 times, on two devices | 10.0 times, on one | **holds**" in text
     assert "(beside) | 0.71 | 0.500 [0.400, 0.600] | **less**" in text
     assert f"`{report['command']}` | 0 |" in text
+    assert f"| training of {eyes.name} | `distill3d train --out a`, then `distill3d train --out b` | 3 | 0.5 |" in text
     with pytest.raises(ValueError, match=r"ablation\.json does not exist; `distill3d ablate` writes it"):
         write_results([], [tmp_path], [], page)
     with pytest.raises(ValueError, match="needs --evaluation"):

@@ -14,7 +14,7 @@ from data_samples import make_sample
 
 from distill3d_ros.scene.geometry import level_rotation, project
 from distill3d_ros.scene.objects import Box3D, SceneObject
-from distill3d_ros.student.checkpoint import load_student, save_student
+from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.outputs import ObjectSet
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.beginnings import new_student, starting_student
@@ -226,7 +226,9 @@ def test_all_stages_run_and_take_over_what_was_learned(data: Path, tmp_path: Pat
     messages: list[str] = []
     run = config()
     for name in ("perception", "reasoning", "joint"):
-        assert train_stage(run, name, data=(data,), out=tmp_path, report=messages.append) == tmp_path / name / "student"
+        student = train_stage(run, name, data=(data,), out=tmp_path, report=messages.append, command=f"train {name}")
+        assert student == tmp_path / name / "student"
+        assert read_description(student)["card"]["command"] == f"train {name}"
     eyes, tongue, both = (load_student(tmp_path / n / "student") for n in ("perception", "reasoning", "joint"))
     for part in PERCEPTION_PARTS:
         for a, b in zip(getattr(eyes, part).parameters(), getattr(both, part).parameters(), strict=True):

@@ -33,6 +33,7 @@ def train(
     init: str | Path | None = None,
     wait: bool = False,
     report: Callable[[str], None] = print,
+    command: str = "",
 ) -> Path | None:
     """Trains the stages of a configuration one after the other, or one of them.
 
@@ -43,6 +44,7 @@ def train(
         data: a data folder, or several whose samples are mixed; those with a validation split are validated on.
         init: folder of a student to start from, in place of the stage before or of random weights.
         wait: wait for the first samples of a data folder that is being made.
+        command: how to do it again, for the students' cards.
 
     Returns:
         The folder of the finished student, or None if training was stopped before the end.
@@ -54,7 +56,15 @@ def train(
     with process_group_of_torchrun(torch_device(config.device)) as processes:
         for name in names:
             finished = train_stage(
-                config, name, data=data, out=out, init=init, wait=wait, report=report, processes=processes
+                config,
+                name,
+                data=data,
+                out=out,
+                init=init,
+                wait=wait,
+                report=report,
+                processes=processes,
+                command=command,
             )
             init = None
             if finished is None:
@@ -72,10 +82,11 @@ def train_stage(
     wait: bool = False,
     report: Callable[[str], None] = print,
     processes: ProcessGroup | None = None,
+    command: str = "",
 ) -> Path | None:
     """Trains one stage; the student it starts from is ``init``, or the finished one of the stage before.
 
-    ``processes`` share every batch; the first of them reports, validates and saves.
+    ``processes`` share every batch; the first of them reports, validates and saves. ``command`` is for the card.
     """
     processes = processes or ProcessGroup()
     stage_config = config.stage(name)
@@ -108,8 +119,8 @@ def train_stage(
             seed=seed,
             device=device,
             report=report,
-            on_save=lambda t: save_trained(t, folder, config, data=data),
-            on_best=lambda t: save_trained(t, out / name / BEST_STUDENT, config, data=data),
+            on_save=lambda t: save_trained(t, folder, config, data=data, command=command),
+            on_best=lambda t: save_trained(t, out / name / BEST_STUDENT, config, data=data, command=command),
             processes=processes,
         )
         count = sum(p.numel() for p in trainer.parameters.values())
@@ -139,7 +150,7 @@ def _nothing(line: str) -> None:
     """The report of a process that is not the first."""
 
 
-def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Folders) -> None:
+def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Folders, command: str = "") -> None:
     """The student with its averaged weights, and a card that says how it came about."""
     card = {
         "stage": trainer.config.name,
@@ -148,6 +159,8 @@ def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: F
         "seed": config.seed,
         "data": ", ".join(folder.name for folder in data),
     }
+    if command:
+        card["command"] = command
     if trainer.best.step >= 0:
         card["best"] = trainer.best.in_words()
     if trainer.average is None:

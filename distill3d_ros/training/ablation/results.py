@@ -102,21 +102,29 @@ def _hours(stages: Sequence[Mapping[str, Any]]) -> str:
 def _evaluation(report: Mapping[str, Any]) -> list[str]:
     if not report["questions"]:
         return [f"Depth of {report['frames']} frames; no objects are marked in these data.", "", *depth_lines(report)]
-    lines = [
-        "| | questions | student | rules on its boxes | majority | question only | wrong image | AbsRel | delta1 | "
-        "mAP@0.25 | mAP@0.5 |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+    teacher = report.get("teacher")
+    head = [
+        "",
+        "questions",
+        "student",
+        *(["teacher", "retention"] if teacher else []),
+        "rules on its boxes",
+        "majority",
     ]
-    parts = {SPLIT_NAMES.get(s, s): part for s, part in report["splits"].items()} | {"**all**": report}
-    for name, part in parts.items():
+    head += ["question only", "wrong image", "AbsRel", "delta1", "mAP@0.25", "mAP@0.5"]
+    lines = _table(head)
+    parts = {SPLIT_NAMES.get(s, s): part for s, part in report["splits"].items()}
+    for name, part in (parts | {"**all**": report}).items() if len(parts) > 1 else parts.items():
         depth = part["depth"] or {}
         cells = [name, str(part["questions"]), _with_interval(part["accuracy"], part["interval"])]
+        cells += _kept(part.get("teacher")) if teacher else []
         cells += [_share(part[row]) for row in ("rules", "majority", "question_only", "wrong_image")]
         cells += [_share(depth.get("absrel")), _share(depth.get("delta1"))]
         cells += [_share(part["boxes"]["map25"]), _share(part["boxes"]["map50"])]
-        lines.append(f"| {' | '.join(cells)} |")
-    teacher = report.get("teacher")
-    lines += ["", *_families(report, teacher), ""]
+        lines.append(_row(cells))
+    for name, part in parts.items():
+        lines += ["", f"By family, {name}:", "", *_families(part)]
+    lines.append("")
     latency = report["latency_ms"]
     lines.append(
         f"On {report['device']}: a frame {_ms(latency['perceive'])}, a question {_ms(latency['ask'])} (medians)."
@@ -131,21 +139,33 @@ def _evaluation(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _families(report: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> list[str]:
-    head = ["family", "n", "student", "rules on its boxes"] + (["teacher", "retention"] if teacher else [])
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    rows = {**report["families"], "**all**": {**report, "n": report["questions"]}}
-    for family, entry in rows.items():
-        cells = [family, str(entry["n"]), _with_interval(entry["accuracy"], entry["interval"]), _share(entry["rules"])]
-        if teacher:
-            theirs = teacher if family == "**all**" else teacher["families"].get(family)
-            if theirs is None:
-                cells += ["-", "-"]
-            else:
-                cells.append(_with_interval(theirs["accuracy"], theirs["interval"]))
-                cells.append(_with_interval(theirs["retention"], theirs["retention_interval"]))
-        lines.append(f"| {' | '.join(cells)} |")
+def _families(part: Mapping[str, Any]) -> list[str]:
+    """What one split's questions say; beside the teacher where it was asked too."""
+    teacher = part.get("teacher")
+    lines = _table(["family", "n", "student", *(["teacher", "retention"] if teacher else []), "rules on its boxes"])
+    for family, entry in part["families"].items():
+        cells = [family, str(entry["n"]), _with_interval(entry["accuracy"], entry["interval"])]
+        cells += _kept(teacher["families"].get(family)) if teacher else []
+        lines.append(_row([*cells, _share(entry["rules"])]))
     return lines
+
+
+def _kept(teacher: Mapping[str, Any] | None) -> list[str]:
+    """The teacher's accuracy, and what the student keeps of it."""
+    if teacher is None:
+        return ["-", "-"]
+    return [
+        _with_interval(teacher["accuracy"], teacher["interval"]),
+        _with_interval(teacher["retention"], teacher["retention_interval"]),
+    ]
+
+
+def _table(head: Sequence[str]) -> list[str]:
+    return [_row(head), "|" + "---|" * len(head)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _ablation(result: Mapping[str, Any]) -> list[str]:
@@ -222,7 +242,9 @@ def _how(
     for name, d in described.items():
         stages = _stages(d)
         seeds = ", ".join(map(str, sorted({s["seed"] for s in stages if "seed" in s}))) or "-"
-        lines.append(f"| training of {name} | see its card | {seeds} | {_hours(stages)} |")
+        commands = list(dict.fromkeys(s["command"] for s in stages if "command" in s))
+        said = ", then ".join(f"`{c}`" for c in commands) if commands else "see its card"
+        lines.append(f"| training of {name} | {said} | {seeds} | {_hours(stages)} |")
     for title, report in evaluated.items():
         lines.append(
             f"| evaluation {title} | `{report['command']}` | {report['seed']} | {report['seconds'] / 3600:.1f} |"
