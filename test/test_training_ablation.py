@@ -181,7 +181,7 @@ def evaluated(eyes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
-def beside_a_teacher(report: Path, folder: Path) -> Path:
+def beside_a_teacher(report: Path, folder: Path, *, parameters: int = 7_000_000_000) -> Path:
     """The evaluation as it is with a teacher that is right twice as often and takes ten times as long."""
     content = json.loads((report / "report.json").read_text())
 
@@ -192,7 +192,7 @@ def beside_a_teacher(report: Path, folder: Path) -> Path:
     for part in (content, *content["splits"].values()):
         families = {name: entry(family) for name, family in part["families"].items()}
         part["teacher"] = entry(part) | {"families": families}
-    content["teacher"] |= {"agreement": 0.45, "latency_ms": slow}
+    content["teacher"] |= {"agreement": 0.45, "latency_ms": slow, "parameters": parameters}
     folder.mkdir()
     (folder / "report.json").write_text(json.dumps(content))
     return folder
@@ -212,10 +212,13 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, evaluated: Path
         assert all(row in alone and row in beside for row in rows)
     assert "0.800 [0.700, 0.900] | 0.500 [0.400, 0.600]" in beside
     assert "0.800 [0.700, 0.900]" not in alone
-    assert "(beside) | 8.7 times, on two devices | 10.0 times, on one | **holds**" in text
+    assert "| 10.0 times: 7,000 M parameters, on one | **holds** |" in text
     assert "(beside) | 0.71 | 0.500 [0.400, 0.600] | **less**" in text
     assert f"`{report['command']}` | 0 |" in text
     assert f"| training of {eyes.name} | `distill3d train --out a`, then `distill3d train --out b` | 3 | 0.5 |" in text
+    write_results([beside_a_teacher(evaluated, tmp_path / "small", parameters=20_000_000)], [], [], tmp_path / "b.md")
+    small = "| 10.0 times: 20 M parameters, on one | **not tested: the teacher is small** |"
+    assert small in (tmp_path / "b.md").read_text()
     with pytest.raises(ValueError, match=r"ablation\.json does not exist; `distill3d ablate` writes it"):
         write_results([], [tmp_path], [], page)
     with pytest.raises(ValueError, match="needs --evaluation"):

@@ -130,6 +130,7 @@ def teacher_description(engine: Engine, marks: TeacherMarks, student_ms: Mapping
     return {
         "in_words": engine.describe(),
         "model_sha256": engine.model_sha256,
+        "parameters": sum(p.numel() for p in engine.student.parameters()),
         "latency_ms": ms,
         "latency_ratio": {name: ms[name] / student_ms[name] for name in ms},
     }
