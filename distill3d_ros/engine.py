@@ -28,6 +28,7 @@ from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.parsing import ParsedQuestion, parse
 from distill3d_ros.scene.references import resolve
+from distill3d_ros.scene.rewording import in_known_words
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.language import PrefixCache
@@ -201,12 +202,12 @@ class Engine:
         """The answer to one question; see ``ask_many``."""
         return self.ask_many(scene, [question])[0]
 
-    def ask_many(self, scene: Scene, questions: Sequence[str]) -> list[Answer]:
+    def ask_many(self, scene: Scene, questions: Sequence[str], *, as_worded: bool = False) -> list[Answer]:
         """Answers to questions about a scene that this engine perceived.
 
-        The text is the language model's. The geometric rules answer too, on the scene's boxes: where both agree the
-        answer is surer. A description ("What do you see?") is put together from the boxes. What is not understood is an
-        answer that says so, not an exception.
+        The text is the language model's, which is asked in words of its training unless ``as_worded``. The geometric
+        rules answer too, on the scene's boxes: where both agree the answer is surer. A description ("What do you
+        see?") is put together from the boxes. What is not understood is an answer that says so, not an exception.
 
         Raises:
             ValueError: the scene was not perceived by an engine.
@@ -218,7 +219,8 @@ class Engine:
         answers: dict[int, Answer] = {}
         plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}
         if plain:
-            replies = self.student.answer(scene.features.cache, [questions[i].strip() for i in plain])
+            texts = [p.plain.strip() if as_worded else in_known_words(p) for p in plain.values()]
+            replies = self.student.answer(scene.features.cache, texts)
             for (i, p), said in zip(plain.items(), replies, strict=True):
                 answers[i] = combine(p, said, scene, scene.features.object_of_query)
         for i, asked in enumerate(parsed):
@@ -239,7 +241,8 @@ class Engine:
         perception, owner = with_meant_only(
             features.perception, meant.chosen, scene, self.labels, features.object_of_query
         )
-        (said,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [parsed.plain.strip()])
+        text = in_known_words(parsed)
+        (said,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
         answer = combine(parsed, said, meant.scene, owner)
         return replace(answer, confidence=answer.confidence * meant.certainty)
 

@@ -49,6 +49,8 @@ class ParsedQuestion:
     """For each of ``labels`` which of several is meant, None where the name says it all; empty where all do."""
     plain: str = ""
     """The text without what makes the references."""
+    pattern: str = ""
+    """The words, in lower case and without marks, with "@" for every name and its article."""
 
     @property
     def family(self) -> str:
@@ -118,6 +120,7 @@ def _understand(text: str, sentence: _Sentence) -> ParsedQuestion | None:
         sentence.names,
         references if told else (),
         plain,
+        sentence.text,
     )
 
 

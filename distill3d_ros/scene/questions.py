@@ -6,7 +6,6 @@ fact into words, ``is_correct`` marks an answer. ``parsing.parse`` reads a quest
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +16,10 @@ from distill3d_ros.scene.balancing import balanced
 from distill3d_ros.scene.fact import Fact
 from distill3d_ros.scene.facts import facts
 from distill3d_ros.scene.kinds import FAMILIES, FORMS, KINDS, Kind, Mention
-from distill3d_ros.scene.labels import LABELS, plural_of
+from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.scene.thresholds import THRESHOLDS
-from distill3d_ros.scene.wordings import wordings
+from distill3d_ros.scene.wordings import SLOT, before_name, in_form, wordings
 
 __all__ = [
     "FAMILIES",
@@ -41,8 +40,6 @@ __all__ = [
 
 SYNONYM_SHARE = 0.2
 """How often a thing is called by another of its names."""
-
-_SLOT = re.compile(r"\{(\d)([as]?)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +75,11 @@ def phrase(fact: Fact, scene: Scene | None, rng: np.random.Generator, *, held_ou
     if kind.symmetric and rng.random() < 0.5:
         order.reverse()
     text, mentions, position = "", [], 0
-    for match in _SLOT.finditer(template):
+    for match in SLOT.finditer(template):
         slot, form = order[int(match[1])], match[2]
         name = _name(fact.labels[slot], rng)
-        text += template[position : match.start()] + _before_name(name, form)
-        shown = _plural(name) if form == "s" else name
+        text += template[position : match.start()] + before_name(name, form)
+        shown = in_form(name, form)
         mentions.append(Mention(len(text), len(text) + len(shown), fact.labels[slot], fact.object_ids[slot]))
         text += shown
         position = match.end()
@@ -99,18 +96,6 @@ def _name(label: str, rng: np.random.Generator) -> str:
 
 _AWKWARD = frozenset({"flowers"})
 """Synonyms that do not fit into "is the ...?"."""
-
-
-def _before_name(name: str, form: str) -> str:
-    if form == "s":
-        return ""
-    if form == "a":
-        return "an " if name[0] in "aeiou" else "a "
-    return "the "
-
-
-def _plural(name: str) -> str:
-    return LABELS[name].plural if name in LABELS else plural_of(name)
 
 
 def is_correct(asked: Fact | Question, answer: Answer) -> bool:

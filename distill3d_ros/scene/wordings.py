@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from distill3d_ros.scene.labels import LABELS, plural_of
 from distill3d_ros.scene.wordings_open import OPEN_WORDINGS
 from distill3d_ros.scene.wordings_pairs import PAIR_WORDINGS
+
+SLOT = re.compile(r"\{(\d)([as]?)\}")
+"""A name's place in a phrase: the number of the slot, and the form."""
 
 _WHICH = """
         which is {more}, {0} or {1}?
@@ -132,6 +136,22 @@ def wordings(kind: str, held_out: bool) -> tuple[str, ...]:
     wanted = [line.removeprefix("HELD ") for line in lines if line.startswith("HELD ") == held_out]
     own = [phrase for line in wanted for phrase in _spelt_out(line)]
     return tuple(dict.fromkeys(own if held_out else own + _framed(kind)))
+
+
+def before_name(name: str, form: str) -> str:
+    """What stands before a name in a slot of this form."""
+    if form == "s":
+        return ""
+    if form == "a":
+        return "an " if name[0] in "aeiou" else "a "
+    return "the "
+
+
+def in_form(name: str, form: str) -> str:
+    """The name as a slot of this form has it."""
+    if form != "s":
+        return name
+    return LABELS[name].plural if name in LABELS else plural_of(name)
 
 
 def _framed(kind: str) -> list[str]:

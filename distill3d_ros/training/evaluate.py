@@ -220,7 +220,9 @@ def _mark(
     again = [
         (n, phrase(q.fact, None, rng, held_out=True)) for n, q in enumerate(asked) if rng.random() < HELD_OUT_SHARE
     ]
-    said_again = engine.ask_many(scene, [q.text for _, q in again])
+    said_again, as_worded = (
+        engine.ask_many(scene, [q.text for _, q in again], as_worded=literally) for literally in (False, True)
+    )
     for n, question in enumerate(asked):
         marks.questions.append(question)
         marks.right["language"].append(is_correct(question, said[n]))
@@ -229,8 +231,9 @@ def _mark(
         marks.by_language += said[n].source == "language"
         for row, answers in rows.items():
             marks.right[row].append(is_correct(question, answers[n]))
-    for (n, question), answer in zip(again, said_again, strict=True):
+    for (n, question), answer, literal in zip(again, said_again, as_worded, strict=True):
         marks.held_out.append(is_correct(question, answer))
+        marks.held_out_as_worded.append(is_correct(question, literal))
         marks.same_facts.append(is_correct(asked[n], said[n]))
     return said
 

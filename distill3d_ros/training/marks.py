@@ -29,6 +29,9 @@ class Marks:
     """Key of the sample that each question is about."""
     right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     held_out: list[bool] = field(default_factory=list)
+    """The answers to some facts in wordings that training never used, which the engine puts into known ones."""
+    held_out_as_worded: list[bool] = field(default_factory=list)
+    """The same, where the language model reads these wordings itself."""
     same_facts: list[bool] = field(default_factory=list)
     """The student on the facts of ``held_out``, in wordings that training used."""
     confidence: list[float] = field(default_factory=list)
@@ -40,6 +43,7 @@ class Marks:
         for row, values in other.right.items():
             self.right[row] += values
         self.held_out += other.held_out
+        self.held_out_as_worded += other.held_out_as_worded
         self.same_facts += other.same_facts
         self.confidence += other.confidence
         self.by_language += other.by_language
@@ -86,6 +90,7 @@ def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
         "held_out_wordings": {
             "n": len(marks.held_out),
             "accuracy": _mean(marks.held_out),
+            "as_worded": _mean(marks.held_out_as_worded),
             "same_facts_in_known_wordings": _mean(marks.same_facts),
         },
         "calibration": calibration(marks.confidence, marks.right["language"]),

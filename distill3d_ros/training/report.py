@@ -207,8 +207,9 @@ def _families(part: Mapping[str, Any]) -> list[str]:
     held = part["held_out_wordings"]
     lines += [
         "",
-        f"In wordings that training never used: {_share(held['accuracy'])} of {held['n']}; the same facts in known "
-        f"wordings: {_share(held['same_facts_in_known_wordings'])}.",
+        f"In wordings that training never used: {_share(held['accuracy'])} of {held['n']}, where the language model "
+        f"reads them itself {_share(held['as_worded'])}; the same facts in known wordings: "
+        f"{_share(held['same_facts_in_known_wordings'])}.",
     ]
     if part.get("calibration"):
         lines.append(
