@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from distill3d_ros.memory import give_back_memory
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.accumulation import split_batch
 from distill3d_ros.training.batches import Batches, Sampler
@@ -30,6 +31,9 @@ from distill3d_ros.training.recomputing import recompute_blocks
 from distill3d_ros.training.stages import Stage, moved
 from distill3d_ros.training.stopping import BestSoFar
 from distill3d_ros.training.uncertainty import LossWeighting
+
+_TRIM_EVERY = 5
+"""Steps after which freed memory goes back to the system: batches differ in size, and what they leave piles up."""
 
 
 class TrainingDivergedError(RuntimeError):
@@ -113,6 +117,8 @@ class Trainer:
                 waited += time.monotonic() - t0
                 sums.add(self._update(moved(batch, self.device), keys))
                 self.step += 1
+                if self.step % _TRIM_EVERY == 0:
+                    give_back_memory()
                 if not is_first:
                     continue
                 now = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from distill3d_ros.memory import peak_rss_mib
+from distill3d_ros.memory import give_back_memory, peak_rss_mib
 from distill3d_ros.processes import deaf_to_interrupts
 from distill3d_ros.training.data.manifest import ShardInfo
 from distill3d_ros.training.data.plan import Recipe, ShardJob
@@ -209,14 +208,8 @@ def _make_shards(connection: Connection, folder: Path, recipe: Recipe) -> None:
             connection.send(RoomDone(job=job, frames=frames, trouble=trouble))
 
         info = make_shard(folder, job, recipe, pack=pack, renderer=renderer, on_room=on_room)
-        _give_back_memory()
+        give_back_memory()
         connection.send(ShardDone(job=job, info=info, peak_mib=peak_rss_mib()))
-
-
-def _give_back_memory() -> None:
-    """What was freed between things that are still held stays with the process unless it is asked for (glibc)."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def remove_partial_files(folder: Path, pid: int | None = None) -> None:
