@@ -29,7 +29,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         *shared("launch"),
         *shared("config"),
-        *shared("models"),
+        *shared("models/pico"),  # a robot needs no teacher
     ],
     entry_points={
         "console_scripts": [

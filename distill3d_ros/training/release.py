@@ -103,8 +103,9 @@ def _students(run: Path) -> list[Path]:
 def _card(description: Mapping[str, Any], report: str) -> str:
     card = description["card"]
     size = description["parameters"] / 1e6
+    is_told = description["student"]["depth"].get("kind") == "given"
     lines = [
-        f"# The `{description['student']['preset']}` student",
+        f"# The `{description['student']['preset']}` {'teacher, which is told the depth' if is_told else 'student'}",
         "",
         f"{size:.1f} million parameters, stored as {description['dtype']}. Weights: Apache-2.0, like the package. The "
         "patch embedding starts from EfficientNet-Lite0's ImageNet weights (Apache-2.0); everything else is trained "
