@@ -164,3 +164,19 @@ def test_every_question_that_is_shown_is_understood(file: str) -> None:
     assert len(questions) >= (5 if file == "README.md" else 20)
     for question in questions:
         assert parse(question) is not None or asks_for_description(question), question
+
+
+def test_page_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that the page names makes the page, from the files beside it."""
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    written = re.search(r"^Written by `(distill3d results [^`]+)`", page, re.MULTILINE)
+    assert written
+    command = shlex.split(written[1])
+    again = tmp_path / "results.md"
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", command)
+    assert cli.main([*command[1 : command.index("--out")], "--out", str(again)]) == 0
+    assert again.read_text(encoding="utf-8") == page
+    assert {p.relative_to(tmp_path) for p in tmp_path.rglob("*.png")} <= {
+        p.relative_to(ROOT / "docs") for p in (ROOT / "docs" / "results").rglob("*.png")
+    }

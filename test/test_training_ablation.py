@@ -163,6 +163,8 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
     page = (tmp_path / "results.md").read_text()
     assert "## Ablation out" in page
     assert f"| `k0` | none | {k0['accuracy']['mean']:.3f} |" in page
+    assert "![out: accuracy](results/out/accuracy.png)" in page
+    assert (tmp_path / "results" / "out" / "accuracy.png").stat().st_size > 1000
 
     # Nothing is left to do, and another configuration does not go on in this folder.
     lines.clear()
@@ -172,6 +174,29 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
     changed["base"]["stages"][0]["lr"] = 0.5
     with pytest.raises(ValueError, match=r"another configuration \(stages differ\)"):
         ablate(write(tmp_path, changed), data=data, out=out, report=lines.append)
+
+
+def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: Path) -> None:
+    plan = tiny_ablation(eyes)
+    del plan["base"]["perception"]
+    plan["base"] |= {"start_from": str(eyes), "student": tiny_config().student}
+    plan["base"]["stages"][0] |= {"steps": 1, "lr": 1e-9}
+    plan |= {"seeds": [0], "reference": "k3", "hidden_cot": [], "controls": [], "claims": []}
+    plan["variants"] = [{"name": "k3", "changes": {"student.hidden_cot.tokens": 3}}]
+    out = tmp_path / "out"
+    assert ablate(write(tmp_path, plan), data=data, out=out, device="cpu", report=lambda _: None)["failed"] == []
+    began, trained = (load_student(f).state_dict() for f in (eyes, Run(out=out, variant="k3", seed=0).student))
+    different = [
+        name
+        for name, value in began.items()
+        if value.shape != trained[name].shape or not torch.allclose(trained[name], value, atol=1e-6)
+    ]
+    assert different == ["language.thoughts.tokens"], "all but the thoughts is taken"
+    assert trained["language.thoughts.tokens"].shape[0] == 3
+
+    plan["base"]["start_from"] = ""
+    with pytest.raises(ValueError, match=r"base\.perception or base\.start_from"):
+        ablate(write(tmp_path, plan), data=data, out=tmp_path / "none", report=lambda _: None)
 
 
 @pytest.fixture(scope="module")

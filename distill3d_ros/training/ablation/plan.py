@@ -83,7 +83,8 @@ class AblationConfig:
     init: str = ""
     """Folder of a student that every run starts from, its language model included; empty: as ``base`` says."""
     perception: CacheConfig = field(default_factory=CacheConfig)
-    """What of the frozen perception of ``base.perception`` is computed once for all; for stages of kind seen."""
+    """What of the frozen perception of ``base.perception`` or ``base.start_from`` is computed once for all; for stages
+    of kind seen."""
     evaluate: AskedConfig = field(default_factory=AskedConfig)
     hidden_cot: tuple[str, ...] = ()
     """Variants with thoughts, for the question whether thoughts help."""
@@ -172,7 +173,7 @@ def _yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise ValueError(f"no configuration at {path}; config/ablate/pico.yaml is one of an ablation") from None
+        raise ValueError(f"no configuration at {path}; config/ablate/added_thoughts.yaml is one of an ablation") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(data, dict):

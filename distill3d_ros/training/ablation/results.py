@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description
+from distill3d_ros.training.ablation.plots import plot_all
 from distill3d_ros.training.ablation.report import accuracy_lines, claim_lines, hidden_cot_lines, thoughts_lines
 from distill3d_ros.training.ablation.side_by_side import side_by_side_lines
 from distill3d_ros.training.ablation.summary import HOLDS, NOT_MEASURED
@@ -26,7 +27,7 @@ PAPER_RETENTION = 0.71
 
 
 def write_results(evaluations: Sequence[Path], ablations: Sequence[Path], models: Sequence[Path], page: Path) -> None:
-    """Writes the page.
+    """Writes the page, and the plots of ablations into a folder of its name beside it.
 
     Args:
         evaluations: folders that `distill3d evaluate` wrote.
@@ -56,7 +57,7 @@ def write_results(evaluations: Sequence[Path], ablations: Sequence[Path], models
     if beside := side_by_side_lines(evaluated):
         lines += ["## Evaluations beside each other", "", *beside, ""]
     for title, result in ablated.items():
-        lines += [f"## Ablation {title}", "", *_ablation(result), ""]
+        lines += [f"## Ablation {title}", "", *_ablation(result), "", *_plots(title, result, page), ""]
     lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
     lines += _how(described, evaluated, ablated)
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -182,6 +183,14 @@ def _ablation(result: Mapping[str, Any]) -> list[str]:
     if result["failed"]:
         lines += ["", f"Failed: {', '.join(f['name'] for f in result['failed'])}."]
     return lines
+
+
+def _plots(title: str, result: Mapping[str, Any], page: Path) -> list[str]:
+    """Draws an ablation's plots beside the page; the lines that show them."""
+    folder = page.with_suffix("") / title.strip("/").replace("/", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    where = folder.relative_to(page.parent).as_posix()
+    return [f"![{title}: {name.removesuffix('.png')}]({where}/{name})" for name in plot_all(result, folder)]
 
 
 def _claims(evaluated: Mapping[str, Mapping[str, Any]], ablated: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from distill3d_ros.student.checkpoint import load_student
+from distill3d_ros.student.hub import student_folder
 from distill3d_ros.training.ablation.costs import question_costs
 from distill3d_ros.training.ablation.jobs import DONE, FAILED, RUNNING, STOPPED, WAITING, Job, run_jobs
 from distill3d_ros.training.ablation.measuring import all_measured
@@ -94,9 +95,13 @@ def _keep_perception(
     """What stages of kind seen learn from, and what all of them are asked about."""
     if not any(stages_seen(t) for t in training.values()):
         return
-    if not config.base.get("perception"):
-        raise ValueError("a stage of kind seen needs base.perception, the folder of a student that perceives. Got none")
-    eyes = load_student(Path(config.base["perception"]), _device(device))
+    seeing = config.base.get("perception") or config.base.get("start_from")
+    if not seeing:
+        raise ValueError(
+            "a stage of kind seen needs base.perception or base.start_from, the folder of a student that perceives. "
+            "Got neither"
+        )
+    eyes = load_student(student_folder(seeing), _device(device))
     counts = {"train": config.perception.views, "val": config.perception.validation_views}
     for split, views in (counts | dict.fromkeys(config.evaluate.splits, config.evaluate.frames)).items():
         keep_perception(eyes, data, split, out / CACHE, config.perception, views=views, report=report)
