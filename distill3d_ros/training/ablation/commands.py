@@ -9,7 +9,7 @@ from distill3d_ros.cli_arguments import Command, Options, positive
 
 
 def _ablate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, help="variants (YAML), such as config/ablate/added_thoughts.yaml")
+    parser.add_argument("--config", type=Path, required=True, help="variants (YAML), see config/ablate")
     parser.add_argument(
         "--data", type=Path, required=True, action="append", help="folder of a data set; give it again to mix several"
     )

@@ -173,7 +173,7 @@ def _yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise ValueError(f"no configuration at {path}; config/ablate/added_thoughts.yaml is one of an ablation") from None
+        raise ValueError(f"no configuration at {path}; config/ablate/added_thoughts.yaml is one") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(data, dict):
