@@ -79,3 +79,4 @@ def test_evaluate_tells_it_the_true_depth(student: Student, data: Path, tmp_path
     evaluate(tmp_path / "teacher", data, tmp_path / "report", questions=8, report=lambda _: None)
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["depth"]["absrel"] < 0.05  # of pixels between the student's and the picture's
+    assert "it was told the true depth" in (tmp_path / "report" / "report.md").read_text()

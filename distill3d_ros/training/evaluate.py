@@ -127,6 +127,7 @@ def evaluate(
     result |= {
         "latency_ms": latency(seen_in_all),
         "device": engine.device_name,
+        "depth_given": engine.student.takes_depth,
         "model_sha256": engine.model_sha256,
         "manifest_sha256": manifest_sha256(data),
         "recipe": dict(reader.manifest.recipe),

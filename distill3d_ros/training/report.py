@@ -123,7 +123,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "",
         "## How it was measured",
         "",
-        *_rows_explained(),
+        *_rows_explained(depth_given=bool(result.get("depth_given"))),
         *_baselines(result.get("baselines")),
         "",
         f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms, a question "
@@ -246,9 +246,10 @@ def _kinds(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _rows_explained() -> list[str]:
+def _rows_explained(*, depth_given: bool) -> list[str]:
+    own = "boxes and words its own; it was told the true depth" if depth_given else "boxes, depth and words all its own"
     return [
-        "- *student*: what `distill3d ask` answers, with boxes, depth and words all its own.",
+        f"- *student*: what `distill3d ask` answers, with {own}.",
         "- *rules on its boxes*: the geometric rules on the boxes that the student found, told the kind of question.",
         "- *majority*: the commonest answer to that kind of question in training. *question only*: the best guess of "
         "who knows the kind and the names, and how such questions were answered in training.",
