@@ -84,7 +84,10 @@ def _models(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = ["| model | preset | parameters | stages | hours of training | sha256 |", "|---|---|---|---|---|---|"]
     for name, d in described.items():
         stages = _stages(d)
-        said = ", ".join(f"{s['stage']} ({s['steps']} steps)" for s in stages) or "-"
+        steps: dict[str, int] = {}
+        for stage in stages:
+            steps[stage["stage"]] = steps.get(stage["stage"], 0) + stage["steps"]
+        said = ", ".join(f"{name} ({count:,} steps)" for name, count in steps.items()) or "-"
         lines.append(
             f"| {name} | `{d['student']['preset']}` | {d['parameters'] / 1e6:.1f} M | {said} | {_hours(stages)} | "
             f"`{d['sha256'][WEIGHTS][:16]}` |"
