@@ -53,13 +53,16 @@ def _results_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, action="append", default=[], metavar="DIR", help="student or teacher to tell of"
     )
+    parser.add_argument(
+        "--data", type=Path, action="append", default=[], metavar="DIR", help="folder of data whose making is told"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, such as docs/results.md")
 
 
 def _results(options: Options) -> int:
     from distill3d_ros.training.ablation.results import write_results
 
-    write_results(options.evaluation, options.ablation, options.model, options.out)
+    write_results(options.evaluation, options.ablation, options.model, options.out, data=options.data)
     print(f"wrote {options.out}")
     return 0
 

@@ -15,7 +15,7 @@ from distill3d_ros.training.ablation.plots import plot_all
 from distill3d_ros.training.ablation.report import accuracy_lines, claim_lines, hidden_cot_lines, thoughts_lines
 from distill3d_ros.training.ablation.side_by_side import side_by_side_lines
 from distill3d_ros.training.ablation.summary import HOLDS, NOT_MEASURED
-from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.training.data.manifest import Manifest, read_manifest, write_atomically
 from distill3d_ros.training.report import SPLIT_NAMES, depth_lines
 
 PAPER_SPEED = 8.7
@@ -26,13 +26,21 @@ PAPER_RETENTION = 0.71
 """Share of the teacher's spatial answers that the student with Hidden CoT gives."""
 
 
-def write_results(evaluations: Sequence[Path], ablations: Sequence[Path], models: Sequence[Path], page: Path) -> None:
+def write_results(
+    evaluations: Sequence[Path],
+    ablations: Sequence[Path],
+    models: Sequence[Path],
+    page: Path,
+    *,
+    data: Sequence[Path] = (),
+) -> None:
     """Writes the page, and the plots of ablations into a folder of its name beside it.
 
     Args:
         evaluations: folders that `distill3d evaluate` wrote.
         ablations: folders that `distill3d ablate` wrote.
         models: folders of students, whose training is told.
+        data: folders of simulated rooms, whose making is told; their manifests will do.
 
     Raises:
         ValueError: a folder lacks its file, or nothing is given.
@@ -59,7 +67,7 @@ def write_results(evaluations: Sequence[Path], ablations: Sequence[Path], models
     for title, result in ablated.items():
         lines += [f"## Ablation {title}", "", *_ablation(result), "", *_plots(title, result, page), ""]
     lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
-    lines += _how(described, evaluated, ablated)
+    lines += _how(described, evaluated, ablated, {name: read_manifest(folder) for name, folder in _named(data)})
     page.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(page, ("\n".join(lines) + "\n").encode())
 
@@ -254,8 +262,13 @@ def _how(
     described: Mapping[str, Mapping[str, Any]],
     evaluated: Mapping[str, Mapping[str, Any]],
     ablated: Mapping[str, Mapping[str, Any]],
+    data: Mapping[str, Manifest],
 ) -> list[str]:
     lines = ["| what | command | seeds | hours |", "|---|---|---|---|"]
+    for name, manifest in data.items():
+        frames = sum(shard.frames for shard in manifest.shards)
+        said = f"`{_generate(manifest, name)}`: {frames:,} frames, recipe {manifest.recipe['generator_version']}"
+        lines.append(f"| data {name} | {said} | {manifest.recipe['seed']} | - |")
     for name, d in described.items():
         stages = _stages(d)
         seeds = ", ".join(map(str, sorted({s["seed"] for s in stages if "seed" in s}))) or "-"
@@ -272,6 +285,18 @@ def _how(
         hours = sum(sum(v["minutes"]) for v in variants) / 60
         lines.append(f"| ablation {title} | `{result['command']}` | {seeds} | {hours:.1f} |")
     return lines
+
+
+def _generate(manifest: Manifest, name: str) -> str:
+    """The command that makes these simulated rooms."""
+    recipe = manifest.recipe
+    if "frames_per_room" not in recipe:
+        raise ValueError(f"data must be of `distill3d data generate`. Got {name}, which is not; leave it out")
+    rooms = ",".join(f"{split}={count}" for split, count in manifest.planned_rooms.items() if count)
+    size = "x".join(map(str, recipe["size"]))
+    words = ["distill3d", "data", "generate", "--rooms", rooms, "--seed", str(recipe["seed"]), "--size", size]
+    words += ["--frames-per-room", str(recipe["frames_per_room"]), "--out", name]
+    return shlex.join(words)
 
 
 def _with_interval(value: float | None, interval: Sequence[float | None]) -> str:
