@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from invented_teacher import KEYS, invented, two_rooms, written
 from student_fixtures import questions, small_student, views
 from test_training_stages import config as tiny_config
 from test_training_stages import data_folder
@@ -27,6 +29,7 @@ from distill3d_ros.training.data.mixture import open_split
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.perception_cache import CacheConfig, KeptViews, keep_perception
 from distill3d_ros.training.seen_stage import SeenStage
+from distill3d_ros.training.stages import make_stage
 from distill3d_ros.training.targets import perception_batch
 from distill3d_ros.training.views import view_of, whole
 
@@ -254,6 +257,62 @@ def test_the_stage_teaches_the_tongue_alone(student: Student, data: Path, tmp_pa
     assert moved == {"language"}
     assert all(len(asked) <= 4 for asked in batch.questions)
     assert math.isfinite(stage.validate(student)["text"])
+
+
+def taught_cache(answers: Path, **changes: Any) -> CacheConfig:
+    whole_pictures = AugmentConfig(sizes=((64, 64),), zoom=(1.0, 1.0), flip=0.0)
+    return CacheConfig(**{"views": 6, "rounds": 1, "augment": whole_pictures, "teacher": str(answers), **changes})
+
+
+def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp_path: Path) -> None:
+    (tmp_path / "rooms").mkdir()
+    rooms = two_rooms(tmp_path / "rooms")
+    lessons = invented(student, rooms)
+    del lessons.told[KEYS[1]]
+    answers = written(lessons, rooms, tmp_path / "answers")
+    kept, said_nothing = tmp_path / "kept", tmp_path / "said_nothing"
+    for split, count in (("train", 6), ("val", 2)):
+        keep_perception(student, (rooms,), split, kept, taught_cache(answers), views=count, report=silent)
+        keep_perception(student, (rooms,), split, said_nothing, CACHE, views=count, report=silent)
+    seen = KeptViews(kept / "train")
+    assert [seen[i].sample for i in range(3)] == [KEYS[0], KEYS[2], KEYS[3]], "only what was answered about"
+    for i in range(6):
+        assert [q.text for q in seen[i].rounds[0]] == [q.text for q in lessons.told[seen[i].sample].questions]
+    assert not torch.equal(seen[0].sight.patch_tokens, seen[3].sight.patch_tokens), "other colours the second time"
+
+    def stage(folder: Path = kept, teacher: Path = answers, **changes: Any) -> SeenStage:
+        config = StageConfig(name="s", kind="seen", perception_cache=str(folder), teacher=str(teacher), **changes)
+        made = make_stage(config, (rooms,), tmp_path, student)
+        assert isinstance(made, SeenStage)
+        return made
+
+    taught = stage()
+    batch = taught.builder()(["0", "2"], np.random.default_rng(0))
+    assert [[q.text for q in scene] for scene in batch.questions] == [[q.text for q, _ in s] for s in batch.said]
+    losses = taught.losses(student, batch)
+    assert set(losses) == {"text", "names", "grounding", "text_kl", "feature", "spatial_feature"}
+    assert set(losses) <= set(taught.loss_names)
+    # The truth teaches what it teaches without a teacher.
+    alone = make_stage(StageConfig(name="s", kind="seen", perception_cache=str(kept)), (rooms,), tmp_path, student)
+    asked = alone.builder()(["0", "2"], np.random.default_rng(0))
+    assert asked.said is None
+    assert asked.questions == batch.questions
+    for name, loss in alone.losses(student, asked).items():
+        assert losses[name].item() == pytest.approx(loss.item(), rel=1e-4), name
+    assert "text_kl" not in stage(loss_weights={"text_kl": 0.0}).losses(student, batch)
+    assert math.isfinite(taught.validate(student)["text"])
+
+    with pytest.raises(ValueError, match=r"was not kept with the answers in .*Set perception\.teacher"):
+        stage(said_nothing)
+    with pytest.raises(ValueError, match=r"manifest\.json is missing"):
+        stage(teacher=tmp_path / "nobody")
+    with pytest.raises(ValueError, match=r"rounds must be 1: a teacher was asked once\. Got 2"):
+        taught_cache(answers, rounds=2)
+    with pytest.raises(ValueError, match=r"perception\.augment: a teacher spoke about the picture as it is"):
+        taught_cache(answers, augment=AugmentConfig(sizes=((64, 64),)))
+    later = replace(CACHE, teacher=str(answers), rounds=1, augment=taught_cache(answers).augment)
+    with pytest.raises(ValueError, match=r"has config .* another perception"):
+        keep_perception(student, (rooms,), "train", said_nothing, later, views=6, report=silent)
 
 
 def test_perception_is_taken_from_a_student(student: Student, tmp_path: Path) -> None:

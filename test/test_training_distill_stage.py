@@ -221,11 +221,11 @@ def test_a_teacher_that_does_not_fit_is_named(student: Student, data: Path, tmp_
         ValueError, match=r"text_kl compares tokens, and invented has tokenizer ffffffff; the student's"
     ):
         make(other, loss_weights={"text_kl": 1.0})
-    assert make(other).by_text
+    assert make(other).teaching.by_text
     words = invented(student, data, tokenizer_sha256=None, top_k=0)
     with pytest.raises(ValueError, match="invented has words alone"):
         make(words, loss_weights={"text_kl": 0.5})
-    assert not make(invented(student, data)).by_text
+    assert not make(invented(student, data)).teaching.by_text
     with pytest.raises(ValueError, match=r"'cache' has 2 classes, the student \d+, .*only one of them knows"):
         make(invented(student, data, labels=("chair", "unicorn")))
     with pytest.raises(ValueError, match="their order differs"):

@@ -14,7 +14,6 @@ from data_samples import make_sample
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.student.outputs import LanguageOutput, QuestionText
 from distill3d_ros.training import distillation
-from distill3d_ros.training.taught import Taught, taught_batch
 from distill3d_ros.training.teacher_objectives import hidden_losses, teacher_text, teacher_tokens, with_answers_of
 from distill3d_ros.training.teachers import TeacherAnswer
 from distill3d_ros.training.view_pairs import Rooms, correspondence, multi_view_loss
@@ -159,10 +158,6 @@ def said(text: str, *, tokens: list[int] | None = None, hidden: list[float] | No
     )
 
 
-def taught(*answers: TeacherAnswer) -> Taught:
-    return taught_batch([list(answers)], [None], (64, 64), 3)
-
-
 def asked(*answers: str) -> list[list[QuestionText]]:
     return [[QuestionText(text=f"question {i}?", answer=a) for i, a in enumerate(answers)]]
 
@@ -184,7 +179,7 @@ def test_the_teacher_is_heard_where_its_answer_stands() -> None:
     rows = with_answers_of(asked("yes", "no"), [answers], WORDS.__getitem__)
     out = output([(0, 0, "yes"), (0, 1, "no"), (0, 2, "half a metre")])
     # Eight equally likely tokens: .125 for each of the named two, .75 for the rest.
-    kl = teacher_tokens(out, rows, taught(*answers), temperature=1.0)
+    kl = teacher_tokens(out, rows, [answers], temperature=1.0)
     expected = 0.5 * math.log(0.5 / 0.125) + 0.25 * math.log(0.25 / 0.125) + 0.25 * math.log(0.25 / 0.75)
     assert kl.item() == pytest.approx(expected, rel=1e-5)
     kl.backward()
@@ -196,13 +191,13 @@ def test_an_answer_that_was_generated_in_other_tokens_is_left_out() -> None:
     answers = [said("half a metre", tokens=[3, 4, 6, END])]
     rows = with_answers_of(asked("half a metre"), [answers], WORDS.__getitem__)
     out = output([(0, 0, "half a metre")])
-    assert teacher_tokens(out, rows, taught(*answers), temperature=1.0) is None
-    assert teacher_tokens(out, rows, taught(TeacherAnswer(text="half a metre")), temperature=1.0) is None
+    assert teacher_tokens(out, rows, [answers], temperature=1.0) is None
+    assert teacher_tokens(out, rows, [[TeacherAnswer(text="half a metre")]], temperature=1.0) is None
 
 
 def test_hidden_states_by_hand() -> None:
     out = output([(0, 0, "yes"), (0, 1, "no")])  # states before the answers: the unit vectors
-    answers = taught(said("yes", hidden=[2, 0, 0, 0]), said("no", hidden=[1, 0, 0, 0]))
+    answers = [[said("yes", hidden=[2, 0, 0, 0]), said("no", hidden=[1, 0, 0, 0])]]
     questions = [[SimpleNamespace(mentions=(1,)), SimpleNamespace(mentions=(1, 2))]]
     found = hidden_losses(out, answers, questions, None)
     assert found["feature"].item() == pytest.approx(1.0)  # 0 for the first, 2 for the second
@@ -214,7 +209,7 @@ def test_hidden_states_by_hand() -> None:
     assert {name: loss.item() for name, loss in found.items()} == pytest.approx({"feature": 1.0})
     found["feature"].backward()
     assert turned.weight.grad is not None
-    assert hidden_losses(out, taught(said("yes"), said("no")), questions, None) == {}
+    assert hidden_losses(out, [[said("yes"), said("no")]], questions, None) == {}
 
 
 # ------------------------------------------------------------------------------------------- views

@@ -298,7 +298,7 @@ def test_configuration_is_read_with_overrides(tmp_path: Path) -> None:
         ("stages:\n  - {name: p, kind: distill}\n", "'p': teacher must name the folder that `distill3d teach` wrote"),
         (
             "stages:\n  - {name: p, kind: distill, teacher: x, augment: {zoom: [0.8, 1], flip: 0}}\n",
-            r"set augment.zoom to \[1, 1\] and augment.flip to 0. Got \[0.8, 1.0\] and 0.0",
+            r"augment: a teacher spoke .* set zoom to \[1, 1\] and flip to 0. Got \[0.8, 1.0\] and 0.0",
         ),
         ("stages:\n  - {name: p, kind: distill, teacher: x, augment: {zoom: [1, 1]}}\n", r"1.0\] and 0.5"),
         (

@@ -57,6 +57,14 @@ class AugmentConfig:
         if not 0.0 <= self.flip <= 1.0:
             raise ValueError(f"augment.flip is a probability, 0 to 1. Got {self.flip}")
 
+    def check_whole(self, where: str) -> None:
+        """Raises ValueError unless pictures stay as they are but for their colours."""
+        if self.zoom != (1.0, 1.0) or self.flip != 0.0:
+            raise ValueError(
+                f"{where}: a teacher spoke about the picture as it is; set zoom to [1, 1] and flip to 0. "
+                f"Got {list(self.zoom)} and {self.flip}"
+            )
+
 
 @dataclass(kw_only=True, slots=True)
 class NoiseConfig:
@@ -147,7 +155,7 @@ class StageConfig:
     workers: int = 1
     """Processes that prepare batches in the stages that ask questions; 0 prepares them in a thread."""
     teacher: str = ""
-    """Folder of the answers that ``distill3d teach`` kept; for a stage of kind distill."""
+    """Folder of the answers that ``distill3d teach`` kept; for stages of kind distill and seen."""
     temperature: float = 2.0
     """Of the teacher's and the student's next tokens where they are compared (``text_kl``)."""
     multi_view_pairs: bool = False
@@ -203,18 +211,15 @@ class StageConfig:
         where = f"stage {self.name!r}:"
         if self.temperature <= 0:
             raise ValueError(f"{where} temperature must be positive. Got {self.temperature}")
+        for name, kinds in (("teacher", ("distill", "seen")), ("multi_view_pairs", ("distill",))):
+            if getattr(self, name) and self.kind not in kinds:
+                of = " or ".join(kinds)
+                raise ValueError(f"{where} {name} belongs to a stage of kind {of}; leave it out. Got {self.kind}")
         if self.kind != "distill":
-            if self.teacher or self.multi_view_pairs:
-                name = "teacher" if self.teacher else "multi_view_pairs"
-                raise ValueError(f"{where} {name} belongs to a stage of kind distill; leave it out. Got {self.kind}")
             return
         if not self.teacher:
             raise ValueError(f"{where} teacher must name the folder that `distill3d teach` wrote. Got none")
-        if self.augment.zoom != (1.0, 1.0) or self.augment.flip != 0.0:
-            raise ValueError(
-                f"{where} a teacher spoke about the picture as it is; set augment.zoom to [1, 1] and augment.flip to "
-                f"0. Got {list(self.augment.zoom)} and {self.augment.flip}"
-            )
+        self.augment.check_whole(f"stage {self.name!r}: augment")
 
 
 @dataclass(kw_only=True, slots=True)

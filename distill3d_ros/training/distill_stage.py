@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from distill3d_ros.student.student import Student
+from distill3d_ros.training.answer_teaching import AnswerTeaching
 from distill3d_ros.training.batches import Build, KeyedReader, KeySource
 from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.mixture import Folders
@@ -22,24 +22,13 @@ from distill3d_ros.training.objectives import (
     PERCEPTION_LOSSES,
     TEACHER_LOSSES,
     Losses,
-    language_losses,
     perception_losses,
 )
 from distill3d_ros.training.targets import look, training_batch
 from distill3d_ros.training.taught import Lessons, Taught, taught_batch
-from distill3d_ros.training.teacher_objectives import (
-    box_losses,
-    dense_losses,
-    hidden_losses,
-    present,
-    teacher_text,
-    teacher_tokens,
-    true_part,
-    with_answers_of,
-)
+from distill3d_ros.training.teacher_objectives import box_losses, dense_losses, present
 from distill3d_ros.training.view_pairs import Posed, Rooms, SecondViews, multi_view_loss, second_views
-from distill3d_ros.training.views import View, cutout, recoloured, view_of, whole
-from distill3d_ros.training.vocabulary import tokenizer_sha256
+from distill3d_ros.training.views import View, recoloured, stretched, view_of, whole
 
 
 @dataclass(kw_only=True, slots=True)
@@ -110,10 +99,8 @@ class DistillBuild:
     def _looked_at(self, view: View, like: View | None, rng: np.random.Generator) -> View:
         """The whole view in other colours, at the size of the batch's first."""
         view = whole(view, area=self.area, multiple=self.multiple)
-        height, width = view.image.shape[:2]
-        if like is not None and (height, width) != like.image.shape[:2]:
-            size = like.image.shape[:2]
-            view = cutout(view, left=0, top=0, width=width, height=height, size=(size[0], size[1]))
+        if like is not None:
+            view = stretched(view, like.image.shape[:2])
         augment = self.config.augment
         return replace(view, image=recoloured(view.image, augment.color, augment.noise, rng))
 
@@ -155,20 +142,6 @@ class TaughtKeys:
         self.keys = [key for key in self._source.keys if key in self._lessons]
 
 
-class Projection(nn.Module):
-    """The student's state before an answer at the width of the teacher's; learned beside the student, and not kept."""
-
-    def __init__(self, width: int, teacher_width: int) -> None:
-        super().__init__()
-        weight = torch.empty(teacher_width, width)
-        nn.init.orthogonal_(weight, generator=torch.Generator().manual_seed(0))  # the same in every process
-        self.weight = nn.Parameter(weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., width) -> (..., teacher_width)"""
-        return functional.linear(x, self.weight)
-
-
 class DistillStage(JointStage):
     """Questions on the student's own perception, answered by the truth and by a teacher.
 
@@ -184,21 +157,9 @@ class DistillStage(JointStage):
         super().__init__(config, data, out, student.config.labels, stride=stride, workers=config.workers)
         self.lessons = lessons
         self.area, self.multiple = student.config.image_area, student.multiple
-        info = lessons.info
-        self._check_labels(info.labels)
-        own = tokenizer_sha256(student.language.tokenizer)
-        self.same_tokens = same = info.tokenizer_sha256 == own and info.top_k > 0
-        if not same and config.loss_weights.get("text_kl", 0.0) > 0:
-            raise ValueError(
-                f"stage {config.name!r}: loss_weights.text_kl compares tokens, and {info.teacher} has "
-                f"{_tokens(info.tokenizer_sha256, info.top_k)}; the student's tokenizer is {own[:8]}. "
-                "Take it out; teacher_text learns the teacher's words instead"
-            )
-        self.by_tokens = same and config.loss_weights.get("text_kl", 1.0) > 0
-        self.by_text = config.loss_weights.get("teacher_text", 0.0 if same else 1.0) > 0
-        self.own: nn.Module | None = None
-        if info.hidden_size and info.hidden_size != student.config.language.dim:
-            self.own = Projection(student.config.language.dim, info.hidden_size)
+        self._check_labels(lessons.info.labels)
+        self.teaching = AnswerTeaching(config, lessons.info, student)
+        self.own: nn.Module | None = self.teaching.own
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if not labels or tuple(labels) == self.labels:
@@ -222,11 +183,7 @@ class DistillStage(JointStage):
             f"{name}: {len(known.keys)} of {total} samples have answers of {self.lessons.info.teacher}, "
             f"{total - len(known.keys)} are left out"
         )
-        ways = [f"its tokens (text_kl, temperature {self.config.temperature:g})"] * self.by_tokens
-        ways += ["its words (teacher_text)"] * self.by_text
-        why = "same tokenizer" if self.same_tokens else "no tokens of the student's tokenizer"
-        what = f"the truth and from {' and '.join(ways)}: {why}" if ways else "the truth alone"
-        report(f"{name}: answers are learned from {what}")
+        report(f"{name}: answers are learned from {self.teaching.in_words()}")
         return known
 
     def builder(self) -> Build:
@@ -251,16 +208,15 @@ class DistillStage(JointStage):
             tie(questions, scene, matches(objects, b, scene, self.label_index), self.label_index)
             for b, (questions, scene) in enumerate(zip(batch.questions, batch.scenes, strict=True))
         ]
-        heard = taught.answers if self.by_tokens or self.by_text else None
-        rows = with_answers_of(texts, heard, lambda text: student.language.encoder.encode(text).ids)
-        asked = student.collate(rows.texts, objects.score.shape[1])
-        output = student.read(student.prefix(perception, stop_gradient=not learns), asked)
-        found = language_losses(true_part(output, rows), asked)
-        said = hidden_losses(output, taught, batch.questions, self.own)
-        if self.by_tokens:
-            said["text_kl"] = teacher_tokens(output, rows, taught, temperature=self.config.temperature)
-        if self.by_text:
-            said["teacher_text"] = teacher_text(output, rows)
+        found = self.teaching.losses(
+            student,
+            student.prefix(perception, stop_gradient=not learns),
+            texts,
+            batch.questions,
+            taught.answers,
+            places=objects.score.shape[1],
+        )
+        said: dict[str, Tensor | None] = {}
         if learns:
             found |= perception_losses(perception, seen)
             said |= dense_losses(perception, seen, taught) | box_losses(perception, seen, taught)
@@ -271,10 +227,3 @@ class DistillStage(JointStage):
                     perception, student.perceive(views.images, views.intrinsics, up), views
                 )
         return found | present(said)
-
-
-def _tokens(sha256: str | None, top_k: int) -> str:
-    """What a teacher has to say of tokens, in words."""
-    if sha256 is None:
-        return "words alone"
-    return f"tokenizer {sha256[:8]}" if top_k else f"tokenizer {sha256[:8]} and no logits"

@@ -25,18 +25,9 @@ PERCEPTION_LOSSES = (
     "detection_overlap",
 )
 LANGUAGE_LOSSES = ("text", "names", "grounding")
-TEACHER_LOSSES = (
-    "text_kl",
-    "teacher_text",
-    "depth_bins",
-    "depth_kl",
-    "teacher_class",
-    "teacher_box",
-    "spatial",
-    "spatial_feature",
-    "multi_view",
-    "feature",
-)
+ANSWER_LOSSES = ("text_kl", "teacher_text", "feature", "spatial_feature")
+"""What a teacher's answers add to them."""
+TEACHER_LOSSES = (*ANSWER_LOSSES, "depth_bins", "depth_kl", "teacher_class", "teacher_box", "spatial", "multi_view")
 """What a stage of kind distill adds to them; each is absent unless the teacher, or a second view, has something to say.
 With the others they make up the paper's eight: text, depth regression, bins and KL, detection, spatial, multi-view and
 feature; ``docs/distillation.md`` says which is which."""

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from distill3d_ros.scene.facts import facts
 from distill3d_ros.scene.objects import Scene
+from distill3d_ros.scene.questions import Question
 from distill3d_ros.student.checkpoint import file_sha256
 from distill3d_ros.student.outputs import NameSpan, ObjectSet, QuestionText, Sight
 from distill3d_ros.student.student import Student
@@ -35,7 +36,8 @@ from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.joint_stage import matches, tie
 from distill3d_ros.training.language_stages import balance_of
 from distill3d_ros.training.targets import look, perception_batch
-from distill3d_ros.training.views import View, augment, view_of, whole
+from distill3d_ros.training.teachers.cache import TeacherCache, answers_sha256
+from distill3d_ros.training.views import View, augment, recoloured, stretched, view_of, whole
 
 FORMAT = 1
 SHARD_VIEWS = 64
@@ -60,6 +62,9 @@ class CacheConfig:
     """Questions a round."""
     seed: int = 0
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(sizes=((224, 224),), zoom=(0.8, 1.0)))
+    teacher: str = ""
+    """Folder of the answers that ``distill3d teach`` kept. Training views are then of what it has answered about, whole
+    and in other colours, with one round of the questions that it was asked; validation views are as without it."""
 
     def __post_init__(self) -> None:
         for name in ("views", "validation_views", "rounds", "questions"):
@@ -67,6 +72,10 @@ class CacheConfig:
                 raise ValueError(f"perception.{name} must be at least 1. Got {getattr(self, name)}")
         if len(self.augment.sizes) != 1:
             raise ValueError(f"perception.augment.sizes must be one size, for batches. Got {self.augment.sizes}")
+        if self.teacher:
+            self.augment.check_whole("perception.augment")
+            if self.rounds != 1:
+                raise ValueError(f"perception.rounds must be 1: a teacher was asked once. Got {self.rounds}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,20 +114,22 @@ def keep_perception(
     splits, whole views without questions are kept.
 
     Raises:
-        ValueError: the folder holds what another student perceived, or of other data, or in other ways.
+        ValueError: the folder holds what another student perceived, or of other data, or in other ways; or the teacher
+            has answered about other data.
     """
     reader = open_split(data, split)
     if not len(reader):
         raise ValueError(f"{in_words(data)} has no samples of split {split!r}, whose perception is to be kept")
     target = folder / split
-    wanted = {
+    wanted: dict[str, Any] = {
         "format": FORMAT,
         "perception_sha256": perception_sha256(student),
         "data": [manifest_sha256(d) for d in data],
         "split": split,
         "views": min(views, len(reader)) if split != "train" else views,
-        "config": json.loads(json.dumps(to_dict(config))),
+        "config": {k: v for k, v in json.loads(json.dumps(to_dict(config))).items() if k != "teacher"},
         "image_area": student.config.image_area,
+        "teacher": answers_sha256(Path(config.teacher)) if config.teacher and split == "train" else None,
     }
     target.mkdir(parents=True, exist_ok=True)
     with only_one(target):
@@ -154,7 +165,11 @@ class _Maker:
         self, student: Student, reader: Reader, data: Folders, folder: Path, split: str, config: CacheConfig, views: int
     ) -> None:
         self.student, self.reader, self.split, self.config, self.views = student.eval(), reader, split, config, views
-        picked = spread(len(reader), views)
+        self.lessons = TeacherCache(config.teacher, data) if config.teacher and split == "train" else None
+        places = [i for i, key in enumerate(reader.keys) if self.lessons is None or key in self.lessons]
+        if not places:
+            raise ValueError(f"perception.teacher {config.teacher!r} has answers about no sample of {in_words(data)}")
+        picked = [places[i] for i in spread(len(places), views)]
         self.picked = [picked[i % len(picked)] for i in range(views)]
         self.label_index = {name: i for i, name in enumerate(student.config.labels)}
         self.stride = student.encoder.patch_embed.patch_size
@@ -183,8 +198,12 @@ class _Maker:
 
     def _view(self, place: int, rng: np.random.Generator) -> View:
         view = replace(view_of(self.reader[place]), key=self.reader.keys[place])
+        config = self.config.augment
+        if self.lessons is not None:
+            view = stretched(view, config.sizes[0])
+            return replace(view, image=recoloured(view.image, config.color, config.noise, rng))
         if self.split == "train":
-            return augment(view, self.config.augment, self.config.augment.sizes[0], rng)
+            return augment(view, config, config.sizes[0], rng)
         return whole(view, area=self.student.config.image_area, multiple=self.student.multiple)
 
     def _perceive(self, views: Sequence[View], up_given: bool) -> Sight:
@@ -198,20 +217,16 @@ class _Maker:
         if not self.rounds:
             return []
         scene: Scene = view.scene
-        known = facts(scene)
         found = matches(sight.objects, b, scene, self.label_index)
-        return [
-            [
-                _to_json(q)
-                for q in tie(
-                    worded(choose(known, self.balance, self.config.questions, rng), scene, rng),
-                    scene,
-                    found,
-                    self.label_index,
-                )
+        asked: list[Sequence[Question]]
+        if self.lessons is not None:
+            asked = [self.lessons[view.key].questions]
+        else:
+            known = facts(scene)
+            asked = [
+                worded(choose(known, self.balance, self.config.questions, rng), scene, rng) for _ in range(self.rounds)
             ]
-            for _ in range(self.rounds)
-        ]
+        return [[_to_json(q) for q in tie(questions, scene, found, self.label_index)] for questions in asked]
 
 
 class KeptViews:

@@ -139,7 +139,7 @@ def make_stage(config: StageConfig, data: Folders, out: Path, student: Student) 
     if config.kind == "perception":
         return PerceptionStage(config, data, labels, stride=stride)
     if config.kind == "seen":
-        return SeenStage(config, student)
+        return SeenStage(config, student, TeacherCache(config.teacher, data) if config.teacher else None)
     places = student.config.detection.queries
     if config.kind == "reasoning":
         return ReasoningStage(config, data, out, labels, places=places, workers=config.workers)

@@ -135,9 +135,9 @@ def taught_batch(
     return Taught(answers=answers, **{name: torch.from_numpy(a) for name, a in arrays.items()})
 
 
-def answers_with(taught: Taught, part: str) -> Iterator[tuple[int, int, TeacherAnswer]]:
+def answers_with(answers: Sequence[Sequence[TeacherAnswer]], part: str) -> Iterator[tuple[int, int, TeacherAnswer]]:
     """Sample, question and answer wherever the teacher gave this part of its answer."""
-    for b, said in enumerate(taught.answers):
+    for b, said in enumerate(answers):
         for q, answer in enumerate(said):
             if getattr(answer, part) is not None:
                 yield b, q, answer

@@ -86,14 +86,16 @@ def teacher_text(output: LanguageOutput, rows: AnswerRows) -> Tensor | None:
     return answer_text(output.logits[at], output.targets[at], row)
 
 
-def teacher_tokens(output: LanguageOutput, rows: AnswerRows, taught: Taught, *, temperature: float) -> Tensor | None:
+def teacher_tokens(
+    output: LanguageOutput, rows: AnswerRows, answers: Sequence[Sequence[TeacherAnswer]], *, temperature: float
+) -> Tensor | None:
     """``distillation.top_k_kl`` over the answers whose likeliest tokens are the tokens that the row was read with.
 
     (What a teacher generated may be split otherwise when it is encoded again; such an answer is left out.)
     """
     places, targets = _answer_places(output), output.targets.tolist()
     ranges, tokens, values = [], [], []
-    for b, q, answer in answers_with(taught, "top_tokens"):
+    for b, q, answer in answers_with(answers, "top_tokens"):
         row = rows.taught[b][q]
         if row is None or answer.top_tokens is None or answer.top_logits is None:
             continue
@@ -111,14 +113,17 @@ def teacher_tokens(output: LanguageOutput, rows: AnswerRows, taught: Taught, *, 
 
 
 def hidden_losses(
-    output: LanguageOutput, taught: Taught, questions: Sequence[Sequence[Question]], projection: nn.Module | None
+    output: LanguageOutput,
+    answers: Sequence[Sequence[TeacherAnswer]],
+    questions: Sequence[Sequence[Question]],
+    projection: nn.Module | None,
 ) -> dict[str, Tensor | None]:
     """The state before the answer against the teacher's.
 
     ``feature`` is about every question, through the projection where widths differ (alignment before the answer as in
     CODI, Shen et al., 2025); ``spatial_feature`` about those that relate two things, and only where widths agree.
     """
-    found = [(b, q, answer.hidden) for b, q, answer in answers_with(taught, "hidden")]
+    found = [(b, q, answer.hidden) for b, q, answer in answers_with(answers, "hidden")]
     if not found:
         return {}
     device = output.before_answer.device

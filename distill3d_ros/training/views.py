@@ -100,9 +100,15 @@ def whole(view: View, *, area: int, multiple: int) -> View:
     """All of the view, at the size at which a student of this ``image_area`` looks at it."""
     height, width = view.image.shape[:2]
     columns, rows = network_size(width, height, area=area, multiple=multiple)
-    if (rows, columns) == (height, width):
+    return stretched(view, (rows, columns))
+
+
+def stretched(view: View, size: tuple[int, int]) -> View:
+    """All of the view at ``size`` (height, width)."""
+    height, width = view.image.shape[:2]
+    if (height, width) == size:
         return view
-    return cutout(view, left=0, top=0, width=width, height=height, size=(rows, columns))
+    return cutout(view, left=0, top=0, width=width, height=height, size=size)
 
 
 def mirrored(view: View) -> View:

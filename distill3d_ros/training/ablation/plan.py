@@ -150,6 +150,11 @@ def trainings(config: AblationConfig, cache: Path) -> dict[str, dict[str, Any]]:
                 change(data, key, copy.deepcopy(value))
             for stage in stages_seen(data):
                 stage["perception_cache"] = str(cache)
+                if stage.get("teacher", "") not in ("", config.perception.teacher):
+                    raise ValueError(
+                        f"{stage['name']}.teacher must be perception.teacher, with whose questions the perception is "
+                        f"kept, {config.perception.teacher!r}. Got {stage['teacher']!r}"
+                    )
             student_settings(build(TrainConfig, data, where=where))
         except ValueError as error:
             raise ValueError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None

@@ -111,6 +111,16 @@ def read_info(folder: Path) -> CacheInfo:
         raise CacheError(f"{path} is not the manifest of a teacher's answers ({error!r}); {REMEDY}") from error
 
 
+def answers_sha256(folder: Path) -> str:
+    """Names what is in a cache.
+
+    Raises:
+        CacheError: there is none, or it is damaged or of another version.
+    """
+    read_info(folder)
+    return file_sha256(folder / MANIFEST_NAME)
+
+
 def data_identity(data: Folders) -> tuple[Mapping[str, str], ...]:
     """What a cache remembers of the data that it is about."""
     return tuple({"folder": d.resolve().name, "manifest_sha256": manifest_sha256(d)} for d in data)
