@@ -12,9 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 from random_student import save_random_student
+from test_training_stages import config as tiny_config
+from test_training_stages import data_folder
 
+from distill3d_ros.cli import main
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.student import Student
+from distill3d_ros.training.beginnings import new_student
+from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.release import add_report, export_student
 from distill3d_ros.training.teacher_report import teacher_lines
 
@@ -106,6 +111,21 @@ def test_a_report_about_other_weights_is_refused(run: Path, tmp_path: Path) -> N
     (report / "report.json").write_text(json.dumps({"model_sha256": sha}))
     add_report(out, report)
     assert "## Evaluation" in (out / "README.md").read_text()
+
+
+def test_one_command_measures_what_ships(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    rooms = data_folder(tmp_path, SPLITS)
+    save_student(tmp_path / "run" / "joint" / "student", new_student(tiny_config()), {"stage": "joint", "steps": 1})
+    ship = ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "ship"), "--data", str(rooms)]
+    assert main(ship) == 2
+    assert "needs --report" in capsys.readouterr().err
+    assert not (tmp_path / "ship").exists()
+    assert main([*ship, "--report", str(tmp_path / "report"), "--teacher", str(tmp_path / "run/joint/student")]) == 0
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["model_sha256"] == read_description(tmp_path / "ship")["sha256"]["model.safetensors"]
+    assert report["teacher"]["retention"] == pytest.approx(1.0, abs=0.2), "of itself, but for its rounding"
+    assert "## Evaluation" in (tmp_path / "ship" / "README.md").read_text()
 
 
 def test_the_card_shows_the_teacher_where_there_is_one(run: Path, tmp_path: Path) -> None:
