@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from distill3d_ros.cli import main
+from distill3d_ros.scene.frame import Intrinsics
+from distill3d_ros.scene.geometry import level_rotation
+from distill3d_ros.training.data.importers.floor_plane import find_floor
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.rgbd_folder import find_pairs, import_rgbd
 from distill3d_ros.training.data.manifest import ShardError
@@ -77,6 +80,65 @@ def test_the_command_imports_and_evaluate_measures_depth_alone(
     assert "Depth of 2 frames. No objects are marked" in report
     assert "| median-scaled |" in report
     assert "nan" not in report
+
+
+CAMERA = Intrinsics(fx=60, fy=60, cx=31.5, cy=23.5, width=64, height=48)
+
+
+def measured(up: np.ndarray, height: float, *, table: float = 0.0, wall: float = 3.0) -> np.ndarray:
+    """Depth of a floor, a wall ahead, and a table top so far above the floor in the left half; with some noise."""
+    rays = CAMERA.rays()
+
+    def distance(normal: np.ndarray, offset: float) -> np.ndarray:
+        towards = rays @ normal
+        return np.where(towards > 1e-6, offset / np.maximum(towards, 1e-6), np.inf)
+
+    ahead = level_rotation(up)[2]
+    depth = np.minimum(distance(-up, height), distance(ahead, wall))
+    if table:
+        top = distance(-up, height - table)
+        depth = np.where((np.arange(64) < 40) & (top < wall), np.minimum(depth, top), depth)
+    noise = np.random.default_rng(0).normal(0, 0.003, depth.shape)
+    return (depth * (1 + noise)).astype(np.float32)
+
+
+def test_the_floor_is_found_in_measured_depth() -> None:
+    up = np.array([0.2, -0.9, -0.4])
+    up /= np.linalg.norm(up)
+    for height, table in ((0.12, 0.0), (1.2, 0.0), (1.2, 0.5)):
+        floor = find_floor(measured(up, height, table=table), CAMERA)
+        assert floor is not None
+        assert floor.height == pytest.approx(height, rel=0.03), (height, table)
+        assert floor.up @ up > np.cos(np.radians(1.5))
+        pose = floor.world_from_camera()
+        np.testing.assert_allclose(pose[:3, :3] @ floor.up, [0, 0, 1], atol=1e-9)
+        assert np.linalg.det(pose[:3, :3]) == pytest.approx(1)
+    assert find_floor(measured(up, 50.0, wall=2.0), CAMERA) is None, "a wall alone"
+    assert find_floor(np.zeros((48, 64), np.float32), CAMERA) is None
+
+
+def test_where_the_floor_is_found_it_tells_the_height(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    up = np.array([0.0, -0.96, -0.28])
+    depth = (1000 * measured(up, 0.5)).round().astype(np.uint16)
+    assert cv2.imwrite(str(source / "depth" / "0001.png"), depth)
+    options = ("--camera", str(source / "camera.yaml"), "--size", "64x48")
+    with_floor, without = tmp_path / "with", tmp_path / "without"
+    assert main(["data", "import", "rgbd", str(source), "--out", str(with_floor), *options, "--floor"]) == 0
+    assert "the floor is in sight in 1 of 2 frames" in capsys.readouterr().out
+    reader = ShardReader(with_floor, "test_known")
+    seen, unseen = (reader[reader.index_of(key)].frame for key in ("0001-00", "kitchen-b-00"))
+    assert seen.world_from_camera[2, 3] == pytest.approx(0.5, rel=0.02)
+    assert seen.up @ up > 0.999
+    assert unseen.up is None, "nobody is told a gravity that nobody knows"
+    assert unseen.world_from_camera is None
+    evaluate = ["evaluate", "--out", str(tmp_path / "report"), "--device", "cpu", "--camera-height", "--data"]
+    assert main([*evaluate, str(with_floor)]) == 0
+    assert "is known in 1 of 2 frames" in capsys.readouterr().out
+    assert main(["data", "import", "rgbd", str(source), "--out", str(without), *options]) == 0
+    assert main([*evaluate, str(without)]) == 2
+    assert "--camera-height needs frames whose pose is known" in capsys.readouterr().err
 
 
 def test_changed_pictures_are_other_data(source: Path, tmp_path: Path) -> None:

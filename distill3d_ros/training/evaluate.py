@@ -165,10 +165,12 @@ def _split(
     rng = np.random.default_rng([seed, 3])
     marks, seen, compared = Marks(), Seen(), TeacherMarks()
     before: Scene | None = None
+    told = 0
     for count, i in enumerate(picked, start=1):
         sample = reader[i]
         if camera_height:
             sample = replace(sample, frame=told_its_height(sample.frame))
+            told += sample.frame.camera_height is not None
         t0 = time.perf_counter()
         scene = engine.perceive(sample.frame)
         seen.perceive_ms.append(1e3 * (time.perf_counter() - t0))
@@ -193,6 +195,13 @@ def _split(
             done = marks.right["language"]
             right = f", right so far {np.mean(done):.3f}" if done else ""
             report(f"{reader.split}: {count}/{len(picked)} frames{right}")
+    if camera_height:
+        report(f"{reader.split}: the height of the camera is known in {told} of {len(picked)} frames")
+        if not told:
+            raise ValueError(
+                "--camera-height needs frames whose pose is known, as those of simulated rooms and of ScanNet are, and "
+                "of `data import rgbd --floor` where the floor is in sight; leave it out for these data"
+            )
     return marks, seen, compared
 
 
@@ -240,14 +249,11 @@ def _mark(
 
 
 def told_its_height(frame: Frame) -> Frame:
-    """The frame with the height of its camera above the floor, which is z = 0 in a data set's rooms.
+    """The frame with the height of its camera above the floor, which is z = 0 in a data set's rooms, if it has a pose.
 
     Raises:
-        ValueError: the frame has no pose, or one below the floor.
+        ValueError: its pose is below the floor.
     """
     if frame.world_from_camera is None:
-        raise ValueError(
-            "--camera-height needs frames whose pose is known, as those of simulated rooms and of ScanNet are; "
-            "leave it out for these data"
-        )
+        return frame
     return replace(frame, camera_height=float(frame.world_from_camera[2, 3]))

@@ -101,7 +101,7 @@ def decode_sample(parts: Mapping[str, bytes]) -> Sample:
     frame = Frame(
         image=np.ascontiguousarray(image[..., ::-1]),
         intrinsics=scene.intrinsics,
-        up=up_of(scene),
+        up=up_of(scene) if data.get("up_known", True) else None,
         world_from_camera=None if pose is None else np.asarray(pose, float),
         depth=scene.depth,
         stamp_ns=scene.stamp_ns,
@@ -139,6 +139,8 @@ def _scene_json(sample: Sample) -> bytes:
         "split": sample.split,
         "world_from_camera": None if pose is None else np.round(pose, 6).tolist(),
     }
+    if pose is None and sample.frame.up is None:
+        data["up_known"] = False  # then the level frame is a stand-in, and nobody is to be told of it
     if sample.sequence:
         data |= {"sequence": sample.sequence, "index": sample.index}
     return json.dumps(data, separators=(",", ":"), sort_keys=True).encode()

@@ -69,12 +69,22 @@ def _import_rgbd_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-units", type=float, default=DEPTH_UNITS, help="what depth holds at 1 m (default 1000: millimetres)"
     )
+    parser.add_argument(
+        "--floor", action="store_true", help="find the floor in the depth: which way is up, how high the camera stands"
+    )
 
 
 def _import_rgbd(options: Options) -> int:
     from distill3d_ros.training.data.importers.rgbd_folder import import_rgbd
 
-    import_rgbd(options.folder, options.out, camera=options.camera, depth_units=options.depth_units, size=options.size)
+    import_rgbd(
+        options.folder,
+        options.out,
+        camera=options.camera,
+        depth_units=options.depth_units,
+        size=options.size,
+        floor=options.floor,
+    )
     return 0
 
 

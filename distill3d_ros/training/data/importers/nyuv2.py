@@ -25,7 +25,7 @@ from distill3d_ros.training.data.manifest import Manifest
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardWriter
 
-IMPORTER_VERSION = 1
+IMPORTER_VERSION = 2
 SPLIT = "test_known"
 IMAGES_A_SHARD = 100
 CAMERA = Intrinsics(fx=518.8579, fy=519.4696, cx=325.5824, cy=253.7362, width=640, height=480)

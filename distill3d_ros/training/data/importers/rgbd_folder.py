@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +19,9 @@ import numpy as np
 
 from distill3d_ros.calibration import for_image, read_camera_yaml
 from distill3d_ros.scene.frame import Frame, Intrinsics
+from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.scene.objects import Scene
+from distill3d_ros.training.data.importers.floor_plane import FLOOR_VERSION, find_floor
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
 from distill3d_ros.training.data.importers.published_files import (
     MissingFile,
@@ -31,7 +34,7 @@ from distill3d_ros.training.data.manifest import Manifest
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardWriter
 
-IMPORTER_VERSION = 1
+IMPORTER_VERSION = 2
 SPLIT = "test_known"
 PART = "frames"
 DEPTH_UNITS = 1000.0
@@ -49,11 +52,13 @@ def import_rgbd(
     camera: Path | str,
     depth_units: float = DEPTH_UNITS,
     size: tuple[int, int] = (224, 224),
+    floor: bool = False,
     report: Callable[[str], None] = print,
 ) -> Manifest:
     """Write all pairs of a folder as split ``test_known`` of a data set.
 
-    The samples have depth and no objects. Gravity is not known: their level frame is the optical frame.
+    The samples have depth and no objects. Unless the floor is looked for, gravity is not known: their level frame is
+    the optical frame.
 
     Args:
         source: folder with the pairs.
@@ -61,6 +66,8 @@ def import_rgbd(
             read: pictures must be rectified.
         depth_units: what the depth images hold where a surface is 1 m away.
         size: width and height of a picture, pixels; the largest centred part of that shape is cut out and resized.
+        floor: find the floor in the measured depth (see ``floor_plane``): where it is in sight it tells which way is up
+            and how high the camera stands, as tf tells a robot.
         report: called with a line of text when all is written.
 
     Raises:
@@ -80,11 +87,13 @@ def import_rgbd(
         "size": list(size),
         "depth_units": depth_units,
         "files_sha256": _digest([Path(camera), *(path for pair in pairs.values() for path in pair)]),
-    }
+    } | ({"floor": FLOOR_VERSION} if floor else {})
     with ImportFolder(out, recipe=recipe, split=SPLIT) as folder:
-        fill = partial(_fill, pairs=pairs, calibrated=calibrated, depth_units=depth_units, size=size)
+        pictures = _Pictures(calibrated, depth_units, size, floor)
         for part in folder.missing({PART: len(pairs)}):
-            folder.write(part, fill, rooms=len(pairs))
+            folder.write(part, partial(pictures.fill, pairs=pairs), rooms=len(pairs))
+            if floor:
+                report(f"the floor is in sight in {pictures.with_floor} of {len(pairs)} frames")
         report(f"{folder.folder}: {SPLIT} has {folder.manifest.frames(SPLIT)} frames with depth and no objects")
         return folder.manifest
 
@@ -129,39 +138,42 @@ def _digest(files: Sequence[Path]) -> str:
     return sha256(b"".join(sha256(file.read_bytes()).digest() for file in files)).hexdigest()[:16]
 
 
-def _fill(
-    writer: ShardWriter,
-    *,
-    pairs: Mapping[str, tuple[Path, Path]],
-    calibrated: Intrinsics,
-    depth_units: float,
-    size: tuple[int, int],
-) -> int:
-    for name, (picture, depth) in pairs.items():
-        writer.add(_sample(name, picture, depth, calibrated, depth_units, size))
-    return 0
+class _Pictures:
+    """Makes samples of pairs of files."""
 
+    def __init__(self, calibrated: Intrinsics, depth_units: float, size: tuple[int, int], floor: bool) -> None:
+        self.calibrated, self.depth_units, self.size, self.floor = calibrated, depth_units, size, floor
+        self.with_floor = 0
 
-def _sample(
-    name: str, picture: Path, depth: Path, calibrated: Intrinsics, depth_units: float, size: tuple[int, int]
-) -> Sample:
-    image = np.ascontiguousarray(read_picture(picture, _COLOR, remedy=_AGAIN)[..., ::-1], dtype=np.uint8)
-    height, width = image.shape[:2]
-    whole = for_image(calibrated, width=width, height=height, origin=f"'{picture}'")
-    measured = read_picture(depth, cv2.IMREAD_UNCHANGED, remedy=_AGAIN)
-    if measured.dtype != np.uint16 or measured.shape != (height, width):
-        raise SourceError(
-            f"'{depth}' must be a 16-bit PNG of one channel, {width}x{height} as its picture; register depth to the "
-            f"colour camera. Got {measured.dtype}, shape {measured.shape}"
+    def fill(self, writer: ShardWriter, *, pairs: Mapping[str, tuple[Path, Path]]) -> int:
+        for name, (picture, depth) in pairs.items():
+            writer.add(self._sample(name, picture, depth))
+        return 0
+
+    def _sample(self, name: str, picture: Path, depth: Path) -> Sample:
+        image = np.ascontiguousarray(read_picture(picture, _COLOR, remedy=_AGAIN)[..., ::-1], dtype=np.uint8)
+        height, width = image.shape[:2]
+        whole = for_image(self.calibrated, width=width, height=height, origin=f"'{picture}'")
+        measured = read_picture(depth, cv2.IMREAD_UNCHANGED, remedy=_AGAIN)
+        if measured.dtype != np.uint16 or measured.shape != (height, width):
+            raise SourceError(
+                f"'{depth}' must be a 16-bit PNG of one channel, {width}x{height} as its picture; register depth to "
+                f"the colour camera. Got {measured.dtype}, shape {measured.shape}"
+            )
+        fitted, camera = fit_picture(image, whole, self.size)
+        metres = measured.astype(np.float32) / np.float32(self.depth_units)
+        ground = find_floor(metres, whole) if self.floor else None
+        self.with_floor += ground is not None
+        scene = Scene(objects=(), intrinsics=camera, depth=register_depth(metres, whole, camera))
+        frame = Frame(image=fitted, intrinsics=camera)
+        return Sample(
+            key=_key(name),
+            frame=frame
+            if ground is None
+            else replace(frame, up=ground.up, world_from_camera=ground.world_from_camera()),
+            scene=scene if ground is None else replace(scene, level_from_optical=level_rotation(ground.up)),
+            ids=np.zeros((camera.height, camera.width), np.uint16),
+            room=name,
+            room_type="",
+            split=SPLIT,
         )
-    fitted, camera = fit_picture(image, whole, size)
-    metres = measured.astype(np.float32) / np.float32(depth_units)
-    return Sample(
-        key=_key(name),
-        frame=Frame(image=fitted, intrinsics=camera),
-        scene=Scene(objects=(), intrinsics=camera, depth=register_depth(metres, whole, camera)),
-        ids=np.zeros((camera.height, camera.width), np.uint16),
-        room=name,
-        room_type="",
-        split=SPLIT,
-    )
