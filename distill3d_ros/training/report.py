@@ -34,7 +34,7 @@ SPLIT_NAMES = {
 }
 
 
-_TOLD = "The student was told how high the camera stands above the floor, of every frame."
+TOLD_HEIGHT = "The student was told how high the camera stands above the floor, wherever that is known."
 
 
 def accuracy_table(
@@ -94,7 +94,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"{result['questions']} questions about {result['frames']} frames{_of_rooms(result['splits'])}, answers "
         "marked against geometry. Yes and no, or the two choices, come equally often for each pair of names, so the "
         "names alone tell nothing. In brackets: 95 % Wilson interval.",
-        *(["", _TOLD] if result.get("camera_height") else []),
+        *(["", TOLD_HEIGHT] if result.get("camera_height") else []),
         "",
         *_overview(result),
     ]
@@ -142,7 +142,7 @@ def _depth_alone(result: Mapping[str, Any]) -> str:
         "",
         *depth_lines(result),
         "",
-        *([_TOLD, ""] if result.get("camera_height") else []),
+        *([TOLD_HEIGHT, ""] if result.get("camera_height") else []),
         "Scored where the truth lies in 0.1 to 10 m; each image counts the same.",
         "",
         f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms (median).",

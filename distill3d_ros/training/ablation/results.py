@@ -16,7 +16,7 @@ from distill3d_ros.training.ablation.report import accuracy_lines, claim_lines, 
 from distill3d_ros.training.ablation.side_by_side import side_by_side_lines
 from distill3d_ros.training.ablation.summary import HOLDS, NOT_MEASURED
 from distill3d_ros.training.data.manifest import Manifest, read_manifest, write_atomically
-from distill3d_ros.training.report import SPLIT_NAMES, depth_lines
+from distill3d_ros.training.report import SPLIT_NAMES, TOLD_HEIGHT, depth_lines
 
 PAPER_SPEED = 8.7
 """Teacher's seconds a sample over the student's: 133.6 / 15.3, the teacher on a CPU and the student on a GPU."""
@@ -114,8 +114,10 @@ def _hours(stages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _evaluation(report: Mapping[str, Any]) -> list[str]:
+    told = [TOLD_HEIGHT, ""] if report.get("camera_height") else []
     if not report["questions"]:
-        return [f"Depth of {report['frames']} frames; no objects are marked in these data.", "", *depth_lines(report)]
+        what = f"Depth of {report['frames']} frames; no objects are marked in these data."
+        return [what, "", *told, *depth_lines(report)]
     teacher = report.get("teacher")
     head = [
         "",
@@ -126,7 +128,7 @@ def _evaluation(report: Mapping[str, Any]) -> list[str]:
         "majority",
     ]
     head += ["question only", "wrong image", "AbsRel", "delta1", "mAP@0.25", "mAP@0.5"]
-    lines = _table(head)
+    lines = [*told, *_table(head)]
     parts = {SPLIT_NAMES.get(s, s): part for s, part in report["splits"].items()}
     for name, part in (parts | {"**all**": report}).items() if len(parts) > 1 else parts.items():
         depth = part["depth"] or {}
