@@ -166,6 +166,29 @@ def test_every_question_that_is_shown_is_understood(file: str) -> None:
         assert parse(question) is not None or asks_for_description(question), question
 
 
+def test_figures_at_the_top() -> None:
+    """They are those of the model's card, and of the reports about real pictures."""
+    top = " ".join(README.split("## Two commands", 1)[0].split())
+    card = (ROOT / "models" / "pico" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| unseen rooms, (?:known|unseen) furniture \|(.*)\|$", card, re.MULTILINE)
+    known, unseen = ([float(cell.split()[0]) for cell in row.split("|")] for row in rows)
+
+    def percent(share: float) -> str:
+        return f"{100 * share:.0f}"
+
+    assert f"answers {percent(known[1])} % of balanced questions" in top
+    assert f"and {percent(unseen[1])} % about furniture it does not" in top
+    assert f"on its own boxes: {percent(known[2])} and {percent(unseen[2])};" in top
+    assert f"only the question: {percent(unseen[4])})" in top
+    assert f"depth error of {percent(known[6])} and {percent(unseen[6])} %" in top
+    real = [
+        json.loads((ROOT / "docs" / "results" / name / "report.json").read_text())["depth"]["absrel"]
+        for name in ("real_room", "real_room_height")
+    ]
+    assert f"its depth is off by {percent(real[0])} %;" in top
+    assert f"how high the camera stands, by {percent(real[1])} %." in top
+
+
 def test_page_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that the page names makes the page, from the files beside it."""
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
