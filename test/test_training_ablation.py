@@ -223,7 +223,7 @@ def beside_a_teacher(report: Path, folder: Path, *, parameters: int = 7_000_000_
     return folder
 
 
-def test_the_page_of_results_says_what_the_files_say(eyes: Path, evaluated: Path, tmp_path: Path) -> None:
+def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, evaluated: Path, tmp_path: Path) -> None:
     page = tmp_path / "docs" / "results.md"
     with_teacher = beside_a_teacher(evaluated, tmp_path / "beside")
     write_results([evaluated, with_teacher], [], [eyes], page)
@@ -248,6 +248,8 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, evaluated: Path
         write_results([], [tmp_path], [], page)
     with pytest.raises(ValueError, match="needs --evaluation"):
         write_results([], [], [eyes], page)
+    with pytest.raises(ValueError, match=r"--data must name folders of .* Got \w+, of another command; leave it out"):
+        write_results([evaluated], [], [], page, data=[data])
     assert page.read_text() == text, "what could not be written leaves what was there"
 
 

@@ -40,7 +40,7 @@ def write_results(
         evaluations: folders that `distill3d evaluate` wrote.
         ablations: folders that `distill3d ablate` wrote.
         models: folders of students, whose training is told.
-        data: folders of simulated rooms, whose making is told; their manifests will do.
+        data: folders of simulated rooms or of one's own pictures, whose making is told; their manifests will do.
 
     Raises:
         ValueError: a folder lacks its file, or nothing is given.
@@ -269,8 +269,9 @@ def _how(
     lines = ["| what | command | seeds | hours |", "|---|---|---|---|"]
     for name, manifest in data.items():
         frames = sum(shard.frames for shard in manifest.shards)
-        said = f"`{_generate(manifest, name)}`: {frames:,} frames, recipe {manifest.recipe['generator_version']}"
-        lines.append(f"| data {name} | {said} | {manifest.recipe['seed']} | - |")
+        recipe = f", recipe {version}" if (version := manifest.recipe.get("generator_version")) else ""
+        said = f"`{_made(manifest, name)}`: {frames:,} frames{recipe}"
+        lines.append(f"| data {name} | {said} | {manifest.recipe.get('seed', '-')} | - |")
     for name, d in described.items():
         stages = _stages(d)
         seeds = ", ".join(map(str, sorted({s["seed"] for s in stages if "seed" in s}))) or "-"
@@ -289,16 +290,23 @@ def _how(
     return lines
 
 
-def _generate(manifest: Manifest, name: str) -> str:
-    """The command that makes these simulated rooms."""
+def _made(manifest: Manifest, name: str) -> str:
+    """The command that makes these data."""
     recipe = manifest.recipe
-    if "frames_per_room" not in recipe:
-        raise ValueError(f"data must be of `distill3d data generate`. Got {name}, which is not; leave it out")
-    rooms = ",".join(f"{split}={count}" for split, count in manifest.planned_rooms.items() if count)
+    if "frames_per_room" in recipe:
+        rooms = ",".join(f"{split}={count}" for split, count in manifest.planned_rooms.items() if count)
+        words = ["generate", "--rooms", rooms, "--seed", str(recipe["seed"])]
+        words += ["--frames-per-room", str(recipe["frames_per_room"])]
+    elif recipe.get("importer") == "rgbd":
+        words = ["import", "rgbd", "FOLDER", "--camera", "camera.yaml", "--depth-units", f"{recipe['depth_units']:g}"]
+        words += ["--floor"] if recipe.get("floor") else []
+    else:
+        raise ValueError(
+            f"--data must name folders of `distill3d data generate` or `data import rgbd`. Got {name}, of "
+            f"{recipe.get('importer', 'another command')}; leave it out"
+        )
     size = "x".join(map(str, recipe["size"]))
-    words = ["distill3d", "data", "generate", "--rooms", rooms, "--seed", str(recipe["seed"]), "--size", size]
-    words += ["--frames-per-room", str(recipe["frames_per_room"]), "--out", name]
-    return shlex.join(words)
+    return shlex.join(["distill3d", "data", *words, "--size", size, "--out", name])
 
 
 def _with_interval(value: float | None, interval: Sequence[float | None]) -> str:
