@@ -18,6 +18,8 @@ from matplotlib.ticker import MaxNLocator
 from distill3d_ros.training.ablation.thoughts import AS_TRAINED, CONDITIONS
 
 ACCURACY, FAMILIES, ATTENTION, CHANGED = "accuracy.png", "families.png", "attention.png", "thoughts.png"
+BESIDE: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+"""Place of a legend that must not hide what is drawn."""
 
 
 def plot_all(result: Mapping[str, Any], out: Path) -> list[str]:
@@ -68,7 +70,8 @@ def _families(result: Mapping[str, Any]) -> Figure:
     image = axis.imshow(values, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
     for y, row in enumerate(values):
         for x, value in enumerate(row):
-            axis.text(x, y, f"{value:+.2f}", ha="center", va="center", fontsize=7)
+            color = "white" if abs(value) > 0.6 * most else "black"
+            axis.text(x, y, f"{value:+.3f}", ha="center", va="center", fontsize=7, color=color)
     axis.set_xticks(range(len(families)), families, rotation=30, ha="right")
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set_title(f"accuracy minus that of {result['reference']}", fontsize=10)
@@ -88,7 +91,7 @@ def _attention(result: Mapping[str, Any]) -> Figure:
     axis.set_ylabel("attention on the thoughts")
     axis.set_title("answer tokens; dotted: if they looked everywhere alike", fontsize=10)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.legend(fontsize=7, ncols=2)
+    axis.legend(fontsize=7, **BESIDE)
     axis.grid(alpha=0.3)
     return figure
 
@@ -109,7 +112,7 @@ def _changed(result: Mapping[str, Any]) -> Figure:
     axis.set_xticks(range(len(rows)), list(rows), rotation=30, ha="right")
     axis.set_ylabel("accuracy")
     axis.set_ylim(bottom=0)
-    axis.legend(fontsize=7, ncols=2)
+    axis.legend(fontsize=7, **BESIDE)
     axis.grid(axis="y", alpha=0.3)
     return figure
 
