@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distill3d_ros import __version__
-from distill3d_ros.cli_arguments import Command, Options, positive
+from distill3d_ros.cli_arguments import Command, Options, add_student, positive
 from distill3d_ros.cli_data import DATA_COMMANDS
 from distill3d_ros.training.ablation.commands import ABLATION_COMMANDS
 from distill3d_ros.training.benchmarks.commands import BENCHMARK_COMMANDS
@@ -23,7 +23,7 @@ from distill3d_ros.training.commands import TRAINING_COMMANDS
 def _ask_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, help="a picture")
     parser.add_argument("question", nargs="+", help="one question or several, each in quotes")
-    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    add_student(parser)
     parser.add_argument("--fov", type=float, help="horizontal field of view, degrees")
     parser.add_argument("--camera", type=Path, help="calibration file as camera_calibration writes it")
     parser.add_argument("--camera-height", type=float, metavar="M", help="metres above the floor, for the scale")
@@ -59,7 +59,7 @@ def _info(options: Options) -> int:
 
 
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    add_student(parser)
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each stage is measured")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument(
@@ -75,7 +75,7 @@ def _bench(options: Options) -> int:
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for pictures and bag")
-    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    add_student(parser)
     parser.add_argument("--seed", type=int, default=7, help="which rooms")
     parser.add_argument("--questions", type=positive, default=32, help="number of questions")
 

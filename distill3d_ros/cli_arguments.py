@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 Options = argparse.Namespace
 Arguments = Callable[[argparse.ArgumentParser], None]
@@ -36,3 +37,21 @@ def size(text: str) -> tuple[int, int]:
     """Width and height: ``224x224``."""
     width, _, height = text.lower().partition("x")
     return positive(width), positive(height)
+
+
+def add_student(parser: argparse.ArgumentParser) -> None:
+    """``--model``, the student that is used."""
+    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+
+
+def add_where_it_runs(parser: argparse.ArgumentParser) -> None:
+    """``--device`` and ``--threads`` of the student."""
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
+    parser.add_argument("--threads", type=positive, help="CPU threads")
+
+
+def add_mixed_data(parser: argparse.ArgumentParser) -> None:
+    """``--data``, one folder or several that are mixed."""
+    parser.add_argument(
+        "--data", type=Path, required=True, action="append", help="folder of a data set; give it again to mix several"
+    )

@@ -8,14 +8,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from distill3d_ros.cli_arguments import Command, Options, positive
+from distill3d_ros.cli_arguments import Command, Options, add_mixed_data, add_student, add_where_it_runs, positive
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="training configuration (YAML)")
-    parser.add_argument(
-        "--data", type=Path, required=True, action="append", help="folder of a data set; give it again to mix several"
-    )
+    add_mixed_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; a stopped run goes on there")
     parser.add_argument("--stage", help="only this stage of the configuration")
     parser.add_argument("--init", type=Path, help="student to start from, in place of the stage before")
@@ -52,9 +50,7 @@ def _teach_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = ("privileged", "llava3d", "transformers_vlm")
     parser.add_argument("--teacher", required=True, choices=kinds, help="what kind of model it is")
     parser.add_argument("--model", required=True, help="its folder, or its id on a hub with @revision")
-    parser.add_argument(
-        "--data", type=Path, required=True, action="append", help="folder of a data set; give it again to mix several"
-    )
+    add_mixed_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the answers; what was stopped goes on there")
     parser.add_argument("--split", default="train", help="which part of the data (default: train)")
     parser.add_argument("--questions", type=positive, default=24, help="questions about each sample, at most")
@@ -109,7 +105,7 @@ def _watch(options: Options) -> int:
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    add_student(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for report.md and report.json")
     parser.add_argument(
@@ -130,8 +126,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--camera-height", action="store_true", help="tell the student how high the camera stands above the floor"
     )
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
-    parser.add_argument("--threads", type=positive, help="CPU threads")
+    add_where_it_runs(parser)
 
 
 def _evaluate(options: Options) -> int:

@@ -174,7 +174,7 @@ class _Maker:
         self.label_index = {name: i for i, name in enumerate(student.config.labels)}
         self.stride = student.encoder.patch_embed.patch_size
         self.rounds = {"train": config.rounds, "val": 1}.get(split, 0)
-        self.balance = balance_of(data, folder) if self.rounds else Balance({})
+        self.balance = balance_of(data, folder) if self.rounds and self.lessons is None else Balance({})
 
     def shard(self, number: int, target: Path) -> dict[str, Any]:
         rng = np.random.default_rng([self.config.seed, 303, number, sum(self.split.encode())])

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from distill3d_ros.cli_arguments import Command, Options, positive
+from distill3d_ros.cli_arguments import Command, Options, add_mixed_data, positive
 
 
 def _ablate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="variants (YAML), see config/ablate")
-    parser.add_argument(
-        "--data", type=Path, required=True, action="append", help="folder of a data set; give it again to mix several"
-    )
+    add_mixed_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs; a stopped ablation goes on there")
     parser.add_argument("--seeds", type=_seeds, metavar="0,1,2", help="in place of the configuration's")
     parser.add_argument("--jobs", type=positive, default=1, help="processes at once")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from distill3d_ros.cli_arguments import Command, Options, positive
+from distill3d_ros.cli_arguments import Command, Options, add_student, add_where_it_runs, positive
 
 
 def _benchmark_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,12 +14,11 @@ def _benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scans", type=Path, required=True, metavar="DIR", help="folder with scene0000_00, ...")
     parser.add_argument("--out", type=Path, required=True, help="folder for report.md, report.json and answers.jsonl")
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="SQA3D's file with the answers")
-    parser.add_argument("--model", type=Path, help="folder of the student (default: the one in the package)")
+    add_student(parser)
     parser.add_argument("--frames", type=positive, default=8, help="frames of a scan that are looked at, at most 8")
     parser.add_argument("--count", type=positive, help="ask only so many questions, evenly spread over the file")
     parser.add_argument("--skip-missing", action="store_true", help="leave out questions about scans not in DIR")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the student runs")
-    parser.add_argument("--threads", type=positive, help="CPU threads")
+    add_where_it_runs(parser)
 
 
 def _benchmark(options: Options) -> int:
