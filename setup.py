@@ -35,7 +35,7 @@ setup(
         "console_scripts": [
             f"spatial_node = {NAME}.nodes.spatial_node:main",
             f"camera_node = {NAME}.nodes.camera_node:main",
-            f"distill3d = {NAME}.cli:main",
+            f"distill3d = {NAME}.cli.main:main",
         ]
     },
     zip_safe=False,

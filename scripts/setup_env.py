@@ -129,7 +129,7 @@ def set_up(robot: bool) -> bool:
         if stale:
             steps.register_package(sourced)
     if not robot:
-        worlds = sorted((ROOT / "distill3d_ros" / "worlds").glob("*.py"))
+        worlds = sorted((ROOT / "distill3d_ros" / "worlds").rglob("*.py"))
         with stamps.step("furniture", digest(*worlds)) as stale:
             if stale:
                 steps.make_furniture_pack()

@@ -263,7 +263,7 @@ def build_interfaces(package: Path) -> None:
 def make_furniture_pack() -> None:
     """Simplify the furniture now, once for this user, rather than under the first demo or test."""
     say("Making the furniture pack (once; about a minute)")
-    load = "from distill3d_ros.worlds.furniture import FurniturePack; FurniturePack.load(progress=False)"
+    load = "from distill3d_ros.worlds.furniture.pack import FurniturePack; FurniturePack.load(progress=False)"
     try:
         run([PYTHON, "-c", load], "furniture pack")
     except SetupError as error:

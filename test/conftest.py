@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from distill3d_ros.environment import ros_environment
+from distill3d_ros.system.environment import ros_environment
 
 if TYPE_CHECKING:
-    from distill3d_ros.engine import Engine
+    from distill3d_ros.engine.engine import Engine
 
 # Small tensors: a second thread costs more than it brings, and the same sums come out on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,7 +32,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a real student of random weights."""
-    from random_student import save_random_student  # torch only for who needs it
+    from support.random_student import save_random_student  # torch only for who needs it
 
     return save_random_student(tmp_path_factory.mktemp("student"))
 
@@ -40,6 +40,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> Engine:
     """With the student of ``folder``."""
-    from distill3d_ros.engine import Engine
+    from distill3d_ros.engine.engine import Engine
 
     return Engine.from_pretrained(folder, device="cpu")

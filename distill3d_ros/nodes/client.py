@@ -21,7 +21,7 @@ from std_msgs.msg import String
 
 from distill3d_interfaces.msg import SpatialAnswer, SpatialObjectArray
 from distill3d_interfaces.srv import AskSpatial
-from distill3d_ros.nodes.conversions import set_stamp, stamp_to_ns
+from distill3d_ros.nodes.conversions.images import set_stamp, stamp_to_ns
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 

@@ -13,7 +13,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from distill3d_ros.nodes.client import Moment
-from distill3d_ros.nodes.conversions import image_to_rgb, rgb_to_compressed
+from distill3d_ros.nodes.conversions.images import image_to_rgb, rgb_to_compressed
 
 BAG_VERSION: Final = 9
 """Of the metadata file: what ROS 2 Jazzy and newer write; older ones read it."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from distill3d_ros.student.camera_head import CameraHead
 from distill3d_ros.student.config import StudentConfig
-from distill3d_ros.student.depth_head import build_depth_head
-from distill3d_ros.student.detection_head import DetectionHead
-from distill3d_ros.student.given_depth import GivenDepth
-from distill3d_ros.student.language import LanguageModel, PrefixCache
+from distill3d_ros.student.encoder.vggt import Encoder
+from distill3d_ros.student.heads.camera import CameraHead
+from distill3d_ros.student.heads.depth import build_depth_head
+from distill3d_ros.student.heads.detection import DetectionHead
+from distill3d_ros.student.heads.measured_depth import GivenDepth
+from distill3d_ros.student.heads.pose import PoseHead
+from distill3d_ros.student.heads.pose_encoding import first_from_each
+from distill3d_ros.student.language.language import LanguageModel, PrefixCache
 from distill3d_ros.student.outputs import (
     GeneratedAnswer,
     LanguageOutput,
@@ -27,10 +28,7 @@ from distill3d_ros.student.outputs import (
     QuestionText,
     Sight,
 )
-from distill3d_ros.student.pose_head import PoseHead
-from distill3d_ros.student.poses import first_from_each
 from distill3d_ros.student.rays import check_depth, check_views, level_from_optical, level_points
-from distill3d_ros.student.vggt import Encoder
 
 
 class Student(nn.Module):
@@ -62,20 +60,6 @@ class Student(nn.Module):
                 iterations=config.pose.iterations,
             )
         self.language = LanguageModel(config, tokenizer)
-
-    @classmethod
-    def from_pretrained(cls, source: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Student:
-        """A student on disk, or on a hub as ``owner/name@revision``; ready for inference. See ``hub`` for errors."""
-        from distill3d_ros.student.checkpoint import load_student
-        from distill3d_ros.student.hub import student_folder
-
-        return load_student(student_folder(source), device)
-
-    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: str = "float32") -> None:
-        """Writes what ``from_pretrained`` reads; such a folder can be uploaded to a hub as it is."""
-        from distill3d_ros.student.checkpoint import save_student
-
-        save_student(Path(folder), self, dtype=dtype)
 
     @property
     def multiple(self) -> int:

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from distill3d_ros.student.dpt_head import DptHead
-from distill3d_ros.student.pose_head import PoseHead
-from distill3d_ros.student.vggt import Encoder
+from distill3d_ros.student.encoder.vggt import Encoder
+from distill3d_ros.student.heads.dpt import DptHead
+from distill3d_ros.student.heads.pose import PoseHead
 
 NOT_USED = ("point_head.", "track_head.")
 """Heads of VGGT that a student does without."""

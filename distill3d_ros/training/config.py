@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
-from distill3d_ros.scene.kinds import FAMILIES
-from distill3d_ros.training.stopping import StopEarlyConfig
+from distill3d_ros.questions.kinds import FAMILIES
+from distill3d_ros.system.config_loading import build
 
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
 TRAINED_PARTS = {
@@ -27,7 +24,6 @@ TRAINED_PARTS = {
 """Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""
 STAGE_KINDS = tuple(TRAINED_PARTS)
 OPTIMIZERS = ("adamw", "muon")
-T = TypeVar("T")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -98,6 +94,33 @@ class NoiseConfig:
         for name in ("lateral", "yaw", "false_positives"):
             if getattr(self, name) < 0:
                 raise ValueError(f"noise.{name} must not be negative. Got {getattr(self, name)}")
+
+
+HIGHER_IS_BETTER = ("accuracy", "map25", "map50", "delta1", *FAMILIES)
+LOWER_IS_BETTER = ("absrel", "rmse")
+"""What is measured against geometry. Figures of answers may have a prefix: ``seen_accuracy``, ``noisy_contact``."""
+
+
+@dataclass(kw_only=True, slots=True)
+class StopEarlyConfig:
+    """Which validation figure tells the best student, and how long to go on without a better one."""
+
+    figure: str = ""
+    """A figure of geometry, as validation names it; ``accuracy`` alone is enough where there is one. Empty: none."""
+    patience: int = 0
+    """End after so many validations in a row without a better figure; 0 never ends a stage early."""
+
+    def __post_init__(self) -> None:
+        if self.patience < 0:
+            raise ValueError(f"stop_early.patience must not be negative. Got {self.patience}")
+        if self.patience and not self.figure:
+            raise ValueError("stop_early.patience needs stop_early.figure, e.g. accuracy")
+        if self.figure and not self.figure.endswith((*HIGHER_IS_BETTER, *LOWER_IS_BETTER)):
+            raise ValueError(
+                "stop_early.figure must be a validation figure that is measured against geometry: "
+                f"{', '.join((*HIGHER_IS_BETTER, *LOWER_IS_BETTER))}. A loss, or the weighted total of several, falls "
+                f"when its weights do and says little about answers. Got {self.figure!r}"
+            )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -279,53 +302,6 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     for override in overrides:
         _override(data, override)
     return build(TrainConfig, data, where=str(path))
-
-
-def to_dict(config: object) -> dict[str, Any]:
-    """A config as JSON types; ``build`` reads it back."""
-    return dataclasses.asdict(config)  # type: ignore[call-overload]
-
-
-def build(kind: type[T], data: Mapping[str, Any], *, where: str) -> T:
-    """A dataclass from a mapping, nested ones included; an unknown key is an error that names its neighbours."""
-    hints = typing.get_type_hints(kind)
-    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    for key in data:
-        if key not in names:
-            close = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(names)}"
-            raise ValueError(f"{where}: unknown key {key!r}{hint}")
-    values = {key: _value(hints[key], value, where=f"{where}: {key}") for key, value in data.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
-def _value(hint: Any, value: Any, *, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{where} must be a mapping. Got {value!r}")
-        return build(typing.cast(type, hint), value, where=where)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{where} must be a list. Got {value!r}")
-        return tuple(_value(args[0], v, where=f"{where}[{i}]") for i, v in enumerate(value))
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)) or len(value) != len(args):
-            raise ValueError(f"{where} must be a list of {len(args)} values. Got {value!r}")
-        return tuple(_value(a, v, where=where) for a, v in zip(args, value, strict=True))
-    if origin in (dict, types.UnionType, typing.Union) or hint is Any:
-        return value
-    if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:  # YAML reads 1e-3 as a string
-            return float(value)
-        except ValueError:
-            raise ValueError(f"{where} must be a number. Got {value!r}") from None
-    if hint in (int, str, bool) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
-        raise ValueError(f"{where} must be of type {hint.__name__}. Got {value!r}")
-    return value
 
 
 def _override(data: dict[str, Any], text: str) -> None:

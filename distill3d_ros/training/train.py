@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,17 +9,19 @@ from pathlib import Path
 import torch
 
 from distill3d_ros.student.checkpoint import save_student
-from distill3d_ros.training.batches import KeySource, Sampler, in_words, open_when_ready
-from distill3d_ros.training.beginnings import BEST_STUDENT, STUDENT, starting_student
-from distill3d_ros.training.checkpointing import only_one
+from distill3d_ros.system.device import torch_device
+from distill3d_ros.system.files import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
-from distill3d_ros.training.distill_stage import DistillStage
-from distill3d_ros.training.perception_cache import KeptViews
-from distill3d_ros.training.process_group import ProcessGroup, process_group_of_torchrun
-from distill3d_ros.training.seen_stage import perception_folder
-from distill3d_ros.training.stages import make_stage
-from distill3d_ros.training.trainer import Trainer
+from distill3d_ros.training.data.reading import in_words, open_when_ready
+from distill3d_ros.training.inputs.perception_cache import KeptViews
+from distill3d_ros.training.loop.batches import KeySource, Sampler
+from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.loop.trainer import Trainer
+from distill3d_ros.training.stages.cached import perception_folder
+from distill3d_ros.training.stages.distill import DistillStage
+from distill3d_ros.training.stages.make_stage import make_stage
+from distill3d_ros.training.start.initial_student import BEST_STUDENT, STUDENT, starting_student
 
 
 def train(
@@ -135,15 +136,6 @@ def train_stage(
 def folders(data: str | Path | Sequence[str | Path]) -> Folders:
     """One path or several as a tuple of them."""
     return (Path(data),) if isinstance(data, (str, Path)) else tuple(Path(folder) for folder in data)
-
-
-def torch_device(wanted: str) -> torch.device:
-    """``auto`` is the GPU of this process (torchrun numbers them) where there is one."""
-    if wanted != "auto":
-        return torch.device(wanted)
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def _nothing(line: str) -> None:

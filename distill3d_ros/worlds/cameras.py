@@ -10,29 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
+from distill3d_ros.worlds.camera_pose import CameraPose
 from distill3d_ros.worlds.room import PlacedObject, Room
 
 if TYPE_CHECKING:
-    from distill3d_ros.worlds.rendering import RoomRenderer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraPose:
-    """A camera in a room."""
-
-    intrinsics: Intrinsics
-    world_from_optical: FloatArray
-    """(4, 4) pose of the optical frame in the room's z-up world, metres."""
-
-    @property
-    def up(self) -> FloatArray:
-        """(3,) unit vector against gravity in the optical frame."""
-        return np.asarray(self.world_from_optical)[2, :3].copy()
-
-    @property
-    def position(self) -> FloatArray:
-        """(3,) world."""
-        return np.asarray(self.world_from_optical)[:3, 3]
+    from distill3d_ros.worlds.rendering.interface import RoomRenderer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
-from distill3d_ros.worlds.cameras import CameraPose, pose_along
+from distill3d_ros.worlds.camera_pose import CameraPose
+from distill3d_ros.worlds.cameras import pose_along
 from distill3d_ros.worlds.room import Room
 
 CELL = 0.05

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from distill3d_ros.worlds.furniture import FurnitureModel, Split
+from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel, Split
 from distill3d_ros.worlds.materials import Light, Surface
 
 FloatArray = npt.NDArray[np.float64]

@@ -14,23 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill3d_ros.scene.questions import Question, is_correct
+from distill3d_ros.questions.questions import Question, is_correct
 from distill3d_ros.student.checkpoint import load_student, read_description
 from distill3d_ros.student.outputs import Perception, QuestionText, Sight, map_tensors
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.ablation.plan import AskedConfig
 from distill3d_ros.training.ablation.runs import Run, others_of
 from distill3d_ros.training.ablation.thoughts import AS_TRAINED, attention, can_show_attention, conditions, thoughts_as
-from distill3d_ros.training.batches import spread
 from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
-from distill3d_ros.training.language_stages import spoken
-from distill3d_ros.training.metrics import DepthScore, box_score, depth_score, mean_depth_score
-from distill3d_ros.training.perception_cache import KeptViews, perception_sha256
-from distill3d_ros.training.question_sets import question_set
-from distill3d_ros.training.stages import decode_scenes
-from distill3d_ros.training.targets import look, perception_batch
-from distill3d_ros.training.views import View, view_of, whole
+from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.evaluation.grading import spoken
+from distill3d_ros.training.evaluation.metrics import DepthScore, box_score, depth_score, mean_depth_score
+from distill3d_ros.training.evaluation.question_sets import question_set
+from distill3d_ros.training.inputs.augmentation import View, view_of, whole
+from distill3d_ros.training.inputs.perception_cache import KeptViews, perception_sha256
+from distill3d_ros.training.inputs.targets import look, perception_batch
+from distill3d_ros.training.stages.perception import decode_scenes
 
 MEASURED = "measured.json"
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from distill3d_ros.training.beginnings import student_settings
-from distill3d_ros.training.config import TrainConfig, build, change
+from distill3d_ros.system.config_loading import build
+from distill3d_ros.training.config import TrainConfig, change
 from distill3d_ros.training.data.sample import SPLITS
-from distill3d_ros.training.perception_cache import CacheConfig
+from distill3d_ros.training.inputs.perception_cache import CacheConfig
+from distill3d_ros.training.start.initial_student import student_settings
 
 NAME = re.compile(r"[a-z0-9_]+")
 

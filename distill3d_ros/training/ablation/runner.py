@@ -16,17 +16,17 @@ import torch
 
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.hub import student_folder
+from distill3d_ros.system.files import only_one
+from distill3d_ros.training.ablation.ablation_report import write_ablation
 from distill3d_ros.training.ablation.costs import question_costs
 from distill3d_ros.training.ablation.jobs import DONE, FAILED, RUNNING, STOPPED, WAITING, Job, run_jobs
 from distill3d_ros.training.ablation.measuring import all_measured
 from distill3d_ros.training.ablation.plan import AblationConfig, chosen, load_ablation, stages_seen, trainings
-from distill3d_ros.training.ablation.report import write_ablation
 from distill3d_ros.training.ablation.runs import CACHE, LOG, Run, disk_use
 from distill3d_ros.training.ablation.summary import summary
-from distill3d_ros.training.checkpointing import only_one
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders
-from distill3d_ros.training.perception_cache import keep_perception
+from distill3d_ros.training.inputs.perception_cache import keep_perception
 from distill3d_ros.training.train import folders
 
 COSTS = "costs.json"
@@ -126,7 +126,7 @@ class _Work:
         self.measure: list[Job] = []
         common = ["--config", str(config_path), "--out", str(out), "--device", device]
         common += [word for folder in data for word in ("--data", str(folder))]
-        worker = [sys.executable, "-m", "distill3d_ros.training.ablation.worker"]
+        worker = [sys.executable, "-m", "distill3d_ros.training.ablation.run_process"]
         for variant, its_runs in runs.items():
             for run in its_runs:
                 which = ["--variant", variant, "--seeds", str(run.seed)]

@@ -17,7 +17,6 @@ from distill3d_ros.training.data.manifest import (
     ShardError,
     read_manifest,
 )
-from distill3d_ros.training.data.workers import remove_partial_files
 
 
 @contextlib.contextmanager
@@ -85,3 +84,9 @@ def manifest_to_go_on_with(
 def _settings(manifest: Manifest, *, with_rooms: bool) -> dict[str, Any]:
     rooms = {f"rooms of {split}": n for split, n in manifest.planned_rooms.items()} if with_rooms else {}
     return {"renderer": RENDERER_OF_OLD, **manifest.recipe, **rooms}
+
+
+def remove_partial_files(folder: Path, pid: int | None = None) -> None:
+    """Remove what a worker (default: any) left under a temporary name when it was killed."""
+    for path in folder.glob(f".*.{'*' if pid is None else pid}.tmp"):
+        path.unlink(missing_ok=True)

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from distill3d_ros.scene.facts import facts
+from distill3d_ros.questions.facts import facts
+from distill3d_ros.questions.questions import Question, is_correct
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.scene.questions import Question, is_correct
-from distill3d_ros.training.asking import Balance, choose, worded
-from distill3d_ros.training.batches import spread
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
+from distill3d_ros.training.data.reading import spread
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.language_stages import spoken
-from distill3d_ros.training.teachers import Teacher
+from distill3d_ros.training.evaluation.grading import spoken
+from distill3d_ros.training.inputs.question_sampling import Balance, choose, worded
+from distill3d_ros.training.teachers.teacher import Teacher
 
 Counts = dict[str, dict[str, int]]
 

@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
 from distill3d_ros.student.hub import student_folder
+from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
+from distill3d_ros.training.data.answers.teacher_answer import TOP_K, TeacherAnswer, TeacherPerception
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.targets import look, perception_batch
-from distill3d_ros.training.teachers import TOP_K, TeacherAnswer, TeacherPerception
-from distill3d_ros.training.views import view_of, whole
-from distill3d_ros.training.vocabulary import tokenizer_sha256
+from distill3d_ros.training.inputs.augmentation import view_of, whole
+from distill3d_ros.training.inputs.targets import look, perception_batch
 
 
 class PrivilegedTeacher:

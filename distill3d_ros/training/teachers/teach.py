@@ -18,17 +18,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from distill3d_ros.training.asking import Balance
-from distill3d_ros.training.batches import in_words
-from distill3d_ros.training.data import progress
-from distill3d_ros.training.data.data_folder import only_writer
-from distill3d_ros.training.data.manifest import write_atomically
-from distill3d_ros.training.data.mixture import Folders, Reader, open_split
-from distill3d_ros.training.language_stages import balance_of
-from distill3d_ros.training.process_group import ProcessGroup
-from distill3d_ros.training.teachers import TOP_K, Teacher
-from distill3d_ros.training.teachers.accuracy import accuracy_in_words, measure_first, questions_about
-from distill3d_ros.training.teachers.cache import (
+from distill3d_ros.system.device import torch_device
+from distill3d_ros.training.data.answers.answer_shards import CachedSample, encode_shard
+from distill3d_ros.training.data.answers.teacher_answer import TOP_K
+from distill3d_ros.training.data.answers.teacher_cache import (
     MANIFEST_NAME,
     CacheError,
     CacheInfo,
@@ -37,8 +30,15 @@ from distill3d_ros.training.teachers.cache import (
     data_identity,
     read_info,
 )
-from distill3d_ros.training.teachers.shard import CachedSample, encode_shard
-from distill3d_ros.training.train import torch_device
+from distill3d_ros.training.data.data_folder import only_writer
+from distill3d_ros.training.data.generation import progress
+from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.training.data.mixture import Folders, Reader, open_split
+from distill3d_ros.training.data.reading import in_words
+from distill3d_ros.training.inputs.question_sampling import Balance, balance_of
+from distill3d_ros.training.loop.process_group import ProcessGroup
+from distill3d_ros.training.teachers.accuracy import accuracy_in_words, measure_first, questions_about
+from distill3d_ros.training.teachers.teacher import Teacher
 
 TEACHERS = ("privileged", "llava3d", "transformers_vlm")
 """Each is a module beside this one."""

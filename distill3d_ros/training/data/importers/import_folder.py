@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
+from distill3d_ros.training.data.generation.generation_plan import BUILD_ORDER
 from distill3d_ros.training.data.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -20,7 +21,6 @@ from distill3d_ros.training.data.manifest import (
     ShardInfo,
     write_atomically,
 )
-from distill3d_ros.training.data.plan import BUILD_ORDER
 from distill3d_ros.training.data.shards import ShardWriter, check_shard, shard_name
 
 RECORDS_NAME = "imported.json"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import invert_pose, transform_points
-from distill3d_ros.worlds.pixel_rays import cast_rays
+from distill3d_ros.worlds.rendering.pixel_rays import cast_rays
 
 NEAREST = 0.01
 """Metres in front of the camera; what is nearer is not seen."""

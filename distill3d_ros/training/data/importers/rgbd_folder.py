@@ -17,10 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from distill3d_ros.calibration import for_image, read_camera_yaml
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.scene.objects import Scene
+from distill3d_ros.system.camera_calibration import for_image, read_camera_yaml
 from distill3d_ros.training.data.importers.floor_plane import FLOOR_VERSION, find_floor
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
 from distill3d_ros.training.data.importers.published_files import (

@@ -13,7 +13,7 @@ from torch.nn import functional
 from transformers import CLIPVisionModel, LlamaForCausalLM
 
 from distill3d_ros.training.teachers.llava3d.config import Llava3dConfig
-from distill3d_ros.training.teachers.llava3d.geometry import at_most, patch_points, voxel_ids, voxel_means
+from distill3d_ros.training.teachers.llava3d.patch_geometry import at_most, patch_points, voxel_ids, voxel_means
 from distill3d_ros.training.teachers.llava3d.position import PositionEmbedding
 from distill3d_ros.training.teachers.llava3d.processor import Views
 from distill3d_ros.training.teachers.llava3d.prompts import CLICK_ID, VIEWS_ID

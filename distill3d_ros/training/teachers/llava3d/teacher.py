@@ -14,17 +14,17 @@ from torch import nn
 from transformers import LlamaTokenizer, PreTrainedTokenizerBase
 
 from distill3d_ros.student.hub import hub_folder
+from distill3d_ros.student.language.text import tokenizer_sha256
+from distill3d_ros.training.data.answers.teacher_answer import TOP_K, TeacherAnswer
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.teachers import TOP_K, TeacherAnswer
 from distill3d_ros.training.teachers.llava3d.config import Llava3dError, read_config, tower_folder
 from distill3d_ros.training.teachers.llava3d.decoding import Decoded, greedy, read_prefix
-from distill3d_ros.training.teachers.llava3d.geometry import VOXEL_SIZE
 from distill3d_ros.training.teachers.llava3d.model import Llava3d
+from distill3d_ros.training.teachers.llava3d.patch_geometry import VOXEL_SIZE
 from distill3d_ros.training.teachers.llava3d.processor import look
 from distill3d_ros.training.teachers.llava3d.prompts import VIEWS_ID, conversation, token_ids, with_clicks
 from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS, check_precision, quantise_layers
 from distill3d_ros.training.teachers.llava3d.weights import Loaded, load_weights
-from distill3d_ros.training.vocabulary import tokenizer_sha256
 
 FILES = ("*.json", "tokenizer.model", "*.safetensors", "pytorch_model*.bin")
 """What is fetched from a hub."""

@@ -1,0 +1,210 @@
+"""How fast everything is on this machine: medians, and the slowest twentieth."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from distill3d_ros.demo.robot import SimulatedRobot, own_domain
+
+SEED = 900_000_100
+QUESTIONS = (
+    "Is the chair left of the table?",
+    "How far away is the table?",
+    "How many chairs are there?",
+    "Is there a lamp?",
+    "What is on the table?",
+    "Which is closer to the door, the chair or the table?",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Durations of one stage."""
+
+    stage: str
+    median_ms: float
+    p95_ms: float
+    count: int
+    note: str = ""
+
+
+def run_benchmarks(
+    *,
+    model: Path | None = None,
+    seconds: float = 10.0,
+    memory: float | None = None,
+    json_file: Path | None = None,
+) -> int:
+    """Measures each stage for about ``seconds`` and prints a table; returns the exit status.
+
+    With ``memory`` it measures only, for so many minutes, how a worker's memory grows while it makes rooms.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    if memory is not None:
+        return memory_benchmark(memory, json_file=json_file)
+    if not seconds > 0:
+        raise ValueError(f"--seconds must be positive. Got {seconds}")
+    console = Console()
+    timings: list[Timing] = []
+    for title, measure in (
+        ("rendering", lambda: render_timings(seconds)),
+        ("the student", lambda: engine_timings(model, seconds)),
+        ("the nodes", lambda: ros_timings(model, seconds)),
+    ):
+        console.print(f"measuring {title} ...")
+        timings += measure()
+    table = Table(title=f"{os.cpu_count()} cores")
+    for column in ("stage", "median ms", "95 % ms", "n"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    table.add_column("")
+    for t in timings:
+        table.add_row(t.stage, f"{t.median_ms:.1f}", f"{t.p95_ms:.1f}", str(t.count), t.note)
+    console.print(table)
+    _write(json_file, [asdict(t) for t in timings])
+    return 0
+
+
+def memory_benchmark(minutes: float, *, json_file: Path | None = None) -> int:
+    """Prints how the resident memory of a worker that makes training rooms changes; returns the exit status."""
+    from distill3d_ros.training.data.generation.worker_memory import worker_memory
+    from distill3d_ros.worlds.furniture.pack import FurniturePack
+
+    FurniturePack.load()  # built here, if it has to be, and not while memory is watched
+    log = worker_memory(minutes, seed=SEED)
+    slope, error = log.growth
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        room = min(int(share * len(log.mib)), len(log.mib) - 1)
+        print(f"after {room + 1:5d} rooms: {log.mib[room]:7.1f} MiB")
+    print(f"growth over the second half: {slope:.0f} MiB per 1000 rooms (standard error {error:.0f})")
+    _write(json_file, {"mib": log.mib, "seconds": log.seconds, "mib_per_1000_rooms": slope, "standard_error": error})
+    return 0
+
+
+def _write(json_file: Path | None, figures: object) -> None:
+    if json_file is not None:
+        fresh = json_file.with_name(f".{json_file.name}.tmp")
+        fresh.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(json_file)
+
+
+def repeat(stage: str, work: Callable[[int], object], seconds: float, *, note: str = "") -> Timing:
+    """Time of ``work(i)``, called again and again for about ``seconds``; the first call does not count."""
+    work(0)
+    spent: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(spent) < 3:
+        begin = time.perf_counter()
+        work(len(spent) + 1)
+        spent.append(1e3 * (time.perf_counter() - begin))
+    return timing(stage, spent, note=note)
+
+
+def timing(stage: str, spent_ms: list[float], *, note: str = "") -> Timing:
+    p95 = float(np.percentile(spent_ms, 95))
+    return Timing(stage=stage, median_ms=statistics.median(spent_ms), p95_ms=p95, count=len(spent_ms), note=note)
+
+
+# ------------------------------------------------------------------------------------------------------- rendering
+
+
+def render_timings(seconds: float) -> list[Timing]:
+    """A training view of a room, in one process and in one a core."""
+    from distill3d_ros.worlds.furniture.pack import FurniturePack
+
+    FurniturePack.load()  # built here, if it has to be, and not in every process at once
+    alone = render_for(seconds)
+    cores = os.cpu_count() or 1
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+        together = [t for own in pool.map(render_for, [seconds] * cores) for t in own]
+    an_hour = cores * 3600e3 / (sum(together) / len(together))
+    return [
+        timing("render 224x224, one process", alone),
+        timing(f"render 224x224, {cores} processes", together, note=f"{an_hour / 1e3:.0f} k frames an hour"),
+    ]
+
+
+def render_for(seconds: float) -> list[float]:
+    """Milliseconds of each frame (picture, depth, ids, boxes) over about ``seconds``."""
+    from distill3d_ros.worlds.cameras import sample_cameras
+    from distill3d_ros.worlds.contacts import contact_truth
+    from distill3d_ros.worlds.furniture.pack import FurniturePack
+    from distill3d_ros.worlds.layout.layout import make_room
+    from distill3d_ros.worlds.rendering.factory import make_renderer
+    from distill3d_ros.worlds.rendering.render_view import observe
+
+    room = make_room(FurniturePack.load(), seed=SEED, room_type="living room", split="train")
+    truth, renderer = contact_truth(room), make_renderer()
+    renderer.set_room(room)
+    cameras = sample_cameras(room, np.random.default_rng(SEED), 8, renderer=renderer)
+    observe(renderer, room, truth, cameras[0])
+    spent: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        begin = time.perf_counter()
+        observe(renderer, room, truth, cameras[len(spent) % len(cameras)])
+        spent.append(1e3 * (time.perf_counter() - begin))
+    return spent
+
+
+# ------------------------------------------------------------------------------------------------------ the student
+
+
+def engine_timings(model: Path | None, seconds: float) -> list[Timing]:
+    """The student without ROS."""
+    from distill3d_ros.engine.engine import Engine
+    from distill3d_ros.scene.frame import Frame, Intrinsics
+
+    engine = Engine.from_pretrained(model)
+    camera = Intrinsics.from_fov(width=640, height=480, horizontal_fov=1.13)
+    image = np.random.default_rng(SEED).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    frame = Frame(image=image, intrinsics=camera, up=np.array([0.0, -1.0, 0.0]))
+    scene = engine.perceive(frame)
+    return [
+        repeat("perceive, 640x480 image", lambda i: engine.perceive(frame), seconds, note=engine.device_name),
+        repeat("ask", lambda i: engine.ask(scene, QUESTIONS[i % len(QUESTIONS)]), seconds),
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------- the nodes
+
+
+def ros_timings(model: Path | None, seconds: float) -> list[Timing]:
+    """The service, and how often a scene comes, with the camera playing 640x480 at 10 Hz on the same machine."""
+    own_domain()
+    with SimulatedRobot(model=model) as robot:
+        robot.drive(seed=SEED, room_type="living room", split="test")
+        robot.wait_for_round(60.0)
+        with recorded(robot) as periods:
+            rate = robot.perception_rate(seconds)
+        asked = repeat(
+            "~/ask, round trip",
+            lambda i: robot.client.ask(QUESTIONS[i % len(QUESTIONS)], timeout_s=20.0),
+            seconds,
+            note="while it perceives",
+        )
+    if not periods:
+        raise ValueError(f"no scene in {seconds} s: choose more --seconds")
+    return [timing("scene to scene, through ROS", periods, note=f"{rate:.1f} Hz"), asked]
+
+
+@contextlib.contextmanager
+def recorded(robot: SimulatedRobot) -> Iterator[list[float]]:
+    """Milliseconds between the scenes that come while the block runs, filled in at its end."""
+    periods: list[float] = []
+    first = len(robot.client.perceived)
+    yield periods
+    times = robot.client.perceived[first:]
+    periods += [1e3 * (b - a) for a, b in itertools.pairwise(times)]

@@ -1,0 +1,1 @@
+"""The demo: a simulated robot in unseen rooms, asked through ROS 2."""

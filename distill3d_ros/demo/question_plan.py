@@ -1,0 +1,84 @@
+"""Which questions the demo asks: all families in turn, kinds and truths in balance, nothing twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+
+import numpy as np
+
+from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.answer_text import answer_value
+from distill3d_ros.questions.balancing import answer_class, is_absent
+from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.questions import Question, is_correct, phrase
+from distill3d_ros.scene.objects import Scene
+
+ONE_ABSENT_IN = 10
+"""At most one question in so many is about something that is not there (existence and counting apart)."""
+
+
+class QuestionPlan:
+    """Chooses the next question to ask about a scene whose truth is known."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._asked: set[str] = set()
+        self._families: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._truths: Counter[tuple[str, Hashable]] = Counter()
+        self._absent = 0
+
+    def choose(self, scene: Scene) -> Question | None:
+        """The question that keeps what was asked in balance; None when nothing new can be asked here."""
+        candidates = [fact for fact in facts(scene) if fact.group not in self._asked]
+        if not candidates:
+            return None
+        best = min(candidates, key=self._preference)
+        return phrase(best, scene, self._rng)
+
+    def count(self, question: Question, truth: Fact) -> None:
+        """``question`` was answered; ``truth`` is the fact at the moment that the answer is about."""
+        self._asked.add(question.fact.group)
+        self._families[question.family] += 1
+        self._kinds[question.kind] += 1
+        self._truths[question.family, answer_class(truth)] += 1
+        self._absent += is_absent(truth)
+
+    def skip(self, question: Question) -> None:
+        """``question`` had no clear answer any more when it was answered; do not try it again here."""
+        self._asked.add(question.fact.group)
+
+    def new_place(self) -> None:
+        """What was asked elsewhere may be asked here again."""
+        self._asked.clear()
+
+    def _preference(self, fact: Fact) -> tuple[bool, int, int, int, float]:
+        family = KINDS[fact.kind].family
+        # Counter.total() is Python 3.11's.
+        too_many = is_absent(fact) and self._absent * ONE_ABSENT_IN >= sum(self._families.values())
+        given = self._truths[family, answer_class(fact)]
+        return too_many, self._families[family], self._kinds[fact.kind], given, float(self._rng.random())
+
+
+def same_fact(asked: Fact, scene: Scene) -> Fact | None:
+    """The fact of ``scene`` that answers the question after ``asked``; None if it has no clear answer there."""
+    wanted = _key(asked)
+    return next((fact for fact in facts(scene) if _key(fact) == wanted), None)
+
+
+def judge(truth: Fact, text: str) -> bool:
+    """Whether an answer in words is right."""
+    return is_correct(truth, Answer(text=text, value=answer_value(text)))
+
+
+def _key(fact: Fact) -> tuple[str, tuple[str, ...]]:
+    """The same for facts that the same question asks for: the order of equal names does not matter."""
+    kind = KINDS[fact.kind]
+    labels = fact.labels
+    if kind.symmetric:
+        labels = tuple(sorted(labels))
+    elif kind.form == "choice":  # the alternatives come last
+        labels = (*labels[:-2], *sorted(labels[-2:]))
+    return fact.kind, labels

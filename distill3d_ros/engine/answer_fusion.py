@@ -1,0 +1,91 @@
+"""From what the language model says to an answer: checked against the rules; and what to say to what is no question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.answer_text import NO_SCALE, answer_value, not_seen_text, unseen_label
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.parsing import ParsedQuestion
+from distill3d_ros.questions.rules import answer_by_rules
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.student.outputs import GeneratedAnswer
+
+MAX_QUESTION_CHARACTERS = 500
+EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the lamp?"'
+"""What somebody can ask, for those who were not understood."""
+
+
+def combine(parsed: ParsedQuestion, said: GeneratedAnswer, scene: Scene, object_of_query: Mapping[int, int]) -> Answer:
+    """The language model's answer, checked against the rules' answer on the scene's boxes.
+
+    A text that is no answer to this kind of question is replaced by the rules' answer. Confidence: with p the language
+    model's probability of its text and r the rules' confidence, agreement gives 1 - (1 - p)(1 - r / 2), disagreement
+    p (1 - r / 2): the student's own geometry speaks for or against its words, with half its weight.
+
+    Args:
+        object_of_query: index of a box among the student's -> id of the scene's object.
+    """
+    rules = answer_by_rules(parsed, scene)
+    value, absent = answer_value(said.text), unseen_label(said.text)
+    metric = KINDS[parsed.kind].form == "metric"
+    if metric and not scene.is_metric:
+        return Answer(text=NO_SCALE, value=None, confidence=0.0, source="geometry")
+    if not _fits(parsed, value, absent):
+        return rules
+    pointed = [object_of_query.get(i) for i in said.object_indices]
+    ids = tuple(dict.fromkeys(i for i in pointed if i is not None)) or rules.object_ids
+    agree = _agree(value, rules.value, metric) if absent is None else rules.value is None
+    r = rules.confidence / 2
+    confidence = 1 - (1 - said.confidence) * (1 - r) if agree else said.confidence * (1 - r)
+    return Answer(
+        text=said.text if absent is None else not_seen_text(absent),  # the model's words are in lower case
+        value=value,
+        confidence=float(np.clip(confidence, 0.0, 1.0)),
+        object_ids=() if absent is not None else ids,
+        source="language",
+    )
+
+
+def _fits(parsed: ParsedQuestion, value: Any, absent: str | None) -> bool:
+    """Whether a text that reads as ``value`` (or as "I do not see ...") can answer this kind of question."""
+    if absent is not None:
+        return absent in parsed.labels
+    form = KINDS[parsed.kind].form
+    if form == "yes_no":
+        return isinstance(value, bool)
+    if form == "choice":
+        return value in parsed.labels[-2:]
+    if form == "count":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, float) if form == "metric" else isinstance(value, str)
+
+
+def _agree(a: Any, b: Any, metric: bool) -> bool:
+    if metric and isinstance(a, float) and isinstance(b, (int, float)):
+        return abs(a - b) <= 0.25 * max(abs(a), abs(b))
+    return type(a) is type(b) and a == b
+
+
+def asked_wrongly(question: str) -> str | None:
+    """Why a question cannot even be read; None when it can."""
+    if not question.strip():
+        return f"I got an empty question. Ask {EXAMPLE}."
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        return (
+            f"The question has {len(question)} characters; I read at most {MAX_QUESTION_CHARACTERS}. "
+            f"Ask shortly, {EXAMPLE}."
+        )
+    return None
+
+
+def not_understood(question: str) -> Answer:
+    text = asked_wrongly(question)
+    if text is None:
+        shown = question.strip() if len(question) <= 60 else question.strip()[:57] + "..."
+        text = f'I do not understand "{shown}". I know English questions about where things are; ask {EXAMPLE}.'
+    return Answer(text=text, value=None, understood=False, confidence=0.0, source="language")

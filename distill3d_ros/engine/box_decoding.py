@@ -1,0 +1,116 @@
+"""The student's raw boxes -> the objects of a scene: scores, duplicates, names, places in the image.
+
+Letters in shape comments: N boxes, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from distill3d_ros.questions.rules import MIN_SCORE
+from distill3d_ros.scene.frame import FloatArray, Intrinsics
+from distill3d_ros.scene.geometry import box_iou, image_rectangle
+from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
+
+FAINTEST = 0.05
+"""Objects down to this score stay in the scene, as a question may be about them; ``shown`` picks the surer ones."""
+SMALLEST_SIDE_M = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodingConfig:
+    """What counts as an object."""
+
+    min_score: float = FAINTEST
+    """Boxes whose best label scores less are left out."""
+    plausible_share: float = 0.1
+    """Other labels of a box are kept if they reach this share of its best label's score."""
+    duplicate_iou: float = 0.35
+    """Of two boxes of the same name that overlap more than this, the better one stays."""
+    twin_iou: float = 0.6
+    """Of two boxes of any name that overlap more than this, the better one stays: it is one thing with two names."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_score", "plausible_share", "duplicate_iou", "twin_iou"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"decoding.{name} must lie in 0..1. Got {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawBoxes:
+    """One scene's boxes as the student gives them."""
+
+    scores: FloatArray
+    """(N, C) score of each class, 0..1."""
+    center: FloatArray
+    """(N, 3) level frame, metres."""
+    size: FloatArray
+    """(N, 3) metres."""
+    yaw: FloatArray
+    """(N,) radians, level frame."""
+
+
+def decode_objects(
+    raw: RawBoxes,
+    labels: Sequence[str],
+    *,
+    level_from_optical: FloatArray,
+    intrinsics: Intrinsics,
+    config: DecodingConfig,
+    min_score: float | None = None,
+) -> tuple[tuple[SceneObject, ...], dict[int, int]]:
+    """The objects, best first, ids from 1; and for each kept or merged box its index -> the object's id.
+
+    A box that was suppressed hands its label scores to the one that stays, and its index points there.
+    """
+    least = config.min_score if min_score is None else min_score
+    kept: list[SceneObject] = []
+    owner: dict[int, int] = {}
+    best = raw.scores.max(1)  # (N,)
+    for n in np.argsort(-best, kind="stable"):
+        if best[n] < least or not _is_sound(raw, n):
+            continue
+        candidate = _object(raw, int(n), labels, len(kept) + 1, config)
+        twin = next((o for o in kept if _same_thing(o, candidate, config)), None)
+        if twin is None:
+            candidate = replace(candidate, image_box=image_rectangle(candidate.box, level_from_optical, intrinsics))
+            kept.append(candidate)
+        else:
+            merged = dict(candidate.label_scores)
+            merged.update({k: max(v, merged.get(k, 0.0)) for k, v in twin.label_scores.items()})
+            kept[twin.id - 1] = replace(twin, label_scores=merged)
+        owner[int(n)] = candidate.id if twin is None else twin.id
+    return tuple(kept), owner
+
+
+def shown(scene: Scene, *, min_score: float = MIN_SCORE, also: Iterable[int] = ()) -> Scene:
+    """The scene with the objects that are worth showing: those that score enough, and the ids in ``also``."""
+    wanted = set(also)
+    return replace(scene, objects=tuple(o for o in scene.objects if o.score >= min_score or o.id in wanted))
+
+
+def _is_sound(raw: RawBoxes, n: int) -> bool:
+    values = np.concatenate([raw.center[n], raw.size[n], raw.yaw[n : n + 1]])
+    return bool(np.isfinite(values).all())
+
+
+def _object(raw: RawBoxes, n: int, labels: Sequence[str], object_id: int, config: DecodingConfig) -> SceneObject:
+    row = raw.scores[n]
+    top = int(row.argmax())
+    plausible = np.flatnonzero(row >= config.plausible_share * row[top])
+    return SceneObject(
+        id=object_id,
+        label=labels[top],
+        box=Box3D(center=raw.center[n], size=np.maximum(raw.size[n], SMALLEST_SIDE_M), yaw=float(raw.yaw[n])),
+        score=float(row[top]),
+        label_scores={labels[c]: float(row[c]) for c in plausible[np.argsort(-row[plausible])]},
+    )
+
+
+def _same_thing(a: SceneObject, b: SceneObject, config: DecodingConfig) -> bool:
+    limit = config.duplicate_iou if a.label == b.label else config.twin_iou
+    return box_iou(a.box, b.box) > limit

@@ -1,0 +1,344 @@
+"""The trained student as a tool: frames in, a scene out; questions in, answers out. Knows no ROS.
+
+Letters in shape comments: S frames, H W pixels of the camera's image, h w pixels of the network's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from distill3d_ros.engine.answer_fusion import asked_wrongly, combine, not_understood
+from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
+from distill3d_ros.engine.floor_scale import scaled_by_floor
+from distill3d_ros.engine.referents import with_meant_only
+from distill3d_ros.engine.registration import first_from_second
+from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.description import asks_for_description, describe
+from distill3d_ros.questions.parsing import ParsedQuestion, parse
+from distill3d_ros.questions.references import resolve
+from distill3d_ros.questions.rewording import in_known_words
+from distill3d_ros.scene.frame import FloatArray, Frame
+from distill3d_ros.scene.geometry import invert_pose
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
+from distill3d_ros.student.hub import student_folder
+from distill3d_ros.student.language.language import PrefixCache
+from distill3d_ros.student.outputs import Perception, map_tensors
+from distill3d_ros.student.preprocess import preprocess, resize_depth
+from distill3d_ros.student.rays import MAX_VIEWS
+from distill3d_ros.student.student import Student
+from distill3d_ros.system.environment import shared_path
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("", "float32", "bfloat16")
+
+
+@dataclass(slots=True)
+class SceneFeatures:
+    """What the engine keeps of a scene to answer questions about it: the visual tokens, read once."""
+
+    perception: Perception
+    cache: PrefixCache
+    """Of all that was perceived."""
+    object_of_query: dict[int, int]
+    """Index of a box among the student's -> id of the scene's object."""
+
+
+class Engine:
+    """Perceives frames and answers questions about them. One thread at a time may use it."""
+
+    def __init__(
+        self,
+        student: Student,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        precision: str = "",
+        compiled: bool = False,
+        decoding: DecodingConfig | None = None,
+        model_sha256: str = "",
+    ) -> None:
+        """
+        Args:
+            device: one of DEVICES; ``auto`` takes a GPU where there is one.
+            threads: CPU threads of torch, for the whole process; None leaves them as they are.
+            precision: one of PRECISIONS for the perception's arithmetic; empty is the student's own. bfloat16 takes
+                0.7 of float32's time on a CPU with AMX.
+            compiled: compile the perception with torch.compile at the first frame of each size, which takes a minute
+                or two and needs a C++ compiler (Triton on a GPU). On a CPU it gained nothing, 0.95 with bfloat16.
+        """
+        self.device = torch.device(_choose_device(device))
+        if threads is not None:
+            if threads < 1:
+                raise ValueError(f"threads must be at least 1. Got {threads}")
+            torch.set_num_threads(threads)
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(map(repr, PRECISIONS))}. Got {precision!r}")
+        self.student = student.to(self.device).eval()
+        if precision:
+            self.student.inference_dtype = precision
+        if compiled:
+            for part in (self.student.encoder, self.student.depth_head, self.student.detection_head):
+                part.compile()
+        self.decoding = decoding or DecodingConfig()
+        self.model_sha256 = model_sha256
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        precision: str = "",
+        compiled: bool = False,
+    ) -> Engine:
+        """Loads the student in folder ``path``, or ``owner/name@revision`` from a hub; None takes the packaged one.
+
+        Raises:
+            FileNotFoundError, ValueError: there is none, or its files are damaged; the message says which.
+        """
+        folder = packaged_model() if path is None else student_folder(path)
+        student = load_student(folder, device=_choose_device(device))
+        sha256 = str(read_description(folder)["sha256"][WEIGHTS])
+        return cls(student, device=device, threads=threads, precision=precision, compiled=compiled, model_sha256=sha256)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of things that the student knows."""
+        return tuple(self.student.config.labels)
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether depth and boxes are in metres; otherwise their scale is arbitrary, and another one in each scene."""
+        return self.student.config.depth.metric
+
+    @property
+    def device_name(self) -> str:
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"CPU, {torch.get_num_threads()} threads"
+
+    def describe(self) -> str:
+        """One line for a log."""
+        millions = sum(p.numel() for p in self.student.parameters()) / 1e6
+        return (
+            f"student '{self.student.config.preset}', {millions:.1f} M parameters, {len(self.labels)} labels, "
+            f"weights {self.model_sha256[:12] or 'unsaved'}, on {self.device_name}"
+        )
+
+    def warm_up(self) -> float:
+        """Runs an empty frame and a question, so that the first real ones are not slow; returns milliseconds."""
+        from distill3d_ros.scene.frame import Intrinsics
+
+        started = time.perf_counter()
+        camera = Intrinsics.from_fov(width=640, height=480, horizontal_fov=1.0)
+        depth = np.full((480, 640), 2.0) if self.student.takes_depth else None
+        scene = self.perceive(Frame(image=np.full((480, 640, 3), 128, np.uint8), intrinsics=camera, depth=depth))
+        self.ask(scene, f"Is there a {self.labels[0]}?")
+        return 1e3 * (time.perf_counter() - started)
+
+    @torch.inference_mode()
+    def perceive(self, frames: Frame | Sequence[Frame], *, min_score: float | None = None) -> Scene:
+        """What a frame shows, or up to eight frames of the same place, in the level frame of the first camera.
+
+        Where every frame knows its ``world_from_camera``, these poses tell how they belong together. Otherwise their
+        motion is what a student with a pose head makes of it, or else found by matching the images, which needs views
+        that overlap; a frame whose place cannot be found is left out (``Scene.views`` counts those that were used).
+        Depth is that of the first frame. A student that takes depth needs the ``depth`` of every frame. Of a single
+        frame a known ``camera_height`` corrects the scale, see ``scale``.
+
+        Args:
+            min_score: leaves objects with a lower score out; None for the decoding's own.
+
+        Raises:
+            ValueError: a frame cannot be used.
+        """
+        views = [frames] if isinstance(frames, Frame) else list(frames)
+        if not 1 <= len(views) <= MAX_VIEWS:
+            raise ValueError(f"perceive needs 1 to {MAX_VIEWS} frames of a place. Got {len(views)}")
+        first = views[0]
+        shapes = sorted({f.image.shape[:2] for f in views})
+        if len(shapes) > 1:
+            raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
+        views, poses = self._placed(views)
+        perception = self._perception(views, poses)
+        if len(views) == 1 and self.is_metric:
+            perception = scaled_by_floor(perception, first.camera_height)
+        level = _numpy(perception.level_from_optical[0]).astype(np.float64)
+        objects, owner = decode_objects(
+            _raw_boxes(perception),
+            self.labels,
+            level_from_optical=level,
+            intrinsics=first.intrinsics,
+            config=self.decoding,
+            min_score=min_score,
+        )
+        if len(views) > 1:
+            perception, owner = _once_each(perception, owner, self.student.config.detection.queries)
+        size = first.image.shape[:2]
+        return Scene(
+            objects=objects,
+            intrinsics=first.intrinsics,
+            level_from_optical=level,
+            depth=_resized(perception.depth[0, 0], size),
+            depth_confidence=_resized(perception.depth_confidence[0, 0], size),
+            stamp_ns=first.stamp_ns,
+            frame_id=first.frame_id,
+            is_metric=self.is_metric,
+            views=len(views),
+            features=SceneFeatures(perception, self.student.cache(self.student.prefix(perception)), owner),
+        )
+
+    def ask(self, scene: Scene, question: str) -> Answer:
+        """The answer to one question; see ``ask_many``."""
+        return self.ask_many(scene, [question])[0]
+
+    def ask_many(self, scene: Scene, questions: Sequence[str], *, as_worded: bool = False) -> list[Answer]:
+        """Answers to questions about a scene that this engine perceived.
+
+        The text is the language model's, which is asked in words of its training unless ``as_worded``. The geometric
+        rules answer too, on the scene's boxes: where both agree the answer is surer. A description ("What do you
+        see?") is put together from the boxes. What is not understood is an answer that says so, not an exception.
+
+        Raises:
+            ValueError: the scene was not perceived by an engine.
+        """
+        if not isinstance(scene.features, SceneFeatures):
+            raise ValueError("ask needs a scene that Engine.perceive made; this one carries no features")
+        started = time.perf_counter()
+        parsed = [parse(q) if asked_wrongly(q) is None else None for q in questions]
+        answers: dict[int, Answer] = {}
+        plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}
+        if plain:
+            texts = [p.plain.strip() if as_worded else in_known_words(p) for p in plain.values()]
+            replies = self.student.answer(scene.features.cache, texts)
+            for (i, p), said in zip(plain.items(), replies, strict=True):
+                answers[i] = combine(p, said, scene, scene.features.object_of_query)
+        for i, asked in enumerate(parsed):
+            if asked is None:
+                wanted = asks_for_description(questions[i])
+                answers[i] = describe(scene) if wanted else not_understood(questions[i])
+            elif asked.references:
+                answers[i] = self._ask_about_some(scene, scene.features, asked)
+        each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
+        return [replace(answers[i], latency_ms=each_ms) for i in range(len(questions))]
+
+    @torch.inference_mode()
+    def _ask_about_some(self, scene: Scene, features: SceneFeatures, parsed: ParsedQuestion) -> Answer:
+        """A question that tells which of several things of a name it means: found by the boxes, then singled out."""
+        meant = resolve(parsed.references, scene)
+        if isinstance(meant, Answer):
+            return meant
+        perception, owner = with_meant_only(
+            features.perception, meant.chosen, scene, self.labels, features.object_of_query
+        )
+        text = in_known_words(parsed)
+        (said,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
+        answer = combine(parsed, said, meant.scene, owner)
+        return replace(answer, confidence=answer.confidence * meant.certainty)
+
+    def _placed(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
+        """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is
+        one, or if the student tells."""
+        if len(views) == 1:
+            return views, None
+        first = views[0]
+        poses: list[FloatArray | None] = [np.eye(4)]
+        if all(f.world_from_camera is not None for f in views):
+            camera_from_world = invert_pose(np.asarray(first.world_from_camera))
+            poses += [camera_from_world @ np.asarray(f.world_from_camera) for f in views[1:]]
+        elif self.student.pose_head is not None:
+            return views, None
+        else:
+            depth = self._perception([first], None).depth[0, 0]
+            metres = _resized(depth, first.image.shape[:2])
+            poses += [first_from_second(first, metres, f) for f in views[1:]]
+        known = [(frame, pose) for frame, pose in zip(views, poses, strict=True) if pose is not None]
+        if len(known) == 1:
+            return [first], None
+        stacked = torch.as_tensor(np.stack([pose for _, pose in known]), dtype=torch.float32)
+        return [frame for frame, _ in known], stacked[None].to(self.device)
+
+    def _perception(self, views: Sequence[Frame], poses: torch.Tensor | None) -> Perception:
+        """What the student makes of frames whose places ``poses`` (1, S, 4, 4) tells."""
+        cameras = [np.array([f.intrinsics.fx, f.intrinsics.fy, f.intrinsics.cx, f.intrinsics.cy]) for f in views]
+        area, multiple = self.student.config.image_area, self.student.multiple
+        prepared = [preprocess(f.image, k, area=area, multiple=multiple) for f, k in zip(views, cameras, strict=True)]
+        images = torch.stack([p.image for p in prepared])[None]
+        intrinsics = torch.stack([p.intrinsics for p in prepared])[None]
+        up = None
+        known = [f.up for f in views if f.up is not None]
+        if len(known) == len(views):
+            up = torch.as_tensor(np.stack(known), dtype=torch.float32)[None].to(self.device)
+        depth = self._depth(views, (images.shape[-2], images.shape[-1])) if self.student.takes_depth else None
+        return self.student.perceive(images.to(self.device), intrinsics.to(self.device), up, poses, depth)
+
+    def _depth(self, views: Sequence[Frame], size: tuple[int, int]) -> torch.Tensor:
+        """(1, S, h, w)"""
+        known = [f.depth for f in views if f.depth is not None]
+        if len(known) < len(views):
+            raise ValueError(
+                f"frame.depth must be given: student '{self.student.config.preset}' is told the depth of every frame, "
+                f"by an RGB-D camera or a data set. Got {len(views) - len(known)} of {len(views)} frames without"
+            )
+        return torch.stack([resize_depth(np.asarray(d), size) for d in known])[None].to(self.device)
+
+
+def _once_each(perception: Perception, owner: dict[int, int], places: int) -> tuple[Perception, dict[int, int]]:
+    """What several frames show, as one would show it: each thing has one box, and there are as many boxes as usual.
+
+    ``owner`` (box -> object, the best box of an object first) is renumbered with the boxes.
+    """
+    best = {object_id: box for box, object_id in reversed(owner.items())}
+    chosen = [box for box, object_id in owner.items() if best[object_id] == box][:places]
+    certainty = perception.detections.scores[0].amax(-1)
+    faint = [box for box in certainty.argsort(descending=True).tolist() if box not in owner]
+    chosen += faint[: places - len(chosen)]
+    index = torch.tensor(chosen, device=certainty.device)
+    boxes = map_tensors(perception.detections, lambda x: x[:, index])
+    objects = {place: owner[box] for place, box in enumerate(chosen) if box in owner}
+    return replace(perception, detections=boxes, query_patch=perception.query_patch[:, index]), objects
+
+
+def packaged_model() -> Path:
+    """The folder of the student that comes with this package."""
+    return shared_path("models", "pico")
+
+
+def _choose_device(device: str) -> str:
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}. Got '{device}'")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for but torch sees no GPU; use 'auto' or 'cpu'")
+    return device
+
+
+def _raw_boxes(perception: Perception) -> RawBoxes:
+    boxes = perception.detections
+    return RawBoxes(
+        scores=_numpy(boxes.scores[0]),
+        center=_numpy(boxes.center_level[0]),
+        size=_numpy(boxes.size[0]),
+        yaw=_numpy(boxes.yaw[0]),
+    )
+
+
+def _resized(values: torch.Tensor, size: tuple[int, int]) -> FloatArray:
+    """(h, w) -> (H, W) float32, pixel centres kept in place."""
+    large = functional.interpolate(values.float()[None, None], size=size, mode="bilinear", align_corners=False)
+    return _numpy(large[0, 0])
+
+
+def _numpy(tensor: torch.Tensor) -> FloatArray:
+    return tensor.float().cpu().numpy()

@@ -1,0 +1,1 @@
+"""The camera node: drives, folders of pictures and bags played as camera topics."""

@@ -1,0 +1,1 @@
+"""ROS messages <-> the words of ``scene``."""

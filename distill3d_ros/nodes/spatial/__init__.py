@@ -1,0 +1,1 @@
+"""The spatial node: camera topics in, scenes and answers out."""

@@ -1,0 +1,260 @@
+"""The lifecycle node: wires camera, worker, engine, publishers and questions together."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from distill3d_ros.engine.box_decoding import shown
+from distill3d_ros.engine.engine import Engine
+from distill3d_ros.engine.keyframes import Keyframes
+from distill3d_ros.engine.worker import Worker
+from distill3d_ros.nodes.conversions import messages
+from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS, declare, up_or_none
+from distill3d_ros.nodes.spatial.camera_transforms import CameraPlace
+from distill3d_ros.nodes.spatial.diagnostics import Statistics, status_message
+from distill3d_ros.nodes.spatial.inputs import CameraInputs, CameraItem
+from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
+from distill3d_ros.nodes.spatial.question_server import QuestionDesk
+from distill3d_ros.scene.frame import Frame
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.system.memory import peak_rss_mib
+
+WAITING_QUESTIONS = 5
+EXECUTOR_THREADS = WAITING_QUESTIONS + 3
+"""A waiting question holds a thread; the rest stays free for images, parameters and transitions."""
+_REPEAT_ERROR_S = 5.0
+
+
+class SpatialNode(LifecycleNode):
+    """Sees through a camera topic, publishes what it sees and answers questions about it."""
+
+    def __init__(self, **options: Any) -> None:
+        """``options`` go to LifecycleNode. Raises ValueError for a wrong parameter."""
+        super().__init__("spatial_node", **options)
+        self._engine: Engine | None = None
+        self._worker: Worker[tuple[CameraItem, list[Frame]]] | None = None
+        self._inputs: CameraInputs | None = None
+        self._outputs: SpatialOutputs | None = None
+        self._desk: QuestionDesk | None = None
+        self._place: CameraPlace | None = None
+        self._keyframes = Keyframes()
+        self._views = 0
+        """Of the newest scene."""
+        self._height: float | None = None
+        """Metres of the camera above the floor at the newest scene, as far as it is known."""
+        self._statistics = Statistics()
+        self._state, self._quiet = "unconfigured", ""
+        self._said: dict[str, float] = {}
+        declare(self, SPATIAL_SETTINGS, configured=lambda: self._engine is not None)
+        self._asking = ReentrantCallbackGroup()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(1.0, self._report, callback_group=MutuallyExclusiveCallbackGroup())
+
+    def setting(self, name: str) -> Any:
+        """The present value of a parameter."""
+        return self.get_parameter(name).value
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the student, warms it up and opens the questions' doors."""
+        if not self._succeeds("configured", self._configure):
+            self._release()
+            return TransitionCallbackReturn.FAILURE
+        self._state = "inactive"
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Starts the worker, then lets images in."""
+        if not self._succeeds("activated", self._activate):
+            self._stop()
+            return TransitionCallbackReturn.FAILURE
+        self._state = "active"
+        self.get_logger().info(f"active; peak memory {peak_rss_mib():.0f} MiB")
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops looking; the student stays loaded."""
+        self._stop()
+        self._state = "inactive"
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets go of the student."""
+        self._release()
+        self._state = "unconfigured"
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops and lets go of everything."""
+        self._stop()
+        self._release()
+        self._state = "finalized"
+        return super().on_shutdown(state)
+
+    def start(self) -> bool:
+        """Configures and activates without a lifecycle manager; False when that failed (the log says why)."""
+        return all(
+            step() == TransitionCallbackReturn.SUCCESS for step in (self.trigger_configure, self.trigger_activate)
+        )
+
+    def close(self) -> None:
+        """Ends the worker, whatever state the node is in; for the end of the process."""
+        self._stop()
+
+    def _configure(self) -> None:
+        started = time.monotonic()
+        self._engine = Engine.from_pretrained(
+            self.setting("model") or None,
+            device=self.setting("device"),
+            threads=self.setting("threads") or None,
+            precision=self.setting("precision"),
+            compiled=self.setting("compile"),
+        )
+        self._engine.warm_up()
+        self.get_logger().info(f"{self._engine.describe()}; loaded in {time.monotonic() - started:.1f} s")
+        if not self._engine.is_metric:
+            relative = "~/depth/relative has it" if self.setting("relative_depth") else "`relative_depth` publishes it"
+            self.get_logger().warning(
+                "this student's depth has no metric scale: depth, points, boxes and markers, which are in metres, are "
+                f"not published; {relative} as it is"
+            )
+        self._outputs = SpatialOutputs(self, self.setting)
+        self._place = CameraPlace(
+            self, **{name: self.setting(name) for name in ("gravity_frame", "floor_frame", "odom_frame")}
+        )
+        self._desk = QuestionDesk(self, group=self._asking, outputs=self._outputs, statistics=self._statistics)
+        if not messages.HAVE_INTERFACES:
+            self.get_logger().warning(
+                "distill3d_interfaces is not built: no service ~/ask and no ~/objects; "
+                "questions on ~/question get a text on ~/answer. `make setup` builds it"
+            )
+
+    def _activate(self) -> None:
+        assert self._engine is not None
+        assert self._desk is not None
+        self._keyframes = Keyframes()
+        self._worker = Worker(
+            perceive=self._perceive,
+            ask=self._engine.ask,
+            on_scene=self._publish,
+            on_error=self._on_frame_error,
+            min_period=self._min_period,
+            max_waiting=WAITING_QUESTIONS,
+        )
+        self._worker.start()
+        self._desk.open(self._worker)
+        self._inputs = CameraInputs(
+            self,
+            compressed=self.setting("image_transport") == "compressed",
+            reliability=self.setting("reliability"),
+            rectified=self.setting("rectified"),
+            on_item=lambda item: self._worker.submit((item, [])) if self._worker else None,
+        )
+
+    def _succeeds(self, what: str, action: Callable[[], None]) -> bool:
+        """Whether it went without an exception, which rclpy would drop without a word; the log then tells it."""
+        try:
+            action()
+        except Exception as error:
+            self.get_logger().error(f"cannot be {what}: {error}")
+            self._statistics.failed(str(error))
+            return False
+        return True
+
+    def _stop(self) -> None:
+        if self._inputs is not None:
+            self._inputs.close()
+        if self._desk is not None:
+            self._desk.shut()
+        if self._worker is not None and not self._worker.stop():
+            self.get_logger().warning("the student is still busy with a frame after 10 s")
+        self._inputs = self._worker = None
+
+    def _release(self) -> None:
+        for part in (self._desk, self._outputs, self._place):
+            if part is not None:
+                part.close()
+        self._engine = self._desk = self._outputs = self._place = None
+
+    def _perceive(self, job: tuple[CameraItem, list[Frame]]) -> Scene:
+        item, decoded = job
+        assert self._engine is not None
+        header = item.image.header
+        stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+        assert self._place is not None
+        up = self._place.up(header.frame_id, stamp_ns)
+        if up is None and (given := up_or_none(self.setting("up"))):
+            up = np.asarray(given)
+        started = time.monotonic()
+        height = self._place.height(header.frame_id, stamp_ns) or self.setting("camera_height") or None
+        frame = replace(item.to_frame(rectified=self.setting("rectified"), up=up), camera_height=height)
+        views = [frame]
+        if self.setting("views") > 1:
+            frame = replace(frame, world_from_camera=self._place.world_from_camera(header.frame_id, stamp_ns))
+            views = self._keyframes.together(frame, self.setting("views"), memory_s=self.setting("view_memory"))
+        decoded.append(frame)
+        self._statistics.took("decode", 1e3 * (time.monotonic() - started))
+        started = time.monotonic()
+        scene = self._engine.perceive(views)
+        self._views, self._height = scene.views, height
+        self._statistics.took("perceive", 1e3 * (time.monotonic() - started))
+        return scene
+
+    def _publish(self, job: tuple[CameraItem, list[Frame]], scene: Scene) -> None:
+        item, (frame,) = job
+        assert self._outputs is not None
+        assert self._engine is not None
+        started = time.monotonic()
+        self._outputs.publish_scene(frame, shown(scene, min_score=self.setting("min_score")))
+        self._statistics.took("publish", 1e3 * (time.monotonic() - started))
+        for question in filter(None, (q.strip() for q in self.setting("standing_questions"))):
+            self._outputs.publish_answer(scene, question, self._engine.ask(scene, question))
+        self._statistics.took("arrival_to_published", 1e3 * (time.monotonic() - item.arrived))
+        self._statistics.frame_done()
+
+    def _on_frame_error(self, error: Exception) -> None:
+        text = f"frame left out: {error}"
+        if self.context.ok():  # at Ctrl-C the context closes under the frame in hand
+            self._statistics.failed(text)
+            self._say_sometimes(text)
+
+    def _min_period(self) -> float:
+        rate = self.setting("max_rate")
+        return 1.0 / rate if rate > 0 else 0.0
+
+    def _say_sometimes(self, text: str) -> None:
+        """The same kind of trouble at most every few seconds."""
+        kind, now = re.sub(r"\d+", "", text)[:40], time.monotonic()  # "for 5 s" and "for 6 s" are the same trouble
+        if now - self._said.get(kind, float("-inf")) >= _REPEAT_ERROR_S:
+            self._said[kind] = now
+            self.get_logger().warning(text)
+
+    def _report(self) -> None:
+        inputs, worker = self._inputs, self._worker
+        self._quiet = ""
+        if inputs is not None and inputs.quiet_for() > self.setting("quiet_after"):
+            self._quiet = inputs.complaint()
+            self._say_sometimes(self._quiet)
+        counts = worker.counts if worker else None
+        names = ("received", "processed", "dropped", "failed", "answered")
+        height = "not known" if self._height is None else f"{self._height:.2f} m"
+        seen = {"views": self._views, "camera_height": height}
+        engine = self._engine
+        message = status_message(
+            name=f"{self.get_name()}: perception",
+            hardware_id=engine.device_name if engine else "",
+            state=self._state,
+            facts={name: getattr(counts, name) for name in names} | seen if counts else {},
+            statistics=self._statistics,
+            now_ns=self.get_clock().now().nanoseconds,
+            quiet=self._quiet,
+        )
+        self._diagnostics.publish(message)

@@ -1,0 +1,1 @@
+"""Questions about a scene and their answers from geometry; numpy only."""

@@ -1,0 +1,78 @@
+"""What can be asked about one of several things of a name, and about how many of them stand somewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from distill3d_ros.questions import answer_text
+from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.facts import facts, what_shows
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference, refer, single_out
+from distill3d_ros.questions.relations import DECIDED, Relations
+from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
+from distill3d_ros.scene.objects import Scene
+
+WAYS_PER_NAME = 2
+"""How many ways to tell the things of one name apart are used in a scene."""
+_SUPPORTS = ("what_is_on", "what_is_under", "standing_on")
+"""The naming questions that another thing of the same name cannot answer."""
+
+
+def reference_facts(
+    scene: Scene, rng: np.random.Generator, *, thresholds: Thresholds = THRESHOLDS
+) -> list[tuple[Fact, Reference]]:
+    """Facts whose question needs a reference, each with it; only where the reference is clear.
+
+    The fact's ``object_ids`` name the thing that is meant. Counts are of all things of a name that stand so to another
+    thing. What shows too little to be asked about is no referent, but keeps others from being clear.
+    """
+    seen, clear = what_shows(scene, thresholds)
+    names = Counter(o.label for o in seen)
+    relations = Relations(scene, seen, thresholds)
+    unique = sorted(o.label for o in seen if names[o.label] == 1 and o.id in clear)
+    found: list[tuple[Fact, Reference]] = []
+    for label in sorted(names):
+        if names[label] > 1:
+            found += _about_one(scene, relations, label, unique, clear, rng)
+        if all(o.id in clear for o in seen if o.label == label):
+            found += _counts(relations, label, [name for name in unique if name != label])
+    return found
+
+
+def _about_one(
+    scene: Scene, relations: Relations, label: str, unique: list[str], clear: set[int], rng: np.random.Generator
+) -> Iterator[tuple[Fact, Reference]]:
+    ways = [Reference(label=label, how=how) for how in SUPERLATIVES]
+    ways += [Reference(label=label, how=how, other=other) for how in RELATIVES for other in unique]
+    used = 0
+    for n in rng.permutation(len(ways)):
+        reference = ways[n]
+        meant = refer(reference, relations)
+        if isinstance(meant, str) or meant.lead < DECIDED or not meant.ids <= clear:
+            continue
+        for fact in facts(single_out(scene, {label: meant.ids}), thresholds=relations.thresholds):
+            kind = KINDS[fact.kind]
+            if label not in fact.labels or reference.other in fact.labels or fact.answer.value is None:
+                continue
+            if kind.family in ("counting", "existence") or (kind.family == "naming" and fact.kind not in _SUPPORTS):
+                continue
+            yield replace(fact, group=f"{fact.group} {reference.how}"), reference
+        used += 1
+        if used == WAYS_PER_NAME:
+            return
+
+
+def _counts(relations: Relations, label: str, unique: list[str]) -> Iterator[tuple[Fact, Reference]]:
+    for how in ("on", "under", "left_of", "right_of", "behind", "in_front_of"):
+        for other in unique:
+            reference = Reference(label=label, how=how, other=other, every=True)
+            meant = refer(reference, relations)
+            if isinstance(meant, str) or meant.lead < DECIDED:
+                continue
+            answer = answer_text.count(len(meant.ids), tuple(sorted(meant.ids)))
+            yield Fact("count", (label,), (None,), answer, f"count:{label} {how}"), reference

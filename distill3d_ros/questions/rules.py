@@ -1,0 +1,180 @@
+"""Answers from geometry alone, on whatever boxes a scene has: truth, or the student's own.
+
+On the student's own boxes this is the baseline that its language model has to beat.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import Protocol
+
+from distill3d_ros.questions import answer_text
+from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.naming import best_name
+from distill3d_ros.questions.relations import Relations, pair_score
+from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
+from distill3d_ros.scene.objects import Scene
+
+MIN_SCORE = 0.2
+"""Label score from which a thing counts as seen: it is shown, counted, and there when asked for."""
+NAMED_SCORE = 0.08
+"""Label score that suffices for a thing that a question takes for granted. Both were chosen on validation rooms, for
+the student that ships."""
+
+_CHOICE_SCORES: dict[str, tuple[str, bool]] = {
+    "which_larger": ("larger", False),
+    "which_smaller": ("larger", True),
+    "which_taller": ("taller", False),
+    "which_shorter": ("taller", True),
+    "which_wider": ("wider", False),
+    "which_narrower": ("wider", True),
+    "which_left": ("left_of", False),
+    "which_right": ("left_of", True),
+    "nearer_to_me": ("nearer", False),
+    "farther_from_me": ("nearer", True),
+}
+"""Choice -> the score that the right answer wins, and whether it is the loser who is asked for."""
+
+
+class Asked(Protocol):
+    """What the rules need of a question: a ParsedQuestion, a Question or a Fact."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+
+def answer_by_rules(
+    asked: Asked | None,
+    scene: Scene,
+    *,
+    min_score: float = MIN_SCORE,
+    named_score: float = NAMED_SCORE,
+    thresholds: Thresholds = THRESHOLDS,
+) -> Answer:
+    """The answer that the scene's boxes give.
+
+    Each name stands for the object with the highest score for it; if none reaches ``named_score`` the answer is that it
+    is not seen. What is counted, or asked to be there, must reach ``min_score``. Inside a margin band the nearer side
+    is taken, with a confidence near one half. ``None`` (a question that ``parse`` did not understand) is answered as
+    not understood.
+    """
+    if asked is None:
+        return answer_text.not_understood()
+    kind = KINDS[asked.kind]
+    if len(asked.labels) != kind.slots:
+        raise ValueError(f"a question of kind {asked.kind!r} names {kind.slots} things. Got labels {asked.labels}")
+    is_category = kind.family in ("existence", "counting")
+    least = min_score if is_category else named_score
+    seen = [o for o in scene.objects if o.score >= least or max(o.label_scores.values(), default=0.0) >= least]
+    relations = Relations(scene, seen, thresholds)
+    if is_category:
+        return _category(asked, relations, least)
+    indices, missing = _look_up(relations, asked.labels, least)
+    if missing is not None:
+        best = max((o.label_score(missing) for o in scene.objects), default=0.0)
+        return answer_text.not_seen(missing, confidence=1.0 - min(1.0, best))
+    if kind.form == "metric" and not scene.is_metric:
+        return answer_text.no_scale()
+    found = math.prod(relations.objects[i].label_score(n) for i, n in zip(indices, asked.labels, strict=True))
+    trust = found ** (1 / max(1, len(indices)))
+    return _ANSWERERS[kind.form](asked, relations, indices, trust)
+
+
+def _look_up(relations: Relations, labels: Sequence[str], min_score: float) -> tuple[tuple[int, ...], str | None]:
+    """The index of the object that each name stands for, no object standing for two; or the name that is not there."""
+    likely: list[list[int]] = []
+    for label in labels:
+        scores = [(o.label_score(label), -i) for i, o in enumerate(relations.objects)]
+        ranked = [-i for score, i in sorted(scores, reverse=True)[: len(labels)] if score >= min_score]
+        if not ranked:
+            return (), label
+        likely.append(ranked)
+    tops = tuple(ranked[0] for ranked in likely)
+    if len(set(tops)) == len(tops):
+        return tops, None
+    pool = sorted({i for ranked in likely for i in ranked})
+    best: tuple[float, tuple[int, ...]] = (-1.0, ())
+    for choice in permutations(pool, len(labels)):
+        scores_of = [relations.objects[i].label_score(label) for i, label in zip(choice, labels, strict=True)]
+        if min(scores_of) >= min_score:
+            best = max(best, (math.prod(scores_of), choice))
+    if best[1]:
+        return best[1], None
+    # One object for two names: the name that fits it less is not there.
+    clash = [n for n, i in zip(labels, tops, strict=True) if tops.count(i) > 1]
+    return (), min(clash, key=lambda n: max(o.label_score(n) for o in relations.objects))
+
+
+def certainty(score: float) -> float:
+    """Confidence in a decision by the sign of a score: one half at 0, .82 at the edge of the margin band."""
+    return 1.0 - 0.5 * math.exp(-abs(score))
+
+
+def _ids(relations: Relations, indices: Sequence[int]) -> tuple[int, ...]:
+    return tuple(relations.objects[i].id for i in indices)
+
+
+def _yes_no(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
+    if asked.kind in ("left_side", "right_side"):
+        score = float(relations.left_side[indices[0]]) * (1 if asked.kind == "left_side" else -1)
+    else:
+        score = pair_score(relations, asked.kind, indices[0], indices[1])
+    return answer_text.yes_no(score > 0, _ids(relations, indices), trust * certainty(score))
+
+
+def _choice(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
+    a, b = indices[-2:]
+    if asked.kind in ("closer", "farther"):
+        score = float(relations.closer(indices[0])[a, b]) * (1 if asked.kind == "closer" else -1)
+    else:
+        name, loser = _CHOICE_SCORES[asked.kind]
+        score = float(getattr(relations, name)[a, b]) * (-1 if loser else 1)
+    winner = len(indices) - (2 if score >= 0 else 1)
+    order = (indices[winner], *(i for n, i in enumerate(indices) if n != winner))
+    return answer_text.choice(asked.labels[winner], _ids(relations, order), trust * certainty(score))
+
+
+def _metric(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
+    if asked.kind == "distance_between":
+        value = relations.gap[indices[0], indices[1]]
+    else:
+        measure = {"distance_to": relations.distance, "height_of": relations.height, "width_of": relations.width}
+        value = measure[asked.kind][indices[0]]
+    return answer_text.metres(float(value), _ids(relations, indices), trust)
+
+
+def _open(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
+    named = best_name(relations, asked.kind, indices[0] if indices else None)
+    ids = (*named.object_ids, *_ids(relations, indices))
+    if named.object_ids:
+        thing = relations.objects[relations.index[named.object_ids[0]]]
+        trust *= math.sqrt(thing.label_score(named.label))
+    return answer_text.naming(named.label, ids, trust * certainty(named.score))
+
+
+def _category(asked: Asked, relations: Relations, min_score: float) -> Answer:
+    """Counting and existence: things whose own label it is, as each box stands for one thing."""
+    label = asked.labels[0]
+    things = [o for o in relations.objects if o.label == label and o.label_score(label) >= min_score]
+    scores = [o.label_score(label) for o in relations.objects]
+    ids = tuple(o.id for o in things)
+    if asked.kind == "exists":
+        best = max(scores, default=0.0)
+        return answer_text.yes_no(best >= min_score, ids, best if best >= min_score else 1.0 - best)
+    doubt = math.prod(max(s, 1.0 - s) for s in scores)
+    return answer_text.count(len(things), ids, doubt)
+
+
+_ANSWERERS = {"yes_no": _yes_no, "choice": _choice, "metric": _metric, "open": _open}
+
+
+def without_mesh_truth(scene: Scene) -> Scene:
+    """The same scene as a detector could at best know it: boxes and labels, no contacts, gaps or supports."""
+    return replace(scene, contacts=None, gaps=None, supports=None)

@@ -1,0 +1,1 @@
+"""Pixels to tokens: patch embeddings and the VGGT encoder."""

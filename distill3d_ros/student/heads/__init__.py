@@ -1,0 +1,1 @@
+"""Tokens to depth, boxes and cameras."""

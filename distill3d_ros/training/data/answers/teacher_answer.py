@@ -1,0 +1,55 @@
+"""Where a large model's knowledge enters the training.
+
+A teacher answers samples once (``teach``); its answers are cached (``cache``) and the training never loads it. Without
+a teacher the student learns from geometry alone, and every loss that needs a teacher is absent.
+
+Each teacher is a module with ``load_teacher(model, *, device, top_k) -> Teacher``; ``teach.TEACHERS`` lists them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill3d_ros.scene.frame import FloatArray
+
+TOP_K = 16
+"""How many tokens' logits a teacher tells at each place of an answer, unless another number is wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherAnswer:
+    """What a teacher says about one question; what it does not offer is None."""
+
+    text: str
+    top_tokens: NDArray[np.integer[Any]] | None = None
+    """(L, K) ids of its K most probable tokens at each of the L answer tokens (the end token included), best first, in
+    its own vocabulary."""
+    top_logits: FloatArray | None = None
+    """(L, K) their log probabilities: logits that are normalised over the whole vocabulary, so that one minus the sum
+    of their exponentials is what the other tokens have."""
+    hidden: FloatArray | None = None
+    """(D,) its last hidden state before the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherPerception:
+    """What a teacher sees in a sample; N boxes in the level frame, C classes."""
+
+    depth: FloatArray | None
+    """(h, w) metres at a quarter of the side of the picture that it looked at; 0 where unknown."""
+    log_error: FloatArray | None
+    """(h, w) log of the |log depth error| that it expects of itself; None where its depth is the truth."""
+    center_level: FloatArray
+    """(N, 3) metres."""
+    size: FloatArray
+    """(N, 3) metres."""
+    yaw: FloatArray
+    """(N,) radians."""
+    class_probs: FloatArray
+    """(N, C) 0..1."""
+    labels: tuple[str, ...]
+    """Its classes, in the order of ``class_probs``."""

@@ -1,0 +1,205 @@
+"""A teacher's answers on disk: shards, and a manifest that says what was asked, by whom, about which data.
+
+The manifest is rewritten in one step each time a shard is finished, so that a folder is whole at every moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from distill3d_ros.training.data.answers.answer_shards import CachedSample, decode_sample
+from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
+from distill3d_ros.training.data.mixture import Folders
+from distill3d_ros.training.data.shards import file_sha256
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+REMEDY = "the `distill3d teach` command that made the folder, given again, makes it anew"
+_OPEN_SHARDS = 64
+
+
+class CacheError(ValueError):
+    """A folder of a teacher's answers cannot be used, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheShard:
+    """One finished file of answers."""
+
+    file: str
+    keys: tuple[str, ...]
+    """Of its samples, as the data's reader knows them."""
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheInfo:
+    """What a cache holds and how it was made."""
+
+    teacher: str
+    """Its name."""
+    description: Mapping[str, Any]
+    """``Teacher.describe()``."""
+    tokenizer_sha256: str | None
+    data: tuple[Mapping[str, str], ...]
+    """``folder`` (its name) and ``manifest_sha256`` of each data folder, in their order."""
+    split: str
+    seed: int
+    questions: int
+    """Asked about each sample, at most."""
+    shard_samples: int
+    samples: int
+    """That the finished cache will have."""
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    """The teacher's own: ``split``, ``samples``, ``overall`` and ``families``, each with ``right`` and ``asked``."""
+    top_k: int = 0
+    """0 where answers are text alone."""
+    hidden_size: int = 0
+    labels: tuple[str, ...] = ()
+    """Its classes; none where it sees no boxes."""
+    shards: tuple[CacheShard, ...] = ()
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Number of the teacher's tokens."""
+        return self.description.get("vocabulary")
+
+    @property
+    def complete(self) -> bool:
+        return sum(len(s.keys) for s in self.shards) == self.samples
+
+    @property
+    def bytes(self) -> int:
+        return sum(s.bytes for s in self.shards)
+
+    def write(self, folder: Path) -> None:
+        data = {"format_version": FORMAT_VERSION, **asdict(self)}
+        write_atomically(folder / MANIFEST_NAME, (json.dumps(data, indent=1) + "\n").encode())
+
+
+def read_info(folder: Path) -> CacheInfo:
+    """The manifest of a cache.
+
+    Raises:
+        CacheError: there is none, or it is damaged or of another version.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        data = json.loads(path.read_text())
+        version = data.pop("format_version")
+        if version != FORMAT_VERSION:
+            raise CacheError(f"{path} has format_version {version!r}, this program reads {FORMAT_VERSION}; teach again")
+        data["shards"] = tuple(CacheShard(**{**s, "keys": tuple(s["keys"])}) for s in data["shards"])
+        known = {f.name for f in fields(CacheInfo)}
+        if set(data) != known:
+            raise KeyError(*sorted(set(data) ^ known))
+        return CacheInfo(**{**data, "data": tuple(data["data"]), "labels": tuple(data["labels"])})
+    except FileNotFoundError:
+        raise CacheError(
+            f"no teacher's answers in {folder}: {MANIFEST_NAME} is missing; make them with `distill3d teach`"
+        ) from None
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise CacheError(f"{path} is not the manifest of a teacher's answers ({error!r}); {REMEDY}") from error
+
+
+def answers_sha256(folder: Path) -> str:
+    """Names what is in a cache.
+
+    Raises:
+        CacheError: there is none, or it is damaged or of another version.
+    """
+    read_info(folder)
+    return file_sha256(folder / MANIFEST_NAME)
+
+
+def data_identity(data: Folders) -> tuple[Mapping[str, str], ...]:
+    """What a cache remembers of the data that it is about."""
+    return tuple({"folder": d.resolve().name, "manifest_sha256": manifest_sha256(d)} for d in data)
+
+
+def check_shard(folder: Path, shard: CacheShard) -> None:
+    """Raises CacheError unless the file is byte for byte what the manifest says."""
+    path = folder / shard.file
+    if not path.is_file():
+        raise CacheError(f"{path} is missing, but the manifest lists it; {REMEDY}")
+    if path.stat().st_size != shard.bytes or file_sha256(path) != shard.sha256:
+        raise CacheError(
+            f"{path} is damaged or was exchanged: its {path.stat().st_size} bytes do not have the sha256 of the "
+            f"manifest ({shard.bytes} bytes, {shard.sha256[:16]}...); {REMEDY}"
+        )
+
+
+class TeacherCache:
+    """A teacher's answers by the key of the sample. Safe to hand to worker processes: each opens its own files."""
+
+    def __init__(self, folder: str | Path, data: Folders) -> None:
+        """Checks every file, which reads it once.
+
+        Args:
+            data: the folders that are trained on, in their order.
+
+        Raises:
+            CacheError: the answers are about other data, or a file is missing or damaged.
+        """
+        self.folder = Path(folder)
+        self.info = read_info(self.folder)
+        theirs, ours = self.info.data, data_identity(data)
+        if [d["manifest_sha256"] for d in theirs] != [d["manifest_sha256"] for d in ours]:
+            raise CacheError(
+                f"{self.folder} holds answers about {_named(theirs)}, but the training data are {_named(ours)}; name "
+                "the same data folders in the same order, or let the teacher answer about these"
+            )
+        for shard in self.info.shards:
+            check_shard(self.folder, shard)
+        self._places = {key: (s, n) for s, shard in enumerate(self.info.shards) for n, key in enumerate(shard.keys)}
+        self.keys: list[str] = list(self._places)
+        self._open: OrderedDict[int, tuple[Any, frozenset[str]]] = OrderedDict()
+        self._pid = os.getpid()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def __iter__(self) -> Iterator[CachedSample]:
+        return (self[key] for key in self.keys)
+
+    def __getitem__(self, key: str) -> CachedSample:
+        try:
+            shard, number = self._places[key]
+        except KeyError:
+            raise KeyError(f"{self.folder} has no answers about sample {key!r}") from None
+        file, names = self._file(shard)
+        return decode_sample(number, file.get_tensor, names, self.info.labels)
+
+    def _file(self, number: int) -> tuple[Any, frozenset[str]]:
+        if self._pid != os.getpid():
+            self._open, self._pid = OrderedDict(), os.getpid()
+        if number not in self._open:
+            path = self.folder / self.info.shards[number].file
+            try:
+                file = safe_open(path, framework="np")
+            except (SafetensorError, OSError) as error:
+                raise CacheError(f"{path} cannot be read ({error}); {REMEDY}") from error
+            self._open[number] = file, frozenset(file.keys())
+            if len(self._open) > _OPEN_SHARDS:
+                self._open.popitem(last=False)
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": OrderedDict(), "_pid": -1}
+
+
+def _named(data: tuple[Mapping[str, str], ...]) -> str:
+    return " and ".join(f"'{d['folder']}' (manifest {d['manifest_sha256'][:12]})" for d in data)

@@ -1,0 +1,154 @@
+"""Make a data set of simulated rooms: ``distill3d data generate`` and ``distill3d data sequences``.
+
+The shard is the unit of work. The manifest lists a shard once it is whole, so a run that was stopped or killed goes on
+with the shards that are missing, and a finished folder is the same for any number of workers and interruptions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
+from distill3d_ros.training.data.generation.generation_plan import (
+    ROOMS_PER_SHARD,
+    Recipe,
+    SequencePlan,
+    ShardJob,
+    planned_rooms,
+    shard_jobs,
+)
+from distill3d_ros.training.data.generation.progress import GenerateProgress, in_words
+from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone, ShardLost, WorkerPool
+from distill3d_ros.training.data.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    ShardError,
+    ShardInfo,
+    write_atomically,
+)
+from distill3d_ros.training.data.shards import check_shard
+from distill3d_ros.worlds.rendering.factory import renderer_kind
+
+_OPTIONS = {
+    "size": "--size",
+    "frames_per_room": "--frames-per-room",
+    "seed": "--seed",
+    "sequence_frames": "--frames",
+    "sequence_interval": "--interval",
+}
+
+
+def generate(
+    out: Path | str,
+    *,
+    rooms: int | Mapping[str, int],
+    seed: int,
+    workers: int | None = None,
+    frames_per_room: int = 12,
+    size: tuple[int, int] = (224, 224),
+    rooms_per_shard: int = ROOMS_PER_SHARD,
+    sequence: SequencePlan | None = None,
+) -> Manifest:
+    """Make a data set, or what is missing of it.
+
+    Args:
+        out: its folder; made if it is not there.
+        rooms: in all, see ``plan.split_rooms``; or how many in each split.
+        seed: the same seed gives the same bytes, whatever the number of workers.
+        workers: processes; None is one a core.
+        frames_per_room: pictures of a room, at most; a room with fewer worthwhile views has fewer, but at least half.
+        size: width and height of a picture, pixels.
+        rooms_per_shard: rooms in one tar.
+        sequence: a drive through each room in place of single views; ``frames_per_room`` then counts for nothing.
+
+    Raises:
+        ShardError: the folder holds data that was made in another way, by another renderer, say.
+        OSError: the folder cannot be written to, or there is too little space.
+    """
+    folder, planned = Path(out), planned_rooms(rooms)
+    count = workers or len(os.sched_getaffinity(0))
+    recipe = Recipe(
+        seed=seed,
+        frames_per_room=frames_per_room if sequence is None else sequence.frames[1],
+        sequence=sequence,
+        size=size,
+        rooms_per_shard=rooms_per_shard,
+        furniture=furniture_fingerprint(count),
+        renderer=renderer_kind(warn=lambda text: print(f"warning: {text}", file=sys.stderr)),
+    )
+    with only_writer(folder):
+        jobs = shard_jobs(planned, recipe.rooms_per_shard)
+        wanted = Manifest(recipe=recipe.to_dict(), planned_rooms=planned)
+        finished = _finished_shards(folder, wanted, jobs)
+        missing = [job for job in jobs if job.file not in finished]
+        with GenerateProgress(folder, recipe, jobs, finished, workers=min(count, len(missing))) as progress:
+            _check_space(folder, sum(job.rooms for job in missing) * recipe.frames_per_room * recipe.bytes_per_frame())
+            manifest = _write_manifest(folder, wanted, jobs, finished)
+            with WorkerPool(folder, recipe, count) as pool:
+                for event in pool.run(missing):
+                    if isinstance(event, RoomDone):
+                        progress.room_done(event)
+                    elif isinstance(event, ShardLost):
+                        progress.shard_lost(event)
+                    elif isinstance(event, ShardDone):
+                        finished[event.job.file] = event.info
+                        manifest = _write_manifest(folder, wanted, jobs, finished)
+                        progress.shard_done(event)
+            progress.finished(manifest)
+    return manifest
+
+
+def furniture_fingerprint(workers: int = 2) -> str:
+    """Names the furniture by its content. Builds the pack if this machine has none yet, before workers all try to."""
+    from distill3d_ros.worlds.furniture.pack import FurniturePack
+
+    digest = hashlib.sha256()
+    for model in FurniturePack.load(workers=workers).models:
+        digest.update(f"{model.name}|{model.label}|{model.split}|{model.kind}|{model.mount}|{model.elevation}".encode())
+        for array in (model.vertices, model.faces, model.face_colors, model.face_uvs, model.textures, model.size):
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _finished_shards(folder: Path, wanted: Manifest, jobs: Sequence[ShardJob]) -> dict[str, ShardInfo]:
+    """File -> the shards that are there and whole. Others are made again."""
+    manifest = manifest_to_go_on_with(folder, wanted, same_rooms=True, names=_OPTIONS)
+    files = {job.file for job in jobs}
+    finished = {}
+    for shard in manifest.shards if manifest else ():
+        if shard.file in files:
+            with contextlib.suppress(ShardError):  # missing or damaged: made again
+                check_shard(folder, shard)
+                finished[shard.file] = shard
+    return finished
+
+
+def _check_space(folder: Path, needed: float) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"about {in_words(needed)} are needed and {in_words(free)} free; make room, or lower --rooms, "
+            "--frames-per-room (of sequences: --frames) or --size",
+            str(folder),
+        )
+
+
+def _write_manifest(
+    folder: Path, wanted: Manifest, jobs: Sequence[ShardJob], finished: Mapping[str, ShardInfo]
+) -> Manifest:
+    manifest = Manifest(
+        recipe=wanted.recipe,
+        planned_rooms=wanted.planned_rooms,
+        shards=tuple(finished[job.file] for job in jobs if job.file in finished),
+        complete=all(job.file in finished for job in jobs),
+    )
+    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    return manifest

@@ -1,0 +1,1 @@
+"""3D-FRONT: houses, furniture and rendered rooms."""

@@ -1,0 +1,1 @@
+"""ScanNet: scans, instances and labels."""

@@ -1,0 +1,1 @@
+"""Data sets shown and counted."""

@@ -1,0 +1,84 @@
+"""A sheet to look at: samples with their boxes, ids and depth, and questions with the answers that geometry gives."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from distill3d_ros.engine.box_decoding import shown
+from distill3d_ros.engine.engine import Engine
+from distill3d_ros.pictures.drawing import depth_picture, draw_scene, id_picture
+from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
+from distill3d_ros.questions.balancing import is_absent
+from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.questions import phrase
+from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.training.data.sample import Sample
+from distill3d_ros.training.data.shards import ShardReader
+
+QUESTIONS = 3
+PICTURE_WIDTH = 448
+"""Pixels; smaller pictures are enlarged to it, since names drawn into 224 pixels cannot be read."""
+
+
+def contact_sheet(reader: ShardReader, out: Path, *, count: int, seed: int, model: Path | str | None = None) -> None:
+    """Write a PNG that shows ``count`` samples, drawn at random: each frame with its boxes, ids and depth.
+
+    With a ``model`` the sheet shows what this student sees: its boxes and depth beside the true ones.
+    """
+    rng = np.random.default_rng(seed)
+    picked = sorted(rng.choice(len(reader), min(count, len(reader)), replace=False).tolist())
+    samples = [reader[number] for number in picked]
+    if model is None:
+        sheet = tiled([_row(sample, _questions(sample, rng)) for sample in samples], columns=2)
+    else:
+        engine = Engine.from_pretrained(model)
+        sheet = tiled([_seen_row(sample, engine) for sample in samples], columns=1)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, encode_png(sheet))
+
+
+def _questions(sample: Sample, rng: np.random.Generator) -> list[str]:
+    """A few lines: questions of different families and what geometry answers."""
+    by_family: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
+    for fact in facts(sample.scene):
+        if is_absent(fact):  # "I do not see a lamp": as many as there are names, and nothing to check in the picture
+            continue
+        by_family[KINDS[fact.kind].family][fact.kind].append(fact)
+    lines = []
+    for family in rng.permutation(list(by_family))[:QUESTIONS]:
+        kinds = list(by_family[family].values())
+        of_kind = kinds[int(rng.integers(len(kinds)))]
+        fact = of_kind[int(rng.integers(len(of_kind)))]
+        lines.append(f"{phrase(fact, sample.scene, rng).text}  >  {fact.answer.text}")
+    return lines
+
+
+def _row(sample: Sample, questions: list[str]) -> Picture:
+    image, scene = sample.frame.image, sample.scene
+    assert scene.depth is not None  # Sample checks it
+    views = [
+        draw_scene(image, scene, least_width=PICTURE_WIDTH),
+        id_picture(image, sample.ids, scene, least_width=PICTURE_WIDTH),
+        depth_picture(scene.depth, least_width=PICTURE_WIDTH),
+    ]
+    angle = np.degrees(scene.intrinsics.horizontal_fov)
+    title = f"{sample.key}: {sample.room_type}, {angle:.0f} degrees wide"
+    return with_caption(np.hstack(views), [title, *questions])
+
+
+def _seen_row(sample: Sample, engine: Engine) -> Picture:
+    """What the student sees, beside the truth; depth in one scale."""
+    true, seen = sample.scene, shown(engine.perceive(sample.frame))
+    assert true.depth is not None
+    assert seen.depth is not None
+    known = np.asarray(true.depth)[np.isfinite(true.depth)]
+    near, far = (float(d) for d in np.percentile(known, (1, 99)))
+    views = [draw_scene(sample.frame.image, scene, least_width=PICTURE_WIDTH) for scene in (seen, true)]
+    views += [
+        depth_picture(np.asarray(scene.depth), near=near, far=far, least_width=PICTURE_WIDTH) for scene in (seen, true)
+    ]
+    return with_caption(np.hstack(views), [f"{sample.key}: boxes seen, true boxes, depth seen, true depth"])

@@ -1,0 +1,1 @@
+"""Measurements of a student: answers against geometry, depth, boxes, baselines."""

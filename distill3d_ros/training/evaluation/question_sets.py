@@ -1,0 +1,78 @@
+"""The questions of an evaluation: which are asked in test rooms, and from which guessing is learned."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from distill3d_ros.questions.balancing import balanced
+from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.questions import Question, phrase
+from distill3d_ros.training.data.mixture import Reader
+from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.shards import ShardReader
+
+TEST_SPLITS = ("test_known", "test_unseen")
+TRAINING_SCENES = 3000
+"""Training scenes from which the baselines learn how questions are answered."""
+TRAINING_QUESTIONS = 40_000
+
+
+def training_facts(
+    data: Path, seed: int, *, scenes: int = TRAINING_SCENES, number: int = TRAINING_QUESTIONS
+) -> list[tuple[str, Fact]]:
+    """(key of the sample, fact) of training scenes, drawn and balanced as those of the test: what guessing can be
+    learned from. At most ``number`` facts of at most ``scenes`` scenes; none where there is no training split."""
+    reader = ShardReader(data, "train")
+    if not len(reader):
+        return []
+    return balanced(_facts_of(reader, spread(len(reader), scenes)), np.random.default_rng([seed, 1]), number)
+
+
+def has_objects(reader: Reader, picked: Sequence[int]) -> bool:
+    """Whether any of these frames has an object. Data sets for measuring depth have none, and nothing true could be
+    said about what their pictures show."""
+    return any(reader.scene(i).objects for i in picked)
+
+
+def question_set(reader: Reader, picked: Sequence[int], number: int, seed: int) -> dict[int, list[Question]]:
+    """Number of the frame -> its questions; balanced over all frames."""
+    rng = np.random.default_rng([seed, 2])
+    asked: dict[int, list[Question]] = defaultdict(list)
+    for key, fact in balanced(_facts_of(reader, picked), rng, number):
+        asked[reader.index_of(key)].append(phrase(fact, None, rng))
+    return asked
+
+
+def chosen_splits(data: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The splits to measure on: those wanted, or else the test splits that have samples.
+
+    Raises:
+        ValueError: a wanted split is unknown or has no samples, or none is wanted and there is no test split.
+    """
+    if wanted:
+        for split in wanted:
+            if not len(ShardReader(data, split)):
+                raise ValueError(f"{data} has no samples of split {split!r}; it has {splits_in_words(data)}")
+        return tuple(dict.fromkeys(wanted))
+    found = tuple(split for split in TEST_SPLITS if len(ShardReader(data, split)))
+    if not found:
+        raise ValueError(
+            f"{data} has no samples of {' or '.join(TEST_SPLITS)}; name another split with --splits, it has "
+            f"{splits_in_words(data)}"
+        )
+    return found
+
+
+def splits_in_words(data: Path) -> str:
+    """ "384 frames of val, 1152 of train"."""
+    manifest = ShardReader(data, "train").manifest
+    counts = [(manifest.frames(split), split) for split in manifest.planned_rooms]
+    return ", ".join(f"{n} frames of {split}" for n, split in counts if n) or "none at all"
+
+
+def _facts_of(reader: Reader, picked: Sequence[int]) -> list[tuple[str, Fact]]:
+    return [(reader.keys[i], fact) for i in picked for fact in facts(reader.scene(i))]

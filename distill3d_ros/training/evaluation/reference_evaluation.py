@@ -1,0 +1,110 @@
+"""How well a student answers about one of several things of a name: "the nearest chair", "the lamp on the desk"."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from distill3d_ros.engine.engine import Engine
+from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.balancing import balanced
+from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.parsing import parse
+from distill3d_ros.questions.questions import Question, is_correct, phrase
+from distill3d_ros.questions.reference_facts import reference_facts
+from distill3d_ros.questions.references import Reference, resolve
+from distill3d_ros.questions.rules import answer_by_rules
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.training.data.shards import ShardReader
+
+Asked = tuple[Question, Reference]
+_ROWS = ("student", "unreferred", "rules", "rules_on_true_boxes")
+"""Who answers: the student; the same, asked without the words that tell which; the rules on its boxes; on true ones."""
+
+
+def referring_text(question: Question, reference: Reference, rng: np.random.Generator) -> str:
+    """The question with the reference in words at the name that it belongs to."""
+    mention = next(m for m in question.mentions if m.label == reference.label)
+    before, after = reference.words(lambda n: int(rng.integers(n)))
+    text = question.text
+    return text[: mention.start] + before + text[mention.start : mention.end] + after + text[mention.end :]
+
+
+def referring_questions(
+    reader: ShardReader, picked: Sequence[int], number: int, seed: int
+) -> dict[int, list[tuple[str, Asked]]]:
+    """Number of the frame -> (text, question and reference); balanced over all frames.
+
+    Left out are texts that do not read back as what they mean ("is the lamp on the desk left of the bed?" has two
+    readings).
+    """
+    rng = np.random.default_rng([seed, 7])
+    indexed: list[tuple[tuple[int, Reference], Fact]] = []
+    for i in picked:
+        indexed += [((i, reference), fact) for fact, reference in reference_facts(reader.scene(i), rng)]
+    asked: dict[int, list[tuple[str, Asked]]] = defaultdict(list)
+    for (i, reference), fact in balanced(indexed, rng, number):
+        question = phrase(fact, None, rng)
+        text = referring_text(question, reference, rng)
+        parsed = parse(text)
+        if parsed is not None and reference in parsed.references:
+            asked[i].append((text, (question, reference)))
+    return asked
+
+
+def by_rules(text: str, scene: Scene) -> Answer:
+    """The rules' answer to a question, references resolved on the same boxes."""
+    parsed = parse(text)
+    if parsed is None or not parsed.references:
+        return answer_by_rules(parsed, scene)
+    meant = resolve(parsed.references, scene)
+    return meant if isinstance(meant, Answer) else answer_by_rules(parsed, meant.scene)
+
+
+def reference_figures(
+    engine: Engine, reader: ShardReader, picked: Sequence[int], *, questions: int, seed: int
+) -> dict[str, Any]:
+    """Accuracy on questions with references, and of the same student on the same questions without them.
+
+    Returns:
+        ``n``, the accuracies of ``_ROWS``, and ``ways``: how a thing is told -> the same of those questions.
+    """
+    asked = referring_questions(reader, picked, questions, seed)
+    marks: dict[str, list[tuple[bool, ...]]] = defaultdict(list)
+    for i, texts in asked.items():
+        sample = reader[i]
+        scene = engine.perceive(sample.frame)
+        with_words = engine.ask_many(scene, [text for text, _ in texts])
+        without = engine.ask_many(scene, [question.text for _, (question, _) in texts])
+        for (text, (question, reference)), told, untold in zip(texts, with_words, without, strict=True):
+            answers = (told, untold, by_rules(text, scene), by_rules(text, sample.scene))
+            marks[reference.how].append(tuple(is_correct(question, answer) for answer in answers))
+    every = [row for rows in marks.values() for row in rows]
+    if not every:
+        raise ValueError(f"split {reader.split!r} has no frame with two things of one name that can be told apart")
+    return _accuracies(every) | {"ways": {how: _accuracies(marks[how]) for how in sorted(marks)}}
+
+
+def _accuracies(rows: list[tuple[bool, ...]]) -> dict[str, Any]:
+    means = np.mean(rows, axis=0)
+    return {"n": len(rows)} | {name: float(mean) for name, mean in zip(_ROWS, means, strict=True)}
+
+
+def reference_lines(figures: dict[str, Any]) -> list[str]:
+    """For the report."""
+    lines = [
+        "## One of several things of a name",
+        "",
+        'Questions that tell which thing they mean ("the nearest chair", "the lamp on the desk", "how many cups are on '
+        'the table?"), and the same student asked without these words.',
+        "",
+        "| told by | n | student | without these words | rules on its boxes | rules on true boxes |",
+        "|---|---|---|---|---|---|",
+    ]
+    for how, row in [*figures["ways"].items(), ("**all**", figures)]:
+        cells = " | ".join(f"{row[name]:.3f}" for name in _ROWS)
+        lines.append(f"| {how.replace('_', ' ')} | {row['n']} | {cells} |")
+    return lines

@@ -1,0 +1,136 @@
+"""A student beside its teacher: the same questions about the same frames, in the same run, on the same device."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from distill3d_ros.engine.engine import Engine
+from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.kinds import FAMILIES, FORMS
+from distill3d_ros.questions.questions import Question, is_correct
+from distill3d_ros.questions.thresholds import THRESHOLDS
+from distill3d_ros.scene.objects import Scene
+from distill3d_ros.training.data.sample import Sample
+from distill3d_ros.training.evaluation import text_metrics
+from distill3d_ros.training.evaluation.intervals import ratio_interval
+from distill3d_ros.training.evaluation.metrics import FAINTEST, box_score, wilson_interval
+
+
+@dataclass(slots=True)
+class TeacherMarks:
+    """What student and teacher said, question by question, and what the teacher saw, frame by frame."""
+
+    questions: list[Question] = field(default_factory=list)
+    frames: list[str] = field(default_factory=list)
+    """Key of the frame that each question is about."""
+    student: list[Answer] = field(default_factory=list)
+    teacher: list[Answer] = field(default_factory=list)
+    found: list[Scene] = field(default_factory=list)
+    true: list[Scene] = field(default_factory=list)
+    perceive_ms: list[float] = field(default_factory=list)
+    ask_ms: list[float] = field(default_factory=list)
+
+    def extend(self, other: TeacherMarks) -> None:
+        for f in fields(self):
+            getattr(self, f.name).extend(getattr(other, f.name))
+
+
+class TeacherBeside:
+    """A teacher of the student's family, asked what the student is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        text_metrics.libraries()
+        self.engine = engine
+
+    def answer(self, sample: Sample, asked: Sequence[Question], said: Sequence[Answer], marks: TeacherMarks) -> None:
+        """Looks at a frame, answers its questions, and notes both beside what the student ``said``."""
+        t0 = time.perf_counter()
+        scene = self.engine.perceive(sample.frame)  # which carries the true depth, for a teacher that is told it
+        marks.perceive_ms.append(1e3 * (time.perf_counter() - t0))
+        every_box = self.engine.perceive(sample.frame, min_score=FAINTEST)
+        marks.found.append(replace(every_box, depth=None, depth_confidence=None, features=None))
+        marks.true.append(replace(sample.scene, depth=None))
+        if not asked:
+            return
+        marks.questions += asked
+        marks.frames += [f"{sample.split}/{sample.key}"] * len(asked)
+        marks.student += said
+        marks.teacher += self.engine.ask_many(scene, [q.text for q in asked])
+        t0 = time.perf_counter()
+        self.engine.ask(scene, asked[0].text)
+        marks.ask_ms.append(1e3 * (time.perf_counter() - t0))
+
+
+def teacher_figures(marks: TeacherMarks, *, seed: int) -> dict[str, Any]:
+    """Accuracy of the teacher, what of it the student keeps, and how alike they speak.
+
+    Returns:
+        ``n``, ``accuracy`` and ``interval`` (Wilson) of the teacher, ``student`` (its accuracy), ``retention`` (student
+        / teacher) and ``retention_interval`` (paired bootstrap over frames), ``agreement`` and who alone was right;
+        the same by ``families`` and ``forms``; ``text`` and ``boxes``.
+    """
+    everything = range(len(marks.questions))
+    right = {
+        name: [is_correct(q, a) for q, a in zip(marks.questions, answers, strict=True)]
+        for name, answers in (("student", marks.student), ("teacher", marks.teacher))
+    }
+    alike = [agree(q, a, b) for q, a, b in zip(marks.questions, marks.student, marks.teacher, strict=True)]
+
+    def entry(members: Sequence[int]) -> dict[str, Any]:
+        student, teacher = ([right[name][i] for i in members] for name in ("student", "teacher"))
+        n, hits = len(members), sum(teacher)
+        interval = ratio_interval(student, teacher, [marks.frames[i] for i in members], seed=seed)
+        return {
+            "n": n,
+            "accuracy": hits / n if n else math.nan,
+            "interval": list(wilson_interval(hits, n)),
+            "student": sum(student) / n if n else math.nan,
+            "retention": sum(student) / hits if hits else math.nan,
+            "retention_interval": list(interval),
+            "agreement": sum(alike[i] for i in members) / n if n else math.nan,
+            "only_teacher_right": sum(t and not s for s, t in zip(student, teacher, strict=True)),
+            "only_student_right": sum(s and not t for s, t in zip(student, teacher, strict=True)),
+        }
+
+    result = entry(everything)
+    for name, values in (("families", FAMILIES), ("forms", FORMS)):
+        of = [q.family if name == "families" else q.form for q in marks.questions]
+        groups = {value: [i for i in everything if of[i] == value] for value in values}
+        result[name] = {value: entry(members) for value, members in groups.items() if members}
+    boxes = box_score(marks.found, marks.true)
+    return result | {
+        "text": text_metrics.text_scores([a.text for a in marks.student], [a.text for a in marks.teacher]),
+        "boxes": {"map25": boxes.mean(0.25), "map50": boxes.mean(0.5)},
+    }
+
+
+def agree(question: Question, a: Answer, b: Answer) -> bool:
+    """Whether two answers say the same: metres within the tolerance of a right answer, everything else exactly."""
+    if a.understood != b.understood or (a.value is None) != (b.value is None):
+        return False
+    if a.value is None or b.value is None:
+        return a.text == b.text
+    if question.form == "metric" and isinstance(a.value, (int, float)) and isinstance(b.value, (int, float)):
+        return abs(a.value - b.value) <= THRESHOLDS.metres_tolerance * abs(b.value) + 1e-6
+    return bool(a.value == b.value)
+
+
+def teacher_description(engine: Engine, marks: TeacherMarks, student_ms: Mapping[str, float]) -> dict[str, Any]:
+    """Which teacher it is, and how long both take: medians over the frames, in milliseconds, and teacher / student."""
+    ms = {
+        name: float(np.median(values)) if values else math.nan
+        for name, values in (("perceive", marks.perceive_ms), ("ask", marks.ask_ms))
+    }
+    return {
+        "in_words": engine.describe(),
+        "model_sha256": engine.model_sha256,
+        "parameters": sum(p.numel() for p in engine.student.parameters()),
+        "latency_ms": ms,
+        "latency_ratio": {name: ms[name] / student_ms[name] for name in ms},
+    }

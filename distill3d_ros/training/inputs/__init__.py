@@ -1,0 +1,1 @@
+"""Batches: augmented images, sampled questions, targets."""

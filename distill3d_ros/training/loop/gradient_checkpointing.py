@@ -1,0 +1,75 @@
+"""Less memory for a third more time: what a transformer block computed is computed again when its gradient is needed.
+
+(Gradient checkpointing, Chen et al. 2016. A decoder layer's keys and values go on being shared through the cache.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import DynamicCache
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from distill3d_ros.student.encoder.vggt import Block
+
+
+def recompute_blocks(student: nn.Module) -> int:
+    """From now on the student's transformer blocks (the encoder's, a DINOv2's, the language model's) keep only their
+    inputs while it trains. Returns how many there are.
+
+    Raises:
+        ValueError: the model has none.
+    """
+    blocks = [m for m in student.modules() if isinstance(m, (Block, GradientCheckpointingLayer))]
+    if not blocks:
+        raise ValueError(
+            "gradient_checkpointing: the student has no transformer block whose values could be recomputed"
+        )
+    for block in blocks:
+        block.forward = _recomputing(block, block.forward)  # type: ignore[method-assign]
+    return len(blocks)
+
+
+def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if not (block.training and torch.is_grad_enabled()):
+            return forward(*args, **kwargs)
+        past = kwargs.pop("past_key_values", None)
+        if past is None:
+            return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+        attention: Any = block.self_attn
+        place = int(attention.layer_idx)
+
+        def with_past(*before: Tensor) -> tuple[Any, Tensor, Tensor]:
+            own = _OneLayer(before)
+            return forward(*args, past_key_values=own, **kwargs), own.keys, own.values
+
+        output, keys, values = checkpoint(with_past, *_of_layer(past, place), use_reentrant=False)
+        past.update(keys, values, place)
+        return output
+
+    return run
+
+
+class _OneLayer:
+    """A layer's keys and values so far, to which each run of the layer adds its own without leaving a trace."""
+
+    def __init__(self, before: tuple[Tensor, ...]) -> None:
+        self.before = before
+        self.keys = self.values = torch.empty(0)
+
+    def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        self.keys, self.values = keys, values
+        if not self.before:
+            return keys, values
+        return torch.cat([self.before[0], keys], -2), torch.cat([self.before[1], values], -2)
+
+
+def _of_layer(past: DynamicCache, place: int) -> tuple[Tensor, ...]:
+    """Keys and values of a layer; nothing before the first tokens."""
+    layer: Any = past.layers[place] if place < len(past.layers) else None
+    return () if layer is None or layer.keys is None else (layer.keys, layer.values)

@@ -1,0 +1,329 @@
+"""The one loop that trains; what it trains is a stage (``stages``), how long and how fast is configuration."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill3d_ros.student.student import Student
+from distill3d_ros.system.config_loading import to_dict
+from distill3d_ros.system.memory import give_back_memory
+from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.training.loop.accumulation import split_batch
+from distill3d_ros.training.loop.batches import Batches, Sampler
+from distill3d_ros.training.loop.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
+from distill3d_ros.training.loop.curves import METRICS, PLAN, drop_rows_after, plot_losses
+from distill3d_ros.training.loop.early_stopping import BestSoFar
+from distill3d_ros.training.loop.ema import WeightAverage
+from distill3d_ros.training.loop.gradient_checkpointing import recompute_blocks
+from distill3d_ros.training.loop.optimization import learning_rate, make_optimizer, trained_parameters
+from distill3d_ros.training.loop.peak_memory import peak_memory
+from distill3d_ros.training.loop.process_group import ProcessGroup
+from distill3d_ros.training.loop.stage import Stage, moved
+from distill3d_ros.training.loop.uncertainty import LossWeighting
+
+_TRIM_EVERY = 5
+"""Steps after which freed memory goes back to the system: batches differ in size, and what they leave piles up."""
+
+
+class TrainingDivergedError(RuntimeError):
+    """A loss was not finite; the checkpoint before it is kept."""
+
+
+class Trainer:
+    """Trains one stage in ``folder``; goes on from its newest checkpoint if it has one."""
+
+    def __init__(
+        self,
+        config: StageConfig,
+        student: Student,
+        stage: Stage,
+        sampler: Sampler,
+        folder: Path,
+        *,
+        seed: int,
+        device: torch.device,
+        report: Callable[[str], None] = print,
+        on_save: Callable[[Trainer], None] | None = None,
+        on_best: Callable[[Trainer], None] | None = None,
+        processes: ProcessGroup | None = None,
+    ) -> None:
+        self.processes = ProcessGroup() if processes is None else processes
+        if config.batch_size % (self.processes.count * config.accumulate):
+            parts = f" times accumulate, {config.accumulate}" if config.accumulate > 1 else ""
+            raise ValueError(
+                f"stage {config.name!r}: batch_size must be a multiple of the number of processes, "
+                f"{self.processes.count}{parts}. Got {config.batch_size}"
+            )
+        if config.gradient_checkpointing:
+            recompute_blocks(student)
+        self.config, self.student, self.stage, self.sampler = config, student, stage, sampler
+        self.folder, self.seed, self.device, self.report = folder, seed, device, report
+        self.weighting = LossWeighting(stage.loss_names, kind=config.weighting, weights=config.loss_weights).to(device)
+        self.parameters = trained_parameters(student, stage.modules, config)
+        self.own: nn.Module | None = getattr(stage, "own", None)
+        """What learns beside the student, is in the run's checkpoints, and is no part of the student."""
+        beside = {} if self.own is None else dict(self.own.to(device).named_parameters(prefix="own"))
+        self.learning = self.parameters | beside
+        self.optimizer = make_optimizer(self.learning, self.weighting, config)
+        self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
+        self.on_save, self.on_best = on_save, on_best
+        self.best = BestSoFar(config.stop_early)
+        self.step = 0
+        self.minutes = 0.0
+        """Of training so far, earlier runs included."""
+        self._stop = threading.Event()
+        self._resume()
+        self._is_over = self.best.over
+
+    def run(self) -> bool:
+        """Trains up to the configured number of steps. False if it was stopped before; it can go on later."""
+        config = self.config
+        if self.finished:
+            return True
+        batches = Batches(
+            self.sampler,
+            self.stage.builder(),
+            seed=self.seed,
+            first_step=self.step,
+            workers=self.stage.workers,
+            part=self.processes.part,
+        )
+        began = saved = time.monotonic()
+        minutes_before = self.minutes
+        before = self._catch_signals()
+        sums, waited, logged = _Sums(), 0.0, time.monotonic()
+        position = self.sampler.state()
+        is_first = self.processes.is_first
+        try:
+            if is_first:
+                write_atomically(self.folder / PLAN, json.dumps(to_dict(config), indent=1).encode())
+                if config.stop_early.figure and self.step == 0:
+                    self._validate()  # what a better student must beat; and the figure's name is checked before hours
+                    logged = time.monotonic()
+            while self._goes_on(minutes_before + (time.monotonic() - began) / 60):
+                t0 = time.monotonic()
+                batch, position, keys = batches.next()
+                waited += time.monotonic() - t0
+                sums.add(self._update(moved(batch, self.device), keys))
+                self.step += 1
+                if self.step % _TRIM_EVERY == 0:
+                    give_back_memory()
+                if not is_first:
+                    continue
+                now = time.monotonic()
+                if self.step % config.log_every == 0 or self.step == config.steps:
+                    self._log(sums, seconds=now - logged, waited=waited)
+                    sums, waited, logged = _Sums(), 0.0, time.monotonic()
+                if self.step % config.validate_every == 0:
+                    self._validate()
+                    logged = time.monotonic()
+                if config.max_minutes and now - began > config.max_minutes * 60:
+                    self.report(f"{config.name}: the time limit of {config.max_minutes:g} minutes is reached")
+                    self._stop.set()
+                if now - saved > config.checkpoint_minutes * 60:
+                    self._save(position)
+                    saved = now
+            if is_first:
+                if self.finished and self.step % config.validate_every:
+                    self._validate()
+                self._save(position)
+            self.processes.wait()
+        finally:
+            batches.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self._is_over:
+            self.report(f"{config.name}: no better than {self.best.in_words()}, ended at step {self.step}")
+        elif not self.finished:
+            self.report(f"{config.name}: stopped at step {self.step} of {config.steps}; the same command goes on")
+            return False
+        return True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the planned steps, the planned minutes, or the patience for a better student are over."""
+        return self._is_over or self.step >= self.config.steps or 0 < self.config.minutes <= self.minutes
+
+    def _goes_on(self, minutes: float) -> bool:
+        """Whether there is a next step; the first process's clock, signals and validations decide for all."""
+        self.minutes, stop, over = self.processes.from_first(minutes, float(self._stop.is_set()), float(self.best.over))
+        self._is_over = bool(over)
+        return not self.finished and not stop
+
+    def _update(self, batch: Any, keys: list[str]) -> dict[str, float]:
+        config = self.config
+        factor = learning_rate(self.step, config, self.minutes)
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.lr * group["scale"] * factor
+        self.student.train()
+        torch.manual_seed((self.seed * 1_000_003 + self.step) & 0x7FFFFFFF)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses: dict[str, float] = defaultdict(float)
+        count = config.accumulate
+        for part, names in zip(split_batch(batch, len(keys), count), split_batch(keys, len(keys), count), strict=True):
+            for name, value in self._learn_from(part, names, 1 / count).items():
+                losses[name] += value / count
+        if not losses:
+            self.weighting({})  # which says that there is nothing to minimise
+        learning = [p for group in self.optimizer.param_groups for p in group["params"]]
+        row = self.processes.average_gradients(learning, losses, ("total", *self.stage.loss_names))
+        norm = nn.utils.clip_grad_norm_(list(self.learning.values()), config.grad_clip)
+        if not torch.isfinite(norm):
+            self._diverged({}, keys)
+        self.optimizer.step()
+        self.weighting.clamp_()
+        if self.average is not None:
+            self.average.update()
+        return {**row, "grad_norm": norm.item()}
+
+    def _learn_from(self, batch: Any, keys: list[str], share: float) -> dict[str, float]:
+        """Adds the gradients of a part of a batch; returns its losses."""
+        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
+        with autocast:
+            losses = self.stage.losses(self.student, batch)
+        if share < 1 and not any(self.weighting.weights.get(name, 1.0) for name in losses):
+            return {}  # a part may have nothing to be about
+        total = self.weighting(losses)
+        if not torch.isfinite(total):
+            self._diverged(losses, keys)
+        (total * share).backward()
+        return {"total": total.item(), **{name: loss.item() for name, loss in losses.items()}}
+
+    def _diverged(self, losses: dict[str, Tensor], keys: list[str]) -> None:
+        bad = [name for name, loss in losses.items() if not torch.isfinite(loss)]
+        what = f"losses {', '.join(bad)} are" if bad else "the gradient is"
+        raise TrainingDivergedError(
+            f"{self.config.name}: {what} not finite at step {self.step}, samples {', '.join(keys)}. Nothing of this "
+            f"step was kept; the last good checkpoint is in {self.folder}. Lower lr, or look at these samples"
+        )
+
+    def _log(self, sums: _Sums, *, seconds: float, waited: float) -> None:
+        row = {
+            "step": self.step,
+            **sums.mean(),
+            "lr": self.config.lr * learning_rate(self.step - 1, self.config, self.minutes),
+        }
+        row["samples_per_second"] = sums.count * self.config.batch_size / max(seconds, 1e-9)
+        row["waiting_for_data"] = waited / max(seconds, 1e-9)
+        row["minutes"] = self.minutes
+        row |= peak_memory(self.device)
+        self._write(row)
+        parts = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k in self.stage.loss_names)
+        self.report(
+            f"{self.config.name} {self.step}/{self.config.steps}  {parts}  "
+            f"{row['samples_per_second']:.1f}/s  lr {row['lr']:.1e}  epoch {self.sampler.epoch}"
+        )
+
+    def _validate(self) -> None:
+        began = time.monotonic()
+        figures = self.validate()
+        if figures:
+            self._write({"step": self.step, **{f"val_{k}": v for k, v in figures.items()}})
+            text = "  ".join(f"{k} {v:.3f}" for k, v in figures.items())
+            self.report(f"{self.config.name} {self.step} validation  {text}  ({time.monotonic() - began:.0f} s)")
+        if self.best.note(self.step, figures) and self.config.best and self.on_best is not None:
+            self.on_best(self)
+
+    def validate(self) -> dict[str, float]:
+        """The stage's figures, of the averaged weights where there are any."""
+        self.student.eval()
+        try:
+            if self.average is None:
+                return self.stage.validate(self.student)
+            with self.average.applied():
+                return self.stage.validate(self.student)
+        finally:
+            self.student.train()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        clean = {k: (round(v, 6) if isinstance(v, float) else v) for k, v in row.items()}
+        with (self.folder / METRICS).open("a") as stream:
+            stream.write(json.dumps(clean) + "\n")
+
+    def _save(self, position: dict[str, Any]) -> None:
+        state = {
+            "step": self.step,
+            "minutes": self.minutes,
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "weighting": self.weighting.state_dict(),
+            "own": None if self.own is None else self.own.state_dict(),
+            "average": None if self.average is None else self.average.state(),
+            "rng": rng_state(),
+            "sampler": position,
+            "best": self.best.state(),
+            "config": json.dumps(to_dict(self.config)),
+        }
+        save_checkpoint(self.folder, state)
+        plot_losses(self.folder / METRICS, self.folder / "losses.png")
+        if self.on_save is not None:
+            self.on_save(self)
+
+    def _resume(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = load_checkpoint(self.folder)
+        if state is None:
+            if self.processes.is_first:
+                drop_rows_after(self.folder / METRICS, -1)
+            return
+        try:
+            self.student.load_state_dict(state["student"])
+            if self.own is not None:
+                self.own.load_state_dict(state["own"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"the checkpoint in {self.folder} is of another student or stage: {error}. "
+                "Choose another --out to start anew"
+            ) from error
+        self.weighting.load_state_dict(state["weighting"])
+        if self.average is not None and state["average"] is not None:
+            self.average.restore(state["average"])
+        restore_rng(state["rng"])
+        self.sampler.restore(state["sampler"])
+        if "best" in state:
+            self.best.restore(state["best"])
+        self.step, self.minutes = int(state["step"]), float(state["minutes"])
+        if self.processes.is_first:  # the others would rename the same file
+            drop_rows_after(self.folder / METRICS, self.step)
+        self.report(f"{self.config.name}: going on from step {self.step}")
+
+    def _catch_signals(self) -> dict[int, Any]:
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._stop.is_set():  # a second Ctrl-C means it
+                raise KeyboardInterrupt
+            self.report(f"{self.config.name}: {signal.Signals(number).name} received, saving a checkpoint")
+            self._stop.set()
+
+        return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+class _Sums:
+    """Means of what the steps report; a loss that was absent from some steps counts where it was there."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, row: dict[str, float]) -> None:
+        self.count += 1
+        for name, value in row.items():
+            self._values.setdefault(name, []).append(value)
+
+    def mean(self) -> dict[str, float]:
+        return {name: sum(values) / len(values) for name, values in self._values.items()}

@@ -1,0 +1,1 @@
+"""Losses from truth and from a teacher."""

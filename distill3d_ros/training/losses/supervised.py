@@ -1,0 +1,198 @@
+"""What the student's outputs are compared with: from outputs and targets to named losses.
+
+A loss that has nothing to be about in a batch is absent from the result. Shape letters as in ``losses``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from distill3d_ros.student.outputs import IGNORE, Boxes, LanguageOutput, Perception, QuestionBatch
+from distill3d_ros.training.inputs.box_matching import IGNORED, match_sets
+from distill3d_ros.training.inputs.targets import PerceptionBatch
+from distill3d_ros.training.losses import primitives as losses
+
+PERCEPTION_LOSSES = (
+    "depth",
+    "depth_gradient",
+    "camera",
+    "proposal_class",
+    "proposal_box",
+    "detection_class",
+    "detection_box",
+    "detection_overlap",
+)
+LANGUAGE_LOSSES = ("text", "names", "grounding")
+ANSWER_LOSSES = ("text_kl", "teacher_text", "feature", "spatial_feature")
+"""What a teacher's answers add to them."""
+TEACHER_LOSSES = (*ANSWER_LOSSES, "depth_bins", "depth_kl", "teacher_class", "teacher_box", "spatial", "multi_view")
+"""What a stage of kind distill adds to them; each is absent unless the teacher, or a second view, has something to say.
+With the others they make up the paper's eight: text, depth regression, bins and KL, detection, spatial, multi-view and
+feature; ``docs/distillation.md`` says which is which."""
+ORDINARY_WORD_WEIGHT = 0.1
+"""Weight of the words that name nothing in the losses on names and pointers: they are most of all words."""
+
+Losses = dict[str, Tensor]
+
+
+def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
+    """Depth, camera and detection of one frame a scene against the truth; a depth that was given teaches nothing."""
+    found: dict[str, Tensor | None] = {}
+    if not perception.depth_given:
+        # Every second pixel teaches as much as every pixel, at a quarter of the time.
+        true = batch.depth[:, ::2, ::2]
+        found["depth"] = losses.depth_regression(
+            perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
+        )
+        found["depth_gradient"] = losses.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
+    found["camera"] = losses.direction_loss(perception.up, batch.up) + losses.field_of_view_loss(
+        perception.fov[:, 0], batch.fov
+    )
+    focal = batch.intrinsics[:, 0, :2]  # (B, 2)
+    found["proposal_class"] = _proposal_class_loss(perception.proposals, batch)
+    cells = torch.nonzero(batch.cells >= 0)  # (K, 2): image and patch
+    truth = batch.cells[cells[:, 0], cells[:, 1]]
+    found["proposal_box"] = box_loss(perception.proposals, batch, cells[:, 0], cells[:, 1], truth, focal)
+    class_terms: list[Tensor | None] = []
+    box_terms: list[Tensor | None] = []
+    overlap_terms: list[Tensor | None] = []
+    for boxes in (*perception.decoder_layers, perception.detections):
+        pairs = match_sets(boxes.class_logits, boxes.center, batch.labels, batch.center, batch.size, batch.mask)
+        image = torch.cat([torch.full_like(p, b) for b, (p, _) in enumerate(pairs)])
+        query, truth = torch.cat([p for p, _ in pairs]), torch.cat([t for _, t in pairs])
+        unsure = _on_ignored(perception.query_patch, batch.cells)
+        class_terms.append(_set_class_loss(boxes, batch, image, query, truth, unsure))
+        box_terms.append(box_loss(boxes, batch, image, query, truth, focal))
+        overlap_terms.append(overlap_loss(boxes, batch, image, query, truth))
+    found["detection_class"] = _mean(class_terms)
+    found["detection_box"] = _mean(box_terms)
+    found["detection_overlap"] = _mean(overlap_terms)
+    return {name: loss for name, loss in found.items() if loss is not None}
+
+
+def language_losses(output: LanguageOutput, batch: QuestionBatch) -> Losses:
+    """The answers' words, what each name in a question stands for, and which object it points at."""
+    questions = batch.token_ids.shape[1]
+    found: dict[str, Tensor | None] = {
+        "text": losses.answer_text(output.logits, output.targets, output.scene * questions + output.question)
+    }
+    targets = batch.name_targets.flatten()  # (B Q T,)
+    classes = output.name_logits.shape[-1] - 1
+    weight = torch.where(targets == classes, ORDINARY_WORD_WEIGHT, 1.0) * (targets != IGNORE)
+    found["names"] = losses.weighted_cross_entropy(output.name_logits.flatten(0, 2), targets, weight)
+    weight = torch.where(batch.is_name, 1.0, ORDINARY_WORD_WEIGHT) * batch.pointer_supervised
+    found["grounding"] = losses.pointing(
+        output.pointer_logits.flatten(0, 2), batch.pointer_targets.flatten(0, 2), weight.flatten()
+    )
+    return {name: loss for name, loss in found.items() if loss is not None}
+
+
+def box_loss(
+    boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor, focal: Tensor
+) -> Tensor | None:
+    """Mean error of K matched boxes: direction, distance, size and yaw, in units that compare.
+
+    The direction's error is L1 in pixels over the focal length (radians: the lateral error relative to the distance),
+    distance and size are L1 of logarithms (relative errors), yaw is 1 - cos. The depth head learns nothing from it.
+
+    Args:
+        image, place, truth: (K,) the image, the prediction in it and the true object that belong together.
+        focal: (B, 2) fx, fy.
+    """
+    if len(image) == 0:
+        return None
+    at = (image, place)
+    size = (boxes.log_size[at].float() - batch.size[image, truth].log()).abs().mean(-1)
+    yaw = losses.yaw_loss(boxes.yaw[at], batch.yaw[image, truth], batch.has_front[image, truth])
+    loss = size + 0.5 * yaw  # (K,)
+    located = batch.located[image, truth]
+    center = batch.center[image, truth]  # (K, 3)
+    z = torch.where(located, center[:, 2], torch.ones_like(center[:, 2]))
+    true_uv = batch.intrinsics[image, 0, 2:] + focal[image] * center[:, :2] / z[:, None]
+    lateral = ((boxes.center_uv[at].float() - true_uv) / focal[image]).abs().sum(-1)
+    # The ratio to the dense depth is what the detection head decides.
+    dense = boxes.depth[at].float().clamp_min(1e-3).log() - boxes.log_depth_ratio[at].float()
+    distance = (boxes.log_depth_ratio[at].float() + dense.detach() - z.log()).abs()
+    return (loss + torch.where(located, 2.0 * lateral + 2.0 * distance, torch.zeros_like(loss))).mean()
+
+
+def overlap_loss(boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor) -> Tensor | None:
+    """Mean of 1 - GIoU of K matched boxes' intervals along the three axes of the true box, 0..2.
+
+    The generalized overlap of Rezatofighi et al. (CVPR 2019), axis by axis: errors count against the object's own
+    extent in that direction, as they do in the overlap of boxes by which detections are judged, and still have a
+    direction where boxes do not overlap. Objects whose centre has no usable pixel are left out.
+    """
+    located = batch.located[image, truth]
+    image, place, truth = image[located], place[located], truth[located]
+    if len(image) == 0:
+        return None
+    offset, a, b = _beside_truth(boxes, batch, image, place, truth)
+    low, high = offset - a, offset + a
+    overlap = (torch.minimum(high, b) - torch.maximum(low, -b)).clamp_min(0)
+    union = 2 * a + 2 * b - overlap
+    hull = (torch.maximum(high, b) - torch.minimum(low, -b)).clamp_min(1e-4)
+    return (1 - overlap / union.clamp_min(1e-4) + (hull - union) / hull).mean()
+
+
+def _proposal_class_loss(boxes: Boxes, batch: PerceptionBatch) -> Tensor:
+    image, patch = torch.nonzero(batch.cells >= 0, as_tuple=True)
+    target = torch.zeros_like(boxes.class_logits, dtype=torch.float32)  # (B, P, C)
+    target[image, patch, batch.labels[image, batch.cells[image, patch]]] = 1.0
+    is_object = (batch.cells >= 0).float()  # (B, P)
+    known = (batch.cells != IGNORED).float()
+    focal = losses.sigmoid_focal(boxes.class_logits, target).sum(-1)
+    focal = focal + losses.sigmoid_focal(boxes.objectness, is_object)
+    return (focal * known).sum() / is_object.sum().clamp_min(1)
+
+
+def _set_class_loss(
+    boxes: Boxes, batch: PerceptionBatch, image: Tensor, query: Tensor, truth: Tensor, unsure: Tensor
+) -> Tensor:
+    """Focal loss of classes and objectness; the objectness of a matched box aims at how well it fits."""
+    target = torch.zeros_like(boxes.class_logits, dtype=torch.float32)  # (B, N, C)
+    target[image, query, batch.labels[image, truth]] = 1.0
+    fit = torch.zeros_like(boxes.objectness, dtype=torch.float32)  # (B, N)
+    fit[image, query] = box_fit(boxes, batch, image, query, truth)
+    matched = torch.zeros_like(unsure)
+    matched[image, query] = True
+    counts = (matched | ~unsure).float()
+    loss = losses.sigmoid_focal(boxes.class_logits, target).sum(-1)
+    # The fit is a soft target, to which the focal weight of a hard one does not apply: plain cross-entropy.
+    loss = loss + 0.25 * functional.binary_cross_entropy_with_logits(boxes.objectness.float(), fit, reduction="none")
+    return (loss * counts).sum() / matched.sum().clamp_min(1)
+
+
+@torch.no_grad()
+def box_fit(boxes: Boxes, batch: PerceptionBatch, image: Tensor, query: Tensor, truth: Tensor) -> Tensor:
+    """(K,) in 0..1: overlap of the matched boxes as if both had the true orientation, square-rooted.
+
+    Along each axis the overlap of two intervals is exact; the product is the intersection, and the volumes give the
+    union. The square root spreads the small overlaps that small things get.
+    """
+    offset, a, b = _beside_truth(boxes, batch, image, query, truth)
+    overlap = (torch.minimum(offset + a, b) - torch.maximum(offset - a, -b)).clamp_min(0).prod(-1)
+    return (overlap / (8 * a.prod(-1) + 8 * b.prod(-1) - overlap).clamp_min(1e-6)).clamp(0, 1).sqrt()
+
+
+def _beside_truth(
+    boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(K, 3) metres each: centres in the frames of the true boxes, half sizes, and half sizes of the true boxes."""
+    yaw = batch.yaw[image, truth]
+    cos, sin = yaw.cos(), yaw.sin()
+    x, y, z = (boxes.center_level[image, place].float() - batch.center_level[image, truth]).unbind(-1)
+    offset = torch.stack([cos * x - sin * z, y, sin * x + cos * z], -1)
+    return offset, boxes.size[image, place].float() / 2, batch.size[image, truth] / 2
+
+
+def _on_ignored(query_patch: Tensor, cells: Tensor) -> Tensor:
+    """(B, N) bool: queries that grew from a patch whose class is not judged."""
+    return cells.gather(1, query_patch) == IGNORED
+
+
+def _mean(terms: list[Tensor | None]) -> Tensor | None:
+    there = [t for t in terms if t is not None]
+    return torch.stack(there).mean() if there else None

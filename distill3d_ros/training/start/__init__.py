@@ -1,0 +1,1 @@
+"""The student that a training begins with."""

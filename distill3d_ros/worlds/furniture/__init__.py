@@ -1,0 +1,1 @@
+"""The furniture of simulated rooms: models, variants, splits."""

@@ -1,0 +1,1 @@
+"""Pictures of simulated rooms, by OpenGL or ray casting."""

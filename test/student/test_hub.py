@@ -1,0 +1,56 @@
+"""Students by folder and by hub id; the hub's cache is made here, and no network is asked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support.student_fixtures import small_student, views
+
+from distill3d_ros.student.hub import student_folder
+from distill3d_ros.student.student import Student
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_saved_and_loaded_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    student = small_student()
+    student.save_pretrained(tmp_path / "student")
+    again = Student.from_pretrained(tmp_path / "student")
+    assert again.config == student.config
+    for name, value in student.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    with torch.no_grad():
+        assert torch.equal(again.perceive(*views()).depth, student.perceive(*views()).depth)
+    again.save_pretrained(tmp_path / "copy")
+    for file in (tmp_path / "student").iterdir():
+        assert (tmp_path / "copy" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_hub_id_is_read_from_the_cache_without_asking_anybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout of the hub's cache: snapshots by commit, and names of commits."""
+    cached = tmp_path / "models--someone--student"
+    small_student().save_pretrained(cached / "snapshots" / COMMIT)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "v1").write_text(COMMIT)
+    for revision in ("v1", COMMIT):
+        assert student_folder(f"someone/student@{revision}", cache_dir=tmp_path) == cached / "snapshots" / COMMIT
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(FileNotFoundError, match=r"'someone/other@v1' is not in the cache and could not be fetched"):
+        student_folder("someone/other@v1", cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("source", ["someone/student", "/nowhere/at/all", "nowhere", "a/b/c@v1"])
+def test_what_is_neither_a_folder_nor_pinned_is_refused(source: str) -> None:
+    with pytest.raises(FileNotFoundError, match=r"folder with a student.*or owner/name@revision.*which is no folder"):
+        student_folder(source)
+
+
+def test_without_the_hubs_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(FileNotFoundError, match="pip install huggingface_hub"):
+        student_folder("someone/student@v1")

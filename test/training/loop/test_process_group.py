@@ -1,0 +1,255 @@
+"""Several processes: two real ones, started by torchrun, learn what one learns alone, and teach what one teaches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from training.stages.test_stages import config, data_folder
+
+from distill3d_ros.student.checkpoint import save_student
+from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.data.answers.teacher_cache import TeacherCache, read_info
+from distill3d_ros.training.loop.batches import Sampler
+from distill3d_ros.training.loop.checkpointing import load_checkpoint
+from distill3d_ros.training.loop.curves import read_metrics
+from distill3d_ros.training.loop.optimization import OptimizerPair
+from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.loop.trainer import Trainer
+from distill3d_ros.training.start.initial_student import new_student
+from distill3d_ros.training.teachers.teach import make_teacher, teach
+
+STEPS = 30
+
+
+class Source:
+    keys = [f"s{i:03d}" for i in range(26)]  # noqa: RUF012
+
+    def refresh(self) -> int:
+        return len(self.keys)
+
+
+class Net(nn.Module):
+    """The second layer learns from some samples only, so that a process may have no gradient for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.encoder = nn.Linear(4, 64)
+        self.language = nn.Linear(64, 64)
+        self.rare = nn.Linear(64, 1)
+
+
+def build(keys: Sequence[str], rng: np.random.Generator) -> Tensor:
+    return torch.stack([torch.from_numpy(np.random.default_rng(int(k[1:])).normal(size=4)).float() for k in keys])
+
+
+class AddingStage:
+    """Each loss is a mean over the samples of the batch: the mean over two halves is that over the whole."""
+
+    loss_names = ("text", "names")
+    modules = ("encoder", "language", "rare")
+    workers = 0
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.pause = pause
+
+    def builder(self) -> object:
+        return build
+
+    def losses(self, student: Net, batch: Tensor) -> dict[str, Tensor]:
+        time.sleep(self.pause)
+        hidden = torch.relu(student.encoder(batch))
+        out = hidden + student.language(hidden)
+        found = {"text": (out.mean(1) - batch.sum(1)).square().mean()}
+        rare = batch[:, 0] > 1.0
+        if rare.any():
+            found["names"] = (student.rare(hidden[rare])[:, 0] - 1).square().sum() / len(batch)
+        return found
+
+    def validate(self, student: Net) -> dict[str, float]:
+        return {"weight": student.encoder.weight.sum().item()}
+
+
+def make_trainer(
+    folder: Path, processes: ProcessGroup | None = None, *, pause: float = 0.0, **changes: object
+) -> Trainer:
+    settings: dict[str, object] = {
+        "name": "adding",
+        "kind": "reasoning",
+        "steps": STEPS,
+        "batch_size": 4,
+        "lr": 0.01,
+        "warmup_steps": 2,
+        "precision": "fp32",
+        "log_every": 1,
+        "validate_every": 10,
+        **changes,
+    }
+    config = StageConfig(**settings)  # type: ignore[arg-type]
+    return Trainer(
+        config,
+        Net(),  # type: ignore[arg-type]
+        AddingStage(pause),  # type: ignore[arg-type]
+        Sampler(Source(), config.batch_size, 1),
+        folder,
+        seed=1,
+        device=torch.device("cpu"),
+        report=lambda _: None,
+        processes=processes,
+    )
+
+
+def train(folder: Path, processes: ProcessGroup, *, pause: float = 0.0, **changes: object) -> Trainer:
+    trainer = make_trainer(folder, processes, pause=pause, **changes)
+    trainer.run()
+    return trainer
+
+
+def two_processes(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """This file as the script of torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", __file__]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, str(folder), *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(run: subprocess.Popen[str]) -> str:
+    output = run.communicate(timeout=120)[0]
+    assert run.returncode == 0, output
+    return output
+
+
+def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+    """Each sends its half of a batch through the network in two parts."""
+    run = two_processes(tmp_path / "two", "0", "2")
+    alone = train(tmp_path / "one", ProcessGroup())
+    ended(run)
+    first, second = (load_file(tmp_path / "two" / f"rank{rank}.safetensors") for rank in range(2))
+    state = load_checkpoint(tmp_path / "two")
+    assert state is not None
+    assert state["step"] == STEPS
+    for name, value in alone.student.state_dict().items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(state["student"][name], value, rtol=1e-3, atol=1e-4)
+    losses = [
+        [[row.get(name, 0.0) for name in ("total", "text", "names")] for row in read_metrics(folder) if "text" in row]
+        for folder in (tmp_path / "one" / "metrics.jsonl", tmp_path / "two" / "metrics.jsonl")
+    ]
+    assert len(losses[1]) == STEPS
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
+    run = two_processes(tmp_path, "0.2")
+    metrics = tmp_path / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGTERM)  # what a batch system does
+    run.communicate(timeout=120)
+    stopped = load_checkpoint(tmp_path)
+    assert stopped is not None
+    assert 0 < stopped["step"] < STEPS
+    ended(two_processes(tmp_path))
+    finished = load_checkpoint(tmp_path)
+    assert finished is not None
+    assert finished["step"] == STEPS
+    alone = train(tmp_path / "one", ProcessGroup())
+    torch.testing.assert_close(
+        finished["student"]["encoder.weight"], alone.student.encoder.weight.detach(), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"batch_size must be a multiple of the number of processes, 2\. Got 5"):
+        make_trainer(tmp_path, ProcessGroup(0, 2), batch_size=5)
+
+
+def test_muon_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    whole = make_trainer(tmp_path / "whole", optimizer="muon")
+    assert isinstance(whole.optimizer, OptimizerPair)
+    matrices = [p for part in whole.optimizer.parts[1:] for g in part.param_groups for p in g["params"]]
+    assert [p.shape for p in matrices] == [whole.student.language.weight.shape]
+    assert whole.run()
+    first = make_trainer(tmp_path / "parts", optimizer="muon")
+    update = first._update
+
+    def stop_after_ten(batch: Tensor, keys: list[str]) -> dict[str, float]:
+        if first.step == 9:
+            first._stop.set()
+        return update(batch, keys)
+
+    first._update = stop_after_ten  # type: ignore[method-assign]
+    assert not first.run()
+    second = make_trainer(tmp_path / "parts", optimizer="muon")
+    assert second.step == 10
+    assert second.run()
+    for a, b in zip(whole.student.parameters(), second.student.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(ValueError, match="of another student or stage"):
+        make_trainer(tmp_path / "parts", optimizer="adamw")
+
+
+def test_two_processes_teach_what_one_teaches(tmp_path: Path) -> None:
+    """Three shards: in the second round one of them has nothing to do."""
+    data = data_folder(tmp_path / "data", ("train", "val"))
+    torch.manual_seed(0)
+    model = save_student(tmp_path / "model", new_student(replace(config(), preset="privileged")))
+    settings = {"limit": 3, "questions": 4, "measured": 1, "shard_samples": 1}
+    run = two_processes(tmp_path / "two", "teach", str(model), str(data), json.dumps(settings))
+    teacher = make_teacher("privileged", str(model), device="cpu")
+    alone = teach(teacher, (data,), tmp_path / "one", report=lambda _: None, **settings)
+    said = ended(run)
+    together = read_info(tmp_path / "two")
+    assert [s.keys for s in together.shards] == [s.keys for s in alone.shards]
+    assert replace(together, shards=()) == replace(alone, shards=())
+    assert said.count("right in") == said.count("3 samples, ") == 1, said
+    for ours, theirs in zip(*(TeacherCache(tmp_path / name, (data,)) for name in ("one", "two")), strict=True):
+        assert ours.questions == theirs.questions
+        for a, b in zip(ours.answers, theirs.answers, strict=True):
+            assert a.text == b.text
+            np.testing.assert_allclose(a.top_logits, b.top_logits, rtol=1e-2, atol=1e-2)
+
+
+def test_every_sample_of_a_batch_goes_to_one_process() -> None:
+    keys = list("abcdef")
+    parts = [ProcessGroup(rank, 3).part(keys) for rank in range(3)]
+    assert sorted(key for part in parts for key in part) == keys
+    assert {len(p) for p in parts} == {2}
+
+
+def _learn(out: Path, group: ProcessGroup, pause: str = "0", parts: str = "1") -> None:
+    student = train(out, group, pause=float(pause), accumulate=int(parts)).student
+    save_file(student.state_dict(), out / f"rank{group.rank}.safetensors")
+
+
+def _teach(out: Path, group: ProcessGroup, model: str, data: str, settings: str) -> None:
+    teach(make_teacher("privileged", model, device="cpu"), (Path(data),), out, group=group, **json.loads(settings))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with process_group_of_torchrun(torch.device("cpu")) as processes_of_torchrun:
+        if sys.argv[2:3] == ["teach"]:
+            _teach(Path(sys.argv[1]), processes_of_torchrun, *sys.argv[3:])
+        else:
+            _learn(Path(sys.argv[1]), processes_of_torchrun, *sys.argv[2:])
