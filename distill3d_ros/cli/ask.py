@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distill3d_ros.engine.box_decoding import shown
+from distill3d_ros.engine.box_decoding import filter_by_score
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.pictures.drawing import draw_scene
 from distill3d_ros.questions.answer import Answer
@@ -50,7 +50,7 @@ def ask_image(options: Namespace) -> int:
         write_depth(options.depth, scene)
         written["depth"] = str(options.depth)
     if options.picture is not None:
-        visible = shown(scene, also=answers[-1].object_ids)
+        visible = filter_by_score(scene, also=answers[-1].object_ids)
         drawn = draw_scene(frame.image, visible, answers[-1], question=options.question[-1])
         write_bytes(options.picture, _encoded(options.picture.suffix, drawn[..., ::-1]))
         written["picture"] = str(options.picture)
@@ -106,7 +106,7 @@ def as_json(options: Namespace, engine: Engine, scene: Scene, answers: list[Answ
     told = replies[0] if len(replies) == 1 else {"answers": replies}
     k = scene.intrinsics
     return told | {
-        "scene": [object_json(o, scene) for o in shown(scene).objects],
+        "scene": [object_json(o, scene) for o in filter_by_score(scene).objects],
         "image": str(options.image),
         "intrinsics": {"fx": k.fx, "fy": k.fy, "cx": k.cx, "cy": k.cy, "width": k.width, "height": k.height},
         "is_metric": scene.is_metric,

@@ -143,18 +143,18 @@ def render_for(seconds: float) -> list[float]:
     from distill3d_ros.worlds.furniture.pack import FurniturePack
     from distill3d_ros.worlds.layout.layout import make_room
     from distill3d_ros.worlds.rendering.factory import make_renderer
-    from distill3d_ros.worlds.rendering.render_view import observe
+    from distill3d_ros.worlds.rendering.render_view import render_frame
 
     room = make_room(FurniturePack.load(), seed=SEED, room_type="living room", split="train")
     truth, renderer = contact_truth(room), make_renderer()
     renderer.set_room(room)
     cameras = sample_cameras(room, np.random.default_rng(SEED), 8, renderer=renderer)
-    observe(renderer, room, truth, cameras[0])
+    render_frame(renderer, room, truth, cameras[0])
     spent: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         begin = time.perf_counter()
-        observe(renderer, room, truth, cameras[len(spent) % len(cameras)])
+        render_frame(renderer, room, truth, cameras[len(spent) % len(cameras)])
         spent.append(1e3 * (time.perf_counter() - begin))
     return spent
 

@@ -34,7 +34,7 @@ RECORD_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DemoRoom:
     """A room to drive through."""
 
     title: str
@@ -45,13 +45,13 @@ class Place:
     """Of the questions."""
 
 
-def places(seed: int) -> tuple[Place, ...]:
+def places(seed: int) -> tuple[DemoRoom, ...]:
     """Rooms are made from their seed, and no training set is made from one as large as these."""
     base = 900_000_000 + seed
     return (
-        Place(title="living room, new furniture", room_type="living room", split="test", seed=base, share=0.4),
-        Place(title="office, new furniture", room_type="office", split="test", seed=base + 1, share=0.3),
-        Place(title="bedroom, known furniture", room_type="bedroom", split="train", seed=base + 2, share=0.3),
+        DemoRoom(title="living room, new furniture", room_type="living room", split="test", seed=base, share=0.4),
+        DemoRoom(title="office, new furniture", room_type="office", split="test", seed=base + 1, share=0.3),
+        DemoRoom(title="bedroom, known furniture", room_type="bedroom", split="train", seed=base + 2, share=0.3),
     )
 
 
@@ -127,9 +127,9 @@ class _Demo:
                 self._visit(number)
             self.robot.wait_for_round()
             self.findings.perception_hz = self.robot.perception_rate(4.0)
-            last_words = self.robot.last_words()
+            recent_output = self.robot.recent_output()
         if not self.findings.exchanges or self.best is None:
-            raise RobotError("no question was answered" + last_words)
+            raise RobotError("no question was answered" + recent_output)
         write_pictures(self.folder, self.best)
         write_findings(self.folder, self.findings)
         self.console.print()
@@ -170,7 +170,7 @@ class _Demo:
             self.robot.check()
             self._ask_one(place)
 
-    def _ask_one(self, place: Place) -> None:
+    def _ask_one(self, place: DemoRoom) -> None:
         from distill3d_ros.demo.demo_report import Exchange, print_exchange
         from distill3d_ros.demo.question_plan import judge, same_fact
 
@@ -219,7 +219,7 @@ class _Demo:
         self.console.print(f"  no answer to '{question}': {why}", style="yellow", markup=False)
         self.findings.unanswered.append(question)
         if len(self.findings.unanswered) >= 3 and not self.findings.exchanges:
-            raise RobotError(f"the first three questions had no answer: {why}" + self.robot.last_words())
+            raise RobotError(f"the first three questions had no answer: {why}" + self.robot.recent_output())
 
     def _look_closer(self, exchange: Any, object_ids: tuple[int, ...]) -> None:
         """Depth error, bag and pictures of the moment that was asked about."""

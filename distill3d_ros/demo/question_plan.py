@@ -10,7 +10,8 @@ import numpy as np
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.answer_text import answer_value
 from distill3d_ros.questions.balancing import answer_class, is_absent
-from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.questions import Question, is_correct, phrase
 from distill3d_ros.scene.objects import Scene
@@ -32,13 +33,13 @@ class QuestionPlan:
 
     def choose(self, scene: Scene) -> Question | None:
         """The question that keeps what was asked in balance; None when nothing new can be asked here."""
-        candidates = [fact for fact in facts(scene) if fact.group not in self._asked]
+        candidates = [fact for fact in question_candidates(scene) if fact.group not in self._asked]
         if not candidates:
             return None
         best = min(candidates, key=self._preference)
         return phrase(best, scene, self._rng)
 
-    def count(self, question: Question, truth: Fact) -> None:
+    def count(self, question: Question, truth: GroundTruthQA) -> None:
         """``question`` was answered; ``truth`` is the fact at the moment that the answer is about."""
         self._asked.add(question.fact.group)
         self._families[question.family] += 1
@@ -54,7 +55,7 @@ class QuestionPlan:
         """What was asked elsewhere may be asked here again."""
         self._asked.clear()
 
-    def _preference(self, fact: Fact) -> tuple[bool, int, int, int, float]:
+    def _preference(self, fact: GroundTruthQA) -> tuple[bool, int, int, int, float]:
         family = KINDS[fact.kind].family
         # Counter.total() is Python 3.11's.
         too_many = is_absent(fact) and self._absent * ONE_ABSENT_IN >= sum(self._families.values())
@@ -62,18 +63,18 @@ class QuestionPlan:
         return too_many, self._families[family], self._kinds[fact.kind], given, float(self._rng.random())
 
 
-def same_fact(asked: Fact, scene: Scene) -> Fact | None:
+def same_fact(asked: GroundTruthQA, scene: Scene) -> GroundTruthQA | None:
     """The fact of ``scene`` that answers the question after ``asked``; None if it has no clear answer there."""
     wanted = _key(asked)
-    return next((fact for fact in facts(scene) if _key(fact) == wanted), None)
+    return next((fact for fact in question_candidates(scene) if _key(fact) == wanted), None)
 
 
-def judge(truth: Fact, text: str) -> bool:
+def judge(truth: GroundTruthQA, text: str) -> bool:
     """Whether an answer in words is right."""
     return is_correct(truth, Answer(text=text, value=answer_value(text)))
 
 
-def _key(fact: Fact) -> tuple[str, tuple[str, ...]]:
+def _key(fact: GroundTruthQA) -> tuple[str, tuple[str, ...]]:
     """The same for facts that the same question asks for: the order of equal names does not matter."""
     kind = KINDS[fact.kind]
     labels = fact.labels

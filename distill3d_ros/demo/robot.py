@@ -87,13 +87,13 @@ class SimulatedRobot:
         while not (self.client.service_is_there() and self.client.newest() is not None):
             self.check()
             if time.monotonic() > deadline:
-                raise RobotError(f"no scene from the spatial node after {START_LIMIT_S:.0f} s" + self.last_words())
+                raise RobotError(f"no scene from the spatial node after {START_LIMIT_S:.0f} s" + self.recent_output())
             time.sleep(0.05)
 
     def check(self) -> None:
         """Raises RobotError when a node, or the client, has ended."""
         for name, status in self._processes.ended().items():
-            raise RobotError(f"{name} ended with exit status {status}" + self.last_words())
+            raise RobotError(f"{name} ended with exit status {status}" + self.recent_output())
         if self.client.error is not None:
             raise RobotError(f"the client failed: {self.client.error}")
 
@@ -110,7 +110,7 @@ class SimulatedRobot:
         time.sleep(seconds)
         return sum(begin <= t <= begin + seconds for t in list(self.client.perceived)) / seconds
 
-    def last_words(self) -> str:
+    def recent_output(self) -> str:
         return "; the nodes' last lines:\n  " + "\n  ".join(self._tail) if self._tail else ""
 
     def _start(self, executable: str, parameters: dict[str, Any]) -> None:

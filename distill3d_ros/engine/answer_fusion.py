@@ -20,7 +20,9 @@ EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the
 """What somebody can ask, for those who were not understood."""
 
 
-def combine(parsed: ParsedQuestion, said: GeneratedAnswer, scene: Scene, object_of_query: Mapping[int, int]) -> Answer:
+def fuse_answers(
+    parsed: ParsedQuestion, said: GeneratedAnswer, scene: Scene, object_of_query: Mapping[int, int]
+) -> Answer:
     """The language model's answer, checked against the rules' answer on the scene's boxes.
 
     A text that is no answer to this kind of question is replaced by the rules' answer. Confidence: with p the language

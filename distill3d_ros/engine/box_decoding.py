@@ -16,7 +16,7 @@ from distill3d_ros.scene.geometry import box_iou, image_rectangle
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
 FAINTEST = 0.05
-"""Objects down to this score stay in the scene, as a question may be about them; ``shown`` picks the surer ones."""
+"""Objects down to this score stay in the scene: a question may be about them. ``filter_by_score`` drops the rest."""
 SMALLEST_SIDE_M = 0.005
 
 
@@ -87,7 +87,7 @@ def decode_objects(
     return tuple(kept), owner
 
 
-def shown(scene: Scene, *, min_score: float = MIN_SCORE, also: Iterable[int] = ()) -> Scene:
+def filter_by_score(scene: Scene, *, min_score: float = MIN_SCORE, also: Iterable[int] = ()) -> Scene:
     """The scene with the objects that are worth showing: those that score enough, and the ids in ``also``."""
     wanted = set(also)
     return replace(scene, objects=tuple(o for o in scene.objects if o.score >= min_score or o.id in wanted))

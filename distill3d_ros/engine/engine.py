@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from distill3d_ros.engine.answer_fusion import asked_wrongly, combine, not_understood
+from distill3d_ros.engine.answer_fusion import asked_wrongly, fuse_answers, not_understood
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.engine.floor_scale import scaled_by_floor
-from distill3d_ros.engine.referents import with_meant_only
+from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.engine.registration import first_from_second
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.description import asks_for_description, describe
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
 from distill3d_ros.questions.references import resolve
-from distill3d_ros.questions.rewording import in_known_words
+from distill3d_ros.questions.rewording import rephrase_to_training
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene
@@ -169,7 +169,7 @@ class Engine:
         shapes = sorted({f.image.shape[:2] for f in views})
         if len(shapes) > 1:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
-        views, poses = self._placed(views)
+        views, poses = self._resolve_poses(views)
         perception = self._perception(views, poses)
         if len(views) == 1 and self.is_metric:
             perception = scaled_by_floor(perception, first.camera_height)
@@ -183,7 +183,7 @@ class Engine:
             min_score=min_score,
         )
         if len(views) > 1:
-            perception, owner = _once_each(perception, owner, self.student.config.detection.queries)
+            perception, owner = _deduplicate_views(perception, owner, self.student.config.detection.queries)
         size = first.image.shape[:2]
         return Scene(
             objects=objects,
@@ -219,10 +219,10 @@ class Engine:
         answers: dict[int, Answer] = {}
         plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}
         if plain:
-            texts = [p.plain.strip() if as_worded else in_known_words(p) for p in plain.values()]
+            texts = [p.plain.strip() if as_worded else rephrase_to_training(p) for p in plain.values()]
             replies = self.student.answer(scene.features.cache, texts)
             for (i, p), said in zip(plain.items(), replies, strict=True):
-                answers[i] = combine(p, said, scene, scene.features.object_of_query)
+                answers[i] = fuse_answers(p, said, scene, scene.features.object_of_query)
         for i, asked in enumerate(parsed):
             if asked is None:
                 wanted = asks_for_description(questions[i])
@@ -238,15 +238,15 @@ class Engine:
         meant = resolve(parsed.references, scene)
         if isinstance(meant, Answer):
             return meant
-        perception, owner = with_meant_only(
+        perception, owner = keep_referents(
             features.perception, meant.chosen, scene, self.labels, features.object_of_query
         )
-        text = in_known_words(parsed)
+        text = rephrase_to_training(parsed)
         (said,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
-        answer = combine(parsed, said, meant.scene, owner)
+        answer = fuse_answers(parsed, said, meant.scene, owner)
         return replace(answer, confidence=answer.confidence * meant.certainty)
 
-    def _placed(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
+    def _resolve_poses(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
         """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is
         one, or if the student tells."""
         if len(views) == 1:
@@ -293,7 +293,7 @@ class Engine:
         return torch.stack([resize_depth(np.asarray(d), size) for d in known])[None].to(self.device)
 
 
-def _once_each(perception: Perception, owner: dict[int, int], places: int) -> tuple[Perception, dict[int, int]]:
+def _deduplicate_views(perception: Perception, owner: dict[int, int], places: int) -> tuple[Perception, dict[int, int]]:
     """What several frames show, as one would show it: each thing has one box, and there are as many boxes as usual.
 
     ``owner`` (box -> object, the best box of an object first) is renumbered with the boxes.

@@ -14,7 +14,7 @@ _NEVER = -20.0
 """Logit of a class that a box is not."""
 
 
-def with_meant_only(
+def keep_referents(
     perception: Perception,
     chosen: Mapping[str, frozenset[int]],
     scene: Scene,

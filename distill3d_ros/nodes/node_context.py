@@ -66,7 +66,7 @@ def run_main(main: Callable[[Sequence[str] | None], int], args: Sequence[str] | 
 
 
 @contextlib.contextmanager
-def living(make_node: Callable[[], Any], args: Sequence[str] | None) -> Iterator[Any]:
+def node_context(make_node: Callable[[], Any], args: Sequence[str] | None) -> Iterator[Any]:
     """Starts ROS, makes the node, and takes both down again whatever happens; the node needs a ``close()``."""
     # Fast DDS's own shared memory is too small for images; a profile that is set already stays.
     os.environ.update(ros_environment())

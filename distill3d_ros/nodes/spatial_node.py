@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from distill3d_ros.nodes.node_context import living, run_main, spin
+from distill3d_ros.nodes.node_context import node_context, run_main, spin
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def _main(args: Sequence[str] | None) -> int:
     from distill3d_ros.nodes.spatial.spatial_lifecycle_node import EXECUTOR_THREADS, SpatialNode
 
-    with living(SpatialNode, args) as node:
+    with node_context(SpatialNode, args) as node:
         if node.setting("autostart") and not node.start():
             return 1
         spin(node, threads=EXECUTOR_THREADS)

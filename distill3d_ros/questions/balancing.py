@@ -13,14 +13,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 
 ABSENT_SHARE = 0.06
 """Share of the questions about something that is not there."""
 
 Key = TypeVar("Key")
-Indexed = tuple[Key, Fact]
+Indexed = tuple[Key, GroundTruthQA]
 
 
 def balanced(
@@ -48,12 +48,12 @@ def balanced(
     return [chosen[i] for i in rng.permutation(len(chosen))]
 
 
-def is_absent(fact: Fact) -> bool:
+def is_absent(fact: GroundTruthQA) -> bool:
     """Whether the fact is about something that is not there."""
     return fact.answer.value is None
 
 
-def answer_class(fact: Fact) -> Hashable:
+def answer_class(fact: GroundTruthQA) -> Hashable:
     """What a guesser would guess: the answer, for metres a band of a quarter up and down."""
     value = fact.answer.value
     if KINDS[fact.kind].form == "metric" and isinstance(value, (int, float)):

@@ -8,7 +8,7 @@ from distill3d_ros.questions.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class GroundTruthQA:
     """Something askable about a scene together with its answer."""
 
     kind: str

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.naming import SURFACES, clear_name
 from distill3d_ros.questions.pair_facts import PAIRWISE, PairFacts
@@ -22,12 +22,12 @@ from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Scene, SceneObject
 
 
-def facts(
+def question_candidates(
     scene: Scene,
     *,
     min_visible_pixels: int | None = None,
     thresholds: Thresholds = THRESHOLDS,
-) -> list[Fact]:
+) -> list[GroundTruthQA]:
     """Everything that can be asked about a scene with a clear answer.
 
     ``min_visible_pixels``: what an object must show to be asked about; by default a share of the image. Objects whose
@@ -61,7 +61,7 @@ class _Facts:
         present = {o.label for o in scene.objects}
         self.absent = [label for label in LABELS if label not in present]
 
-    def all(self) -> Iterator[Fact]:
+    def all(self) -> Iterator[GroundTruthQA]:
         yield from self._pairs()
         yield from self._triples()
         yield from self._singles()
@@ -72,11 +72,11 @@ class _Facts:
     def _object(self, i: int) -> SceneObject:
         return self.relations.objects[i]
 
-    def _pairs(self) -> list[Fact]:
+    def _pairs(self) -> list[GroundTruthQA]:
         """Yes/no, choice and distance questions about two things."""
         scores = {name: getattr(self.relations, name).tolist() for name in PAIRWISE}
         gap = self.relations.gap.tolist()
-        found: list[Fact] = []
+        found: list[GroundTruthQA] = []
         for x, i in enumerate(self.unique):
             for j in self.unique[x + 1 :]:
                 asked = PairFacts(self._object(i), self._object(j))
@@ -87,7 +87,7 @@ class _Facts:
                     asked.add_distance(found, gap[i][j])
         return found
 
-    def _triples(self) -> Iterator[Fact]:
+    def _triples(self) -> Iterator[GroundTruthQA]:
         """Which of two things is closer to a third: for each anchor and thing one partner, else there are thousands."""
         n = len(self.unique)
         if n < 3:
@@ -107,7 +107,7 @@ class _Facts:
                 farther = (a.id + b.id + o.id) % 2 == 1
                 winner = a if (gi < gj) != farther else b
                 kind = "farther" if farther else "closer"
-                yield Fact(
+                yield GroundTruthQA(
                     kind,
                     (o.label, a.label, b.label),
                     (o.id, a.id, b.id),
@@ -115,7 +115,7 @@ class _Facts:
                     f"{kind}:{o.label}|{'|'.join(sorted((a.label, b.label)))}",
                 )
 
-    def _singles(self) -> Iterator[Fact]:
+    def _singles(self) -> Iterator[GroundTruthQA]:
         """Questions about one thing and the camera."""
         r = self.relations
         for i in self.unique:
@@ -123,15 +123,15 @@ class _Facts:
             side = float(r.left_side[i])
             if abs(side) >= DECIDED:
                 kind, value = ("left_side", side > 0) if o.id % 2 else ("right_side", side < 0)
-                yield Fact(kind, (o.label,), (o.id,), answer_text.yes_no(value, (o.id,)), f"{kind}:{o.label}")
+                yield GroundTruthQA(kind, (o.label,), (o.id,), answer_text.yes_no(value, (o.id,)), f"{kind}:{o.label}")
             if not self.scene.is_metric:
                 continue
             for kind, measure in (("distance_to", r.distance[i]), ("height_of", r.height[i]), ("width_of", r.width[i])):
                 if kind != "distance_to" or measure >= self.t.measured_distance:
                     answer = answer_text.metres(float(measure), (o.id,))
-                    yield Fact(kind, (o.label,), (o.id,), answer, f"{kind}:{o.label}")
+                    yield GroundTruthQA(kind, (o.label,), (o.id,), answer, f"{kind}:{o.label}")
 
-    def _naming(self) -> Iterator[Fact]:
+    def _naming(self) -> Iterator[GroundTruthQA]:
         for kind, spec in KINDS.items():
             if spec.family != "naming":
                 continue
@@ -148,9 +148,9 @@ class _Facts:
                 answer = answer_text.naming(named.label, rests_on)
                 if answer.value in labels:  # "what is nearest to the chair?" - "a chair": another one, but confusing
                     continue
-                yield Fact(kind, labels, ids, answer, ":".join((kind, *labels)), named.accepted)
+                yield GroundTruthQA(kind, labels, ids, answer, ":".join((kind, *labels)), named.accepted)
 
-    def _categories(self) -> Iterator[Fact]:
+    def _categories(self) -> Iterator[GroundTruthQA]:
         """Counting and existence. A thing of which too little shows leaves its category out."""
         counts = Counter(o.label for i, o in enumerate(self.relations.objects) if self.clear[i])
         ids: dict[str, tuple[int, ...]] = {}
@@ -159,14 +159,16 @@ class _Facts:
                 ids[o.label] = (*ids.get(o.label, ()), o.id)
         for label in LABELS:
             if counts[label]:
-                yield Fact("exists", (label,), (None,), answer_text.yes_no(True, ids[label]), f"exists:{label}")
+                yield GroundTruthQA(
+                    "exists", (label,), (None,), answer_text.yes_no(True, ids[label]), f"exists:{label}"
+                )
             elif not self.seen_labels[label]:
-                yield Fact("exists", (label,), (None,), answer_text.yes_no(False), f"exists:{label}")
+                yield GroundTruthQA("exists", (label,), (None,), answer_text.yes_no(False), f"exists:{label}")
             if counts[label] == self.seen_labels[label]:
                 answer = answer_text.count(counts[label], ids.get(label, ()))
-                yield Fact("count", (label,), (None,), answer, f"count:{label}")
+                yield GroundTruthQA("count", (label,), (None,), answer, f"count:{label}")
 
-    def _absent(self) -> Iterator[Fact]:
+    def _absent(self) -> Iterator[GroundTruthQA]:
         """For every kind that names things one question about something that is not there."""
         if not self.absent or not self.unique:
             return
@@ -182,7 +184,7 @@ class _Facts:
             slot = start % spec.slots
             labels[slot] = self.absent[(start * 13) % len(self.absent)]
             ids[slot] = None
-            yield Fact(kind, tuple(labels), tuple(ids), answer_text.not_seen(labels[slot]), f"{kind}:absent")
+            yield GroundTruthQA(kind, tuple(labels), tuple(ids), answer_text.not_seen(labels[slot]), f"{kind}:absent")
 
 
 def _may_be_empty(kind: str, reference: SceneObject | None) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.relations import DECIDED
 from distill3d_ros.scene.objects import SceneObject
 
@@ -54,17 +54,17 @@ class PairFacts:
         self._choices: list[Answer | None] = [None, None]
         self._sorted = self._ways[0 if names[0] <= names[1] else 1][4]
 
-    def _yes_no(self, kind: str, way: int, holds: bool) -> Fact:
+    def _yes_no(self, kind: str, way: int, holds: bool) -> GroundTruthQA:
         names, ids, no, yes, suffix = self._ways[way]
-        return Fact(kind, names, ids, yes if holds else no, kind + suffix)
+        return GroundTruthQA(kind, names, ids, yes if holds else no, kind + suffix)
 
-    def add_distance(self, found: list[Fact], gap: float) -> None:
+    def add_distance(self, found: list[GroundTruthQA], gap: float) -> None:
         if self._mix >> 19 & 1:  # half of them are plenty
             names, ids = self._ways[0][:2]
             answer = answer_text.metres(gap, ids)
-            found.append(Fact("distance_between", names, ids, answer, "distance_between" + self._sorted))
+            found.append(GroundTruthQA("distance_between", names, ids, answer, "distance_between" + self._sorted))
 
-    def add_symmetric(self, found: list[Fact], scores: Scores, i: int, j: int, gap: float) -> None:
+    def add_symmetric(self, found: list[GroundTruthQA], scores: Scores, i: int, j: int, gap: float) -> None:
         names, ids, no, yes, _ = self._ways[0]
         for k, kind in enumerate(_SYMMETRIC):
             score = scores[kind][i][j]
@@ -72,9 +72,9 @@ class PairFacts:
                 continue
             if kind == "near" and self._mix & 1:
                 kind, score = "far", -score
-            found.append(Fact(kind, names, ids, yes if score > 0 else no, kind + self._sorted))
+            found.append(GroundTruthQA(kind, names, ids, yes if score > 0 else no, kind + self._sorted))
 
-    def add_directed(self, found: list[Fact], scores: Scores, i: int, j: int, gap: float) -> None:
+    def add_directed(self, found: list[GroundTruthQA], scores: Scores, i: int, j: int, gap: float) -> None:
         for k, name in enumerate(_DIRECTED):
             swap = self._mix >> (2 + k) & 1
             opposite = _OPPOSITE.get(name) if self._mix & 2 else None
@@ -86,7 +86,7 @@ class PairFacts:
                     continue
                 found.append(self._yes_no(opposite or name, 1 - way if opposite else way, score > 0))
 
-    def add_ordered(self, found: list[Fact], scores: Scores, i: int, j: int) -> None:
+    def add_ordered(self, found: list[GroundTruthQA], scores: Scores, i: int, j: int) -> None:
         for k, name in enumerate(_ORDERED):
             score = scores[name][i][j]
             if abs(score) < DECIDED:
@@ -102,7 +102,7 @@ class PairFacts:
                 winner = int((score < 0) != bool(lower_wins))
                 names, ids = self._ways[bits >> 1 & 1][:2]
                 kind = _CHOICES[name][lower_wins]
-                found.append(Fact(kind, names, ids, self._choice(winner), kind + self._sorted))
+                found.append(GroundTruthQA(kind, names, ids, self._choice(winner), kind + self._sorted))
 
     def _choice(self, winner: int) -> Answer:
         answer = self._choices[winner]

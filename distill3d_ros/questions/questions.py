@@ -11,32 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.answer_text import NOT_UNDERSTOOD, answer_value, unseen_label
-from distill3d_ros.questions.balancing import balanced
-from distill3d_ros.questions.fact import Fact
-from distill3d_ros.questions.facts import facts
-from distill3d_ros.questions.kinds import FAMILIES, FORMS, KINDS, Kind, Mention
+from distill3d_ros.questions.answer_text import unseen_label
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.kinds import KINDS, Mention
 from distill3d_ros.questions.thresholds import THRESHOLDS
-from distill3d_ros.questions.wordings import SLOT, before_name, in_form, wordings
+from distill3d_ros.questions.wordings import SLOT, before_name, in_form, templates
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Scene
-
-__all__ = [
-    "FAMILIES",
-    "FORMS",
-    "KINDS",
-    "NOT_UNDERSTOOD",
-    "Fact",
-    "Kind",
-    "Mention",
-    "Question",
-    "answer_value",
-    "balanced",
-    "facts",
-    "is_correct",
-    "phrase",
-    "wordings",
-]
 
 SYNONYM_SHARE = 0.2
 """How often a thing is called by another of its names."""
@@ -53,7 +34,7 @@ class Question:
     """One of FORMS."""
     mentions: tuple[Mention, ...]
     """In the order of the text."""
-    fact: Fact
+    fact: GroundTruthQA
     held_out_wording: bool = False
     """Whether the wording is one of those that training never sees."""
 
@@ -63,13 +44,13 @@ class Question:
         return self.fact.labels
 
 
-def phrase(fact: Fact, scene: Scene | None, rng: np.random.Generator, *, held_out: bool = False) -> Question:
+def phrase(fact: GroundTruthQA, scene: Scene | None, rng: np.random.Generator, *, held_out: bool = False) -> Question:
     """Puts a fact into words, chosen at random among those of its kind (training's, or the held-back ones).
 
     ``scene`` is not needed to word the kinds there are; it is here for those that come to depend on it.
     """
     kind = KINDS[fact.kind]
-    options = wordings(fact.kind, held_out)
+    options = templates(fact.kind, held_out)
     template = options[int(rng.integers(len(options)))]
     order = list(range(kind.slots))
     if kind.symmetric and rng.random() < 0.5:
@@ -98,7 +79,7 @@ _AWKWARD = frozenset({"flowers"})
 """Synonyms that do not fit into "is the ...?"."""
 
 
-def is_correct(asked: Fact | Question, answer: Answer) -> bool:
+def is_correct(asked: GroundTruthQA | Question, answer: Answer) -> bool:
     """Whether an answer is right: yes/no, counts and labels exactly (any of several right labels), metres within a
     share (THRESHOLDS.metres_tolerance), and of something absent only that it is not seen."""
     fact = asked.fact if isinstance(asked, Question) else asked

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.fact import Fact
-from distill3d_ros.questions.facts import facts, what_shows
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates, what_shows
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference, refer, single_out
 from distill3d_ros.questions.relations import DECIDED, Relations
@@ -25,7 +25,7 @@ _SUPPORTS = ("what_is_on", "what_is_under", "standing_on")
 
 def reference_facts(
     scene: Scene, rng: np.random.Generator, *, thresholds: Thresholds = THRESHOLDS
-) -> list[tuple[Fact, Reference]]:
+) -> list[tuple[GroundTruthQA, Reference]]:
     """Facts whose question needs a reference, each with it; only where the reference is clear.
 
     The fact's ``object_ids`` name the thing that is meant. Counts are of all things of a name that stand so to another
@@ -35,7 +35,7 @@ def reference_facts(
     names = Counter(o.label for o in seen)
     relations = Relations(scene, seen, thresholds)
     unique = sorted(o.label for o in seen if names[o.label] == 1 and o.id in clear)
-    found: list[tuple[Fact, Reference]] = []
+    found: list[tuple[GroundTruthQA, Reference]] = []
     for label in sorted(names):
         if names[label] > 1:
             found += _about_one(scene, relations, label, unique, clear, rng)
@@ -46,7 +46,7 @@ def reference_facts(
 
 def _about_one(
     scene: Scene, relations: Relations, label: str, unique: list[str], clear: set[int], rng: np.random.Generator
-) -> Iterator[tuple[Fact, Reference]]:
+) -> Iterator[tuple[GroundTruthQA, Reference]]:
     ways = [Reference(label=label, how=how) for how in SUPERLATIVES]
     ways += [Reference(label=label, how=how, other=other) for how in RELATIVES for other in unique]
     used = 0
@@ -55,7 +55,7 @@ def _about_one(
         meant = refer(reference, relations)
         if isinstance(meant, str) or meant.lead < DECIDED or not meant.ids <= clear:
             continue
-        for fact in facts(single_out(scene, {label: meant.ids}), thresholds=relations.thresholds):
+        for fact in question_candidates(single_out(scene, {label: meant.ids}), thresholds=relations.thresholds):
             kind = KINDS[fact.kind]
             if label not in fact.labels or reference.other in fact.labels or fact.answer.value is None:
                 continue
@@ -67,7 +67,7 @@ def _about_one(
             return
 
 
-def _counts(relations: Relations, label: str, unique: list[str]) -> Iterator[tuple[Fact, Reference]]:
+def _counts(relations: Relations, label: str, unique: list[str]) -> Iterator[tuple[GroundTruthQA, Reference]]:
     for how in ("on", "under", "left_of", "right_of", "behind", "in_front_of"):
         for other in unique:
             reference = Reference(label=label, how=how, other=other, every=True)
@@ -75,4 +75,4 @@ def _counts(relations: Relations, label: str, unique: list[str]) -> Iterator[tup
             if isinstance(meant, str) or meant.lead < DECIDED:
                 continue
             answer = answer_text.count(len(meant.ids), tuple(sorted(meant.ids)))
-            yield Fact("count", (label,), (None,), answer, f"count:{label} {how}"), reference
+            yield GroundTruthQA("count", (label,), (None,), answer, f"count:{label} {how}"), reference

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from functools import cache
 
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
-from distill3d_ros.questions.wordings import SLOT, before_name, in_form, wordings
+from distill3d_ros.questions.wordings import SLOT, before_name, in_form, templates
 from distill3d_ros.scene.labels import LABELS
 
 _ANY = ("chair", "table", "lamp")
 
 
-def in_known_words(asked: ParsedQuestion) -> str:
+def rephrase_to_training(asked: ParsedQuestion) -> str:
     """The question as it is where training had its wording, else in the plainest wording of its kind.
 
     What tells which of several things is meant is left out, see ``ParsedQuestion.plain``. Names stay those of the
@@ -21,13 +21,13 @@ def in_known_words(asked: ParsedQuestion) -> str:
     """
     if asked.pattern in _known_patterns(asked.kind):
         return asked.plain.strip()
-    return _filled(wordings(asked.kind, False)[0], [_name(asked, label) for label in asked.labels])
+    return _filled(templates(asked.kind, False)[0], [_name(asked, label) for label in asked.labels])
 
 
 @cache
 def _known_patterns(kind: str) -> frozenset[str]:
     """Training's wordings of a kind, as the parser sees them."""
-    read = [parse(_filled(template, _ANY)) for template in wordings(kind, False)]
+    read = [parse(_filled(template, _ANY)) for template in templates(kind, False)]
     return frozenset(asked.pattern for asked in read if asked is not None)
 
 

@@ -41,7 +41,7 @@ _CHOICE_SCORES: dict[str, tuple[str, bool]] = {
 
 
 class Asked(Protocol):
-    """What the rules need of a question: a ParsedQuestion, a Question or a Fact."""
+    """What the rules need of a question: a ParsedQuestion, a Question or a GroundTruthQA."""
 
     @property
     def kind(self) -> str: ...

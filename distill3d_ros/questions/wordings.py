@@ -129,7 +129,7 @@ _ASKED = {
 
 
 @cache
-def wordings(kind: str, held_out: bool) -> tuple[str, ...]:
+def templates(kind: str, held_out: bool) -> tuple[str, ...]:
     """Every phrase of a kind, alternatives spelt out."""
     text = _WHICH.replace("{more}", _MORE[kind]) if kind in _MORE else {**PAIR_WORDINGS, **OPEN_WORDINGS}[kind]
     lines = [line.strip() for line in text.strip().splitlines()]

@@ -107,7 +107,7 @@ class Frame:
     """Metres of the camera above the floor, from tf or measured; where the floor is in sight it gives the scale."""
     depth: FloatArray | None = None
     """(H, W) metres along the optical axis, 0 or NaN where unknown: an RGB-D camera's, or a simulated room's truth.
-    Only a student that takes depth (``depth.kind`` "given") looks at it."""
+    Only a student that takes depth (``depth.kind`` "measured") looks at it."""
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 PATCH_EMBEDS = ("efficientnet_lite0", "dinov2")
-DEPTH_KINDS = ("fusion", "dpt", "given")
+DEPTH_KINDS = ("fusion", "dpt", "measured")
 COT_POSITIONS = ("after_question", "before_question")
 COT_MODES = ("learned", "zero", "random_frozen", "recurrent")
 DTYPES = ("float32", "bfloat16")
@@ -73,7 +73,7 @@ class EncoderConfig:
     layer_scale: float = 0.2
     """Initial LayerScale. VGGT starts at 0.01, on top of a strong patch embedding; too slow from scratch."""
     rope_base: float = 100.0
-    taps: tuple[int, ...] = ()
+    intermediate_layers: tuple[int, ...] = ()
     """The pairs whose outputs the heads read, frame half and global half side by side (VGGT: 4, 11, 17, 23); without
     any they read the last output, normalised."""
     joint_frames: bool = True
@@ -83,13 +83,18 @@ class EncoderConfig:
     """Used where ``patch_embed`` is ``dinov2``."""
 
     def __post_init__(self) -> None:
-        self.taps = tuple(int(t) for t in self.taps)
-        if list(self.taps) != sorted(set(self.taps)) or any(not 0 <= t < self.pairs for t in self.taps):
-            raise ValueError(f"encoder.taps must be ascending numbers of the {self.pairs} pairs. Got {self.taps}")
-        if self.taps and self.taps[-1] != self.pairs - 1:
+        self.intermediate_layers = tuple(int(t) for t in self.intermediate_layers)
+        if list(self.intermediate_layers) != sorted(set(self.intermediate_layers)) or any(
+            not 0 <= t < self.pairs for t in self.intermediate_layers
+        ):
             raise ValueError(
-                f"encoder.taps must end with the last pair, {self.pairs - 1}; later pairs would be computed in vain. "
-                f"Got {self.taps}"
+                f"encoder.intermediate_layers must be ascending numbers of the {self.pairs} pairs. "
+                f"Got {self.intermediate_layers}"
+            )
+        if self.intermediate_layers and self.intermediate_layers[-1] != self.pairs - 1:
+            raise ValueError(
+                f"encoder.intermediate_layers must end with the last pair, {self.pairs - 1}; later pairs would be "
+                f"computed in vain. Got {self.intermediate_layers}"
             )
         _one_of("encoder", "patch_embed", self.patch_embed, PATCH_EMBEDS)
         _at_least("encoder", 0, frozen_blocks=self.frozen_blocks, registers=self.registers)
@@ -100,7 +105,7 @@ class EncoderConfig:
     @property
     def width(self) -> int:
         """Channels of the tokens that the heads read."""
-        return self.dim * (2 if self.taps else 1)
+        return self.dim * (2 if self.intermediate_layers else 1)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -108,8 +113,9 @@ class DepthConfig:
     """Dense metric depth."""
 
     kind: str = "fusion"
-    """``fusion`` of the patch embedding's own finer maps, VGGT's ``dpt`` over four taps of the encoder, or ``given``:
-    the depth of every frame is handed in, as a teacher knows it or an RGB-D camera measures it."""
+    """``fusion`` of the patch embedding's own finer maps, VGGT's ``dpt`` over four intermediate layers of the
+    encoder, or ``measured``: the depth of every frame is handed in, as a teacher knows it or an RGB-D camera measures
+    it."""
     dim: int = 64
     """``fusion``: channels at stride 8 and 4."""
     dpt_features: int = 256
@@ -131,8 +137,8 @@ class DepthConfig:
                 "depth.dpt_channels must be four multiples of 4 and depth.dpt_features a multiple of 8. "
                 f"Got {self.dpt_channels}, {self.dpt_features}"
             )
-        if self.kind == "given" and not self.metric:
-            raise ValueError("depth.metric must be true with depth.kind 'given': what is handed in is in metres")
+        if self.kind == "measured" and not self.metric:
+            raise ValueError("depth.metric must be true with depth.kind 'measured': what is handed in is in metres")
         _at_least("depth", 8, dim=self.dim)
         _at_least("depth", 1e-3, canonical_focal=self.canonical_focal, initial_depth=self.initial_depth)
 
@@ -259,9 +265,10 @@ class StudentConfig:
     with AMX and rounds features to 8 bits; the language model, whose steps are small, gets slower and stays float32."""
 
     def __post_init__(self) -> None:
-        if self.depth.kind == "dpt" and len(self.encoder.taps) != len(self.depth.dpt_channels):
+        if self.depth.kind == "dpt" and len(self.encoder.intermediate_layers) != len(self.depth.dpt_channels):
             raise ValueError(
-                f"depth.kind 'dpt' reads {len(self.depth.dpt_channels)} taps of the encoder. Got {self.encoder.taps}"
+                f"depth.kind 'dpt' reads {len(self.depth.dpt_channels)} intermediate layers of the encoder. "
+                f"Got {self.encoder.intermediate_layers}"
             )
         if self.depth.kind == "fusion" and self.encoder.patch_embed == "dinov2":
             raise ValueError("depth.kind 'fusion' reads finer maps, which dinov2 has not; use 'dpt'")

@@ -132,7 +132,7 @@ class ObjectSet:
 
 
 @dataclass(kw_only=True, slots=True)
-class Sight:
+class LanguageInput:
     """What the language model is told of a perception, before any weight of its own: all that need be kept of it."""
 
     objects: ObjectSet

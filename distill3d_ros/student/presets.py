@@ -54,7 +54,7 @@ def paper(labels: Iterable[str]) -> StudentConfig:
         preset="paper",
         labels=tuple(labels),
         encoder=EncoderConfig(
-            patch_embed="dinov2", dim=1024, pairs=24, heads=16, layer_scale=0.01, taps=(4, 11, 17, 23)
+            patch_embed="dinov2", dim=1024, pairs=24, heads=16, layer_scale=0.01, intermediate_layers=(4, 11, 17, 23)
         ),
         depth=DepthConfig(kind="dpt", canonical_focal=460.0, metric=False),
         detection=DetectionConfig(dim=512, layers=4, heads=8, hidden=512),
@@ -85,7 +85,7 @@ def privileged(labels: Iterable[str]) -> StudentConfig:
         preset="privileged",
         labels=tuple(labels),
         encoder=EncoderConfig(pairs=4, joint_frames=False),
-        depth=DepthConfig(kind="given"),
+        depth=DepthConfig(kind="measured"),
         detection=DetectionConfig(layers=3, region=5),
         language=LanguageConfig(layers=6),
         image_area=256 * 256,

@@ -54,13 +54,13 @@ def check_depth(depth: Tensor | None, images: Tensor, *, taken: bool) -> None:
     if depth is None:
         if taken:
             raise ValueError(
-                "depth must be given: this student (depth.kind 'given') is told the depth of every frame. Got None"
+                "depth must be given: this student (depth.kind 'measured') is told the depth of every frame. Got None"
             )
         return
     if not taken:
         raise ValueError(
-            "depth must be None: this student sees the depth itself. Only one with depth.kind 'given', such as preset "
-            f"'privileged', is told it. Got {tuple(depth.shape)}"
+            "depth must be None: this student sees the depth itself. Only one with depth.kind 'measured', such as "
+            f"preset 'privileged', is told it. Got {tuple(depth.shape)}"
         )
     views = (*images.shape[:2], *images.shape[-2:])
     if tuple(depth.shape) != views or not depth.is_floating_point():

@@ -14,19 +14,19 @@ from distill3d_ros.student.encoder.vggt import Encoder
 from distill3d_ros.student.heads.camera import CameraHead
 from distill3d_ros.student.heads.depth import build_depth_head
 from distill3d_ros.student.heads.detection import DetectionHead
-from distill3d_ros.student.heads.measured_depth import GivenDepth
+from distill3d_ros.student.heads.measured_depth import MeasuredDepth
 from distill3d_ros.student.heads.pose import PoseHead
 from distill3d_ros.student.heads.pose_encoding import first_from_each
 from distill3d_ros.student.language.language import LanguageModel, PrefixCache
 from distill3d_ros.student.outputs import (
     GeneratedAnswer,
+    LanguageInput,
     LanguageOutput,
     ObjectSet,
     Perception,
     Prefix,
     QuestionBatch,
     QuestionText,
-    Sight,
 )
 from distill3d_ros.student.rays import check_depth, check_views, level_from_optical, level_points
 
@@ -40,7 +40,7 @@ class Student(nn.Module):
         self.inference_dtype = config.inference_dtype
         self.encoder = Encoder(config.encoder)
         self.depth_head: nn.Module = (
-            GivenDepth(config.depth, dim=config.encoder.dim)
+            MeasuredDepth(config.depth, dim=config.encoder.dim)
             if self.takes_depth
             else build_depth_head(config.depth, self.encoder)
         )
@@ -69,7 +69,7 @@ class Student(nn.Module):
     @property
     def takes_depth(self) -> bool:
         """Whether it is told the depth of every frame instead of seeing it."""
-        return self.config.depth.kind == "given"
+        return self.config.depth.kind == "measured"
 
     def perceive(
         self,
@@ -110,7 +110,7 @@ class Student(nn.Module):
             features = self.encoder(images)
             depth = self.depth_head(features, intrinsics)
         else:
-            assert isinstance(self.depth_head, GivenDepth)
+            assert isinstance(self.depth_head, MeasuredDepth)
             known = None if up is None else level_from_optical(up[:, 0])
             patch = self.encoder.patch_embed.patch_size
             features = self.encoder(images, self.depth_head.places(given, intrinsics, known, poses, patch))
@@ -152,11 +152,11 @@ class Student(nn.Module):
         """The detected objects as the language model is told of them."""
         return self.language.visual.objects(perception)
 
-    def sight(self, perception: Perception) -> Sight:
+    def language_input(self, perception: Perception) -> LanguageInput:
         """What the language model reads of a perception; nothing that is learned comes between."""
-        return self.language.visual.sight(perception)
+        return self.language.visual.language_input(perception)
 
-    def prefix(self, perception: Perception | Sight, *, stop_gradient: bool = False) -> Prefix:
+    def prefix(self, perception: Perception | LanguageInput, *, stop_gradient: bool = False) -> Prefix:
         """The visual tokens of what was perceived; ``stop_gradient`` keeps the answers' loss out of the perception."""
         return self.language.prefix(perception, stop_gradient=stop_gradient)
 

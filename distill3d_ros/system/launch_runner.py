@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 
 from distill3d_ros.system.environment import ros_environment, shared_path
-from distill3d_ros.system.processes import Processes, deaf_to_interrupts
+from distill3d_ros.system.processes import Processes, ignore_interrupts
 
 _SUBSTITUTION = re.compile(r"\$\((var|env|find-pkg-share)\s+([^\s()]+)(?:\s+([^()]*))?\)")
 _NODE_KEYS = {"pkg", "exec", "name", "namespace", "args", "param", "remap", "env", "if", "output"}
@@ -193,7 +193,7 @@ def run_launch_file(file: Path, given: Mapping[str, str]) -> int:
         except KeyboardInterrupt:
             print("[launch] interrupted", file=sys.stderr)
             # An end that was asked for is a good one, unless a node made something else of it.
-            with deaf_to_interrupts():
+            with ignore_interrupts():
                 return 1 if any(status > 0 for status in processes.stop().values()) else 0
         return 1 if any(processes.ended().values()) else 0
 

@@ -14,7 +14,7 @@ def peak_rss_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def give_back_memory() -> None:
+def trim_heap() -> None:
     """What was freed between things that are still held stays with the process unless it is asked for (glibc)."""
     with contextlib.suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -86,7 +86,7 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with deaf_to_interrupts():
+        with ignore_interrupts():
             self.stop()
 
     def _read(self, name: str, child: subprocess.Popen[str]) -> None:
@@ -111,7 +111,7 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
+def ignore_interrupts() -> Iterator[None]:
     """A second Ctrl-C must not break the tidying up."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -19,7 +19,7 @@ TRAINED_PARTS = {
     "reasoning": ("language",),
     "joint": (*PERCEPTION_PARTS, "language"),
     "distill": (*PERCEPTION_PARTS, "language"),
-    "seen": ("language",),
+    "cached": ("language",),
 }
 """Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""
 STAGE_KINDS = tuple(TRAINED_PARTS)
@@ -132,14 +132,14 @@ class StageConfig:
     kind: str
     """perception: depth, boxes and camera from pixels. reasoning: questions on noisy true boxes, without pixels.
     joint: questions on what the student itself perceives. distill: the same, with a teacher's cached answers.
-    seen: as joint, on a frozen perception that was kept."""
+    cached: as joint, on a frozen perception that was computed once."""
     steps: int = 10_000
     """Optimiser steps; warm-up and cosine are planned over them."""
     minutes: float = 0.0
     """End after so many minutes of training even if steps are left, with the cosine planned to end then too. For
     machines of unknown speed; only runs without it (0) are repeatable to the bit."""
     batch_size: int = 16
-    """Images (perception, joint, seen, distill) or scenes (reasoning) a step."""
+    """Images (perception, joint, cached, distill) or scenes (reasoning) a step."""
     accumulate: int = 1
     """Parts in which a batch goes through the network, one after the other: as many times less memory, and the step of
     the whole batch. A loss is the mean over the parts of what it is in each."""
@@ -178,7 +178,7 @@ class StageConfig:
     workers: int = 1
     """Processes that prepare batches in the stages that ask questions; 0 prepares them in a thread."""
     teacher: str = ""
-    """Folder of the answers that ``distill3d teach`` kept; for stages of kind distill and seen."""
+    """Folder of the answers that ``distill3d teach`` kept; for stages of kind distill and cached."""
     temperature: float = 2.0
     """Of the teacher's and the student's next tokens where they are compared (``text_kl``)."""
     multi_view_pairs: bool = False
@@ -187,7 +187,7 @@ class StageConfig:
     validate_every: int = 1000
     validate_samples: int = 200
     perception_cache: str = ""
-    """Kind seen: folder of the kept perception (``perception_cache.keep_perception``)."""
+    """Kind cached: folder of the kept perception (``perception_cache.cache_perception``)."""
     checkpoint_minutes: float = 10.0
     stop_early: StopEarlyConfig = field(default_factory=StopEarlyConfig)
     best: bool = False
@@ -234,7 +234,7 @@ class StageConfig:
         where = f"stage {self.name!r}:"
         if self.temperature <= 0:
             raise ValueError(f"{where} temperature must be positive. Got {self.temperature}")
-        for name, kinds in (("teacher", ("distill", "seen")), ("multi_view_pairs", ("distill",))):
+        for name, kinds in (("teacher", ("distill", "cached")), ("multi_view_pairs", ("distill",))):
             if getattr(self, name) and self.kind not in kinds:
                 of = " or ".join(kinds)
                 raise ValueError(f"{where} {name} belongs to a stage of kind {of}; leave it out. Got {self.kind}")

@@ -13,8 +13,8 @@ from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
-from distill3d_ros.training.data.reading import in_words, open_when_ready
-from distill3d_ros.training.inputs.perception_cache import KeptViews
+from distill3d_ros.training.data.reading import describe_folders, open_when_ready
+from distill3d_ros.training.inputs.perception_cache import PerceptionCache
 from distill3d_ros.training.loop.batches import KeySource, Sampler
 from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
 from distill3d_ros.training.loop.trainer import Trainer
@@ -101,8 +101,8 @@ def train_stage(
     with only_one(out / name) if processes.is_first else nullcontext():
         student = starting_student(config, name, out=out, init=init, report=report).to(device)
         source: KeySource
-        if stage_config.kind == "seen":
-            source = KeptViews(perception_folder(stage_config) / "train")
+        if stage_config.kind == "cached":
+            source = PerceptionCache(perception_folder(stage_config) / "train")
         else:
             source = open_when_ready(data, "train", wait=wait, report=report)
         stage = make_stage(stage_config, data, out / name, student)
@@ -126,7 +126,7 @@ def train_stage(
         )
         count = sum(p.numel() for p in trainer.parameters.values())
         together = f" in each of {processes.count} processes" if processes.count > 1 else ""
-        where = f"{len(taught.keys)} samples in {in_words(data)}, {device}{together}"
+        where = f"{len(taught.keys)} samples in {describe_folders(data)}, {device}{together}"
         report(f"{name}: {count / 1e6:.2f} M parameters learn, {where}")
         done = trainer.run()
     report(f"{name}: the student is in {folder}")
@@ -154,7 +154,7 @@ def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: F
     if command:
         card["command"] = command
     if trainer.best.step >= 0:
-        card["best"] = trainer.best.in_words()
+        card["best"] = trainer.best.describe()
     if trainer.average is None:
         save_student(folder, trainer.student, card)
     else:

@@ -10,7 +10,8 @@ from support.scene_samples import box, random_scene, scene_of, thing
 
 from distill3d_ros.demo.question_plan import ONE_ABSENT_IN, QuestionPlan, judge, same_fact
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import FAMILIES
 from distill3d_ros.questions.questions import Question
 from distill3d_ros.scene.objects import Scene
@@ -57,8 +58,8 @@ def test_the_same_seed_asks_the_same_questions() -> None:
     assert [q.text for q in asked_over(2, 6)] == [q.text for q in asked_over(2, 6)]
 
 
-def fact_of(scene: Scene, kind: str, *labels: str) -> Fact:
-    return next(f for f in facts(scene) if f.kind == kind and set(f.labels) == set(labels))
+def fact_of(scene: Scene, kind: str, *labels: str) -> GroundTruthQA:
+    return next(f for f in question_candidates(scene) if f.kind == kind and set(f.labels) == set(labels))
 
 
 def test_a_fact_is_found_again_in_another_view() -> None:

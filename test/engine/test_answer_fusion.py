@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distill3d_ros.engine.answer_fusion import combine
+from distill3d_ros.engine.answer_fusion import fuse_answers
 from distill3d_ros.questions.parsing import parse
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.frame import Intrinsics
@@ -22,8 +22,8 @@ def test_agreement_makes_an_answer_surer_and_contradiction_less_sure():
     asked = parse("Is the chair left of the table?")
     assert asked is not None
     assert answer_by_rules(asked, seen).value is True
-    yes = combine(asked, GeneratedAnswer(text="yes", confidence=0.6), seen, {})
-    no = combine(asked, GeneratedAnswer(text="no", confidence=0.6), seen, {})
+    yes = fuse_answers(asked, GeneratedAnswer(text="yes", confidence=0.6), seen, {})
+    no = fuse_answers(asked, GeneratedAnswer(text="no", confidence=0.6), seen, {})
     assert (yes.value, no.value) == (True, False)
     assert (yes.source, no.source) == ("language", "language")
     assert yes.confidence > 0.6 > no.confidence
@@ -34,7 +34,7 @@ def test_a_text_that_is_no_answer_gives_way_to_the_rules():
     seen = Scene(intrinsics=CAMERA, objects=(thing(1, "chair", -1.0), thing(2, "table", 1.0)))
     asked = parse("Is the chair left of the table?")
     for text in ("", "chair chair", "two", "1.4 metres", "I do not see a lamp."):
-        answer = combine(asked, GeneratedAnswer(text=text, confidence=0.9), seen, {})
+        answer = fuse_answers(asked, GeneratedAnswer(text=text, confidence=0.9), seen, {})
         assert (answer.text, answer.source) == ("yes", "geometry"), text
 
 
@@ -42,7 +42,7 @@ def test_not_seeing_is_an_answer_without_objects():
     asked = parse("Is the chair left of the table?")
     seen = Scene(intrinsics=CAMERA, objects=(thing(2, "table", 1.0),))
     said = GeneratedAnswer(text="I do not see a chair.", confidence=0.7, object_indices=(0,))
-    answer = combine(asked, said, seen, {0: 2})
+    answer = fuse_answers(asked, said, seen, {0: 2})
     assert (answer.text, answer.value, answer.object_ids) == ("I do not see a chair.", None, ())
     assert answer.confidence > 0.7  # the rules do not see it either
 
@@ -50,7 +50,7 @@ def test_not_seeing_is_an_answer_without_objects():
 def test_metres_are_not_told_without_a_scale():
     asked = parse("How far away is the table?")
     seen = Scene(intrinsics=CAMERA, objects=(thing(2, "table", 1.0),), is_metric=False)
-    answer = combine(asked, GeneratedAnswer(text="2.1 metres", confidence=0.9), seen, {})
+    answer = fuse_answers(asked, GeneratedAnswer(text="2.1 metres", confidence=0.9), seen, {})
     assert (answer.value, answer.confidence) == (None, 0.0)
 
 
@@ -58,4 +58,4 @@ def test_what_the_words_point_at_are_the_answers_objects():
     asked = parse("Is the chair left of the table?")
     seen = Scene(intrinsics=CAMERA, objects=(thing(1, "chair", -1.0), thing(2, "table", 1.0)))
     said = GeneratedAnswer(text="yes", confidence=0.9, object_indices=(7, 3, 5))
-    assert combine(asked, said, seen, {3: 1, 7: 2}).object_ids == (2, 1)
+    assert fuse_answers(asked, said, seen, {3: 1, 7: 2}).object_ids == (2, 1)

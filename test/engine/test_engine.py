@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects, shown
+from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects, filter_by_score
 from distill3d_ros.engine.engine import Engine
-from distill3d_ros.engine.referents import with_meant_only
+from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.geometry import box_distance
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
@@ -174,7 +174,7 @@ def test_one_of_several_is_asked_about(engine, scene, monkeypatch):
 def test_what_is_not_meant_is_out_of_the_students_sight(engine, scene):
     chosen, *others = (o for o in scene.objects if o.label == scene.objects[0].label)
     features, column = scene.features, engine.labels.index(chosen.label)
-    seen, owner = with_meant_only(
+    seen, owner = keep_referents(
         features.perception, {chosen.label: frozenset({chosen.id})}, scene, engine.labels, features.object_of_query
     )
     assert others
@@ -287,9 +287,9 @@ def test_boxes_that_are_not_finite_are_left_out():
 def test_what_is_shown_scores_enough_or_is_asked_about(scene):
     objects = (thing(1, "chair", 0.0, 0.9), thing(2, "table", 1.0, 0.18), thing(3, "lamp", 2.0, 0.15))
     faint = replace(scene, objects=objects)
-    assert [o.id for o in shown(faint).objects] == [1]
-    assert [o.id for o in shown(faint, also=(3,)).objects] == [1, 3]
-    assert [o.id for o in shown(faint, min_score=0.17).objects] == [1, 2]
+    assert [o.id for o in filter_by_score(faint).objects] == [1]
+    assert [o.id for o in filter_by_score(faint, also=(3,)).objects] == [1, 3]
+    assert [o.id for o in filter_by_score(faint, min_score=0.17).objects] == [1, 2]
 
 
 def test_wrong_decoding_is_named():

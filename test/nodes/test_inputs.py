@@ -15,11 +15,11 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from support.ros_robot import until
 
-from distill3d_ros.nodes.camera.transforms import CameraTransforms
+from distill3d_ros.nodes.camera.transforms import CameraTransformBroadcaster
 from distill3d_ros.nodes.conversions.camera_info import info_from
 from distill3d_ros.nodes.conversions.images import rgb_to_compressed, rgb_to_image
 from distill3d_ros.nodes.parameters import CAMERA_SETTINGS, SPATIAL_SETTINGS, declare, up_or_none
-from distill3d_ros.nodes.spatial.camera_transforms import CameraPlace
+from distill3d_ros.nodes.spatial.camera_transforms import CameraTransforms
 from distill3d_ros.nodes.spatial.inputs import CameraInputs, CameraItem, InfoMatcher
 from distill3d_ros.nodes.spatial.tf import TF_STATE
 from distill3d_ros.scene.frame import Frame, Intrinsics
@@ -177,8 +177,8 @@ def test_a_wrong_value_at_the_start_is_named(node):
 @needs_tf
 def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
     """Over /tf, from the poses that the camera node sends: 15 degrees down, and the robot turned on the floor."""
-    place = CameraPlace(node, gravity_frame="base_link", floor_frame="base_footprint", odom_frame="odom")
-    transforms = CameraTransforms(node, "cam")
+    place = CameraTransforms(node, gravity_frame="base_link", floor_frame="base_footprint", odom_frame="odom")
+    transforms = CameraTransformBroadcaster(node, "cam")
     until(lambda: node.count_subscribers("/tf"))
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_euler("ZY", [70, 15], degrees=True).as_matrix() @ OPTICAL_FROM_BODY.T
@@ -206,7 +206,7 @@ def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
 
 @needs_tf
 def test_a_frame_that_tf_never_knew_does_not_hold_up_every_image(node, monkeypatch):
-    place = CameraPlace(node, gravity_frame="", floor_frame="base_footprint", odom_frame="")
+    place = CameraTransforms(node, gravity_frame="", floor_frame="base_footprint", odom_frame="")
     asked: list[str] = []
     find = place._transforms.find
 
@@ -226,7 +226,7 @@ def test_a_frame_that_tf_never_knew_does_not_hold_up_every_image(node, monkeypat
 
 
 def test_without_frames_to_look_up_nothing_is_listened_to(node):
-    place = CameraPlace(node, gravity_frame="", floor_frame="", odom_frame="")
+    place = CameraTransforms(node, gravity_frame="", floor_frame="", odom_frame="")
     assert place.up("cam", 10**9) is None
     assert place.world_from_camera("cam", 10**9) is None
     assert node.count_subscribers("/tf") == 0

@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from support.random_student import save_random_student
 from support.ros_robot import NodeProcess, Robot, until
 
-from distill3d_ros.nodes.camera.transforms import CameraTransforms
+from distill3d_ros.nodes.camera.transforms import CameraTransformBroadcaster
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.spatial.tf import TF_STATE
 from distill3d_ros.scene.frame import Frame, Intrinsics
@@ -27,7 +27,7 @@ class Walk:
 
     def __init__(self, robot: Robot) -> None:
         self.robot = robot
-        self.transforms = CameraTransforms(robot.node, "camera")
+        self.transforms = CameraTransformBroadcaster(robot.node, "camera")
         robot.listen(DiagnosticArray, "/diagnostics")
 
     def views(self) -> int:

@@ -10,12 +10,12 @@ import pytest
 from support.scene_samples import random_scene
 
 from distill3d_ros.questions.balancing import ABSENT_SHARE, answer_class, balanced, is_absent
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import FAMILIES, KINDS
-from distill3d_ros.questions.questions import facts
 
 LABELS = ("sofa", "table", "chair", "lamp", "cup", "bowl", "cabinet", "bed", "plant", "door", "shelf", "box")
-Indexed = list[tuple[int, Fact]]
+Indexed = list[tuple[int, GroundTruthQA]]
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,14 @@ def halves() -> tuple[Indexed, Indexed]:
     for half in sets:
         for number in range(250):
             scene = random_scene(rng, int(rng.integers(5, 9)), labels=LABELS)
-            half += [(number, fact) for fact in facts(scene)]
+            half += [(number, fact) for fact in question_candidates(scene)]
     return sets
 
 
 def blind_accuracy(
-    known: Sequence[tuple[int, Fact]], asked: Sequence[tuple[int, Fact]], key: Callable[[Fact], Hashable]
+    known: Sequence[tuple[int, GroundTruthQA]],
+    asked: Sequence[tuple[int, GroundTruthQA]],
+    key: Callable[[GroundTruthQA], Hashable],
 ) -> dict[str, float]:
     """Accuracy by form of a guesser that has learnt the commonest answer to each ``key``."""
     learnt: dict[Hashable, Counter[Hashable]] = defaultdict(Counter)
@@ -45,7 +47,7 @@ def blind_accuracy(
     return {form: float(np.mean(hits)) for form, hits in right.items() if len(hits) > 50}
 
 
-KEYS: dict[str, Callable[[Fact], Hashable]] = {
+KEYS: dict[str, Callable[[GroundTruthQA], Hashable]] = {
     "kind and names in order": lambda f: (f.kind, f.labels),
     "kind and names": lambda f: (f.kind, tuple(sorted(f.labels))),
     "kind": lambda f: f.kind,
@@ -71,7 +73,7 @@ def test_there_is_something_to_balance(halves: tuple[Indexed, Indexed]) -> None:
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_a_blind_guesser_stays_at_one_half(
-    chosen: tuple[Indexed, Indexed], limited: tuple[Indexed, Indexed], key: Callable[[Fact], Hashable]
+    chosen: tuple[Indexed, Indexed], limited: tuple[Indexed, Indexed], key: Callable[[GroundTruthQA], Hashable]
 ) -> None:
     for known, asked in (chosen, limited):
         after = blind_accuracy(known, asked, key)
@@ -86,7 +88,7 @@ def test_a_guesser_of_positions_stays_at_one_half(chosen: tuple[Indexed, Indexed
 
 
 def test_yes_and_no_and_both_choices_are_equal_in_every_group(chosen: tuple[Indexed, Indexed]) -> None:
-    groups: dict[str, list[Fact]] = defaultdict(list)
+    groups: dict[str, list[GroundTruthQA]] = defaultdict(list)
     for _, fact in chosen[0]:
         if not is_absent(fact):
             groups[fact.group].append(fact)
@@ -109,7 +111,7 @@ def test_yes_and_no_and_both_choices_are_equal_in_every_group(chosen: tuple[Inde
 def test_swapped_choices_still_name_the_right_objects(
     halves: tuple[Indexed, Indexed], chosen: tuple[Indexed, Indexed]
 ) -> None:
-    def referents(fact: Fact) -> dict[str, int | None]:
+    def referents(fact: GroundTruthQA) -> dict[str, int | None]:
         return dict(zip(fact.labels, fact.object_ids, strict=True))
 
     before = {(n, f.group): referents(f) for n, f in halves[0] if KINDS[f.kind].form == "choice"}
@@ -143,5 +145,5 @@ def test_nothing_and_little_are_fine() -> None:
     assert balanced([], np.random.default_rng(0)) == []
     assert balanced([], np.random.default_rng(0), limit=10) == []
     rng = np.random.default_rng(0)
-    few = [(0, f) for f in facts(random_scene(rng, 3))]
+    few = [(0, f) for f in question_candidates(random_scene(rng, 3))]
     assert len(balanced(few, rng, limit=1)) <= 1

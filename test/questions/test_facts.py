@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scene_samples import FLOOR, box, random_scene, scene_of, thing, with_mesh_truth
 
-from distill3d_ros.questions.questions import KINDS, Fact, facts, is_correct
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.questions import is_correct
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Box3D, Scene
 
@@ -22,14 +25,14 @@ def ground(x: float, z: float, size: float = 0.4) -> Box3D:
     return box(x, FLOOR - size / 2, z, (size, size, size))
 
 
-def of_kind(scene: Scene, *kinds: str) -> list[Fact]:
-    return [f for f in facts(scene) if f.kind in kinds]
+def of_kind(scene: Scene, *kinds: str) -> list[GroundTruthQA]:
+    return [f for f in question_candidates(scene) if f.kind in kinds]
 
 
 @given(scenes)
 def test_facts_are_well_formed(scene: Scene) -> None:
     ids = {o.id: o for o in scene.objects}
-    for fact in facts(scene):
+    for fact in question_candidates(scene):
         spec = KINDS[fact.kind]
         assert len(fact.labels) == len(fact.object_ids) == spec.slots
         assert len(set(fact.labels)) == spec.slots
@@ -48,7 +51,7 @@ def test_only_clearly_visible_and_unambiguous_things_are_named(scene: Scene) -> 
     enough, glimpse = 0.004 * 224 * 224, 0.0005 * 224 * 224
     seen = [o.label for o in scene.objects if (o.visible_pixels or 0) >= glimpse]
     ids = {o.id: o for o in scene.objects}
-    for fact in facts(scene):
+    for fact in question_candidates(scene):
         for number in fact.object_ids:
             if number is not None:
                 assert (ids[number].visible_pixels or 0) >= enough
@@ -57,20 +60,26 @@ def test_only_clearly_visible_and_unambiguous_things_are_named(scene: Scene) -> 
 
 @given(scenes)
 def test_the_same_scene_gives_the_same_facts(scene: Scene) -> None:
-    assert facts(scene) == facts(replace(scene))
+    assert question_candidates(scene) == question_candidates(replace(scene))
 
 
 def test_the_number_of_pixels_can_be_chosen() -> None:
     scene = scene_of(thing(1, "chair", ground(-1, 3), pixels=500), thing(2, "table", ground(1, 3), pixels=50))
     assert not of_kind(scene, "far", "near", "left_of", "right_of", "which_left", "which_right")
     assert [
-        f for f in facts(scene, min_visible_pixels=20) if f.kind in ("left_of", "right_of", "which_left", "which_right")
+        f
+        for f in question_candidates(scene, min_visible_pixels=20)
+        if f.kind in ("left_of", "right_of", "which_left", "which_right")
     ]
 
 
 def test_two_of_a_name_are_never_told_apart_but_counted() -> None:
     scene = scene_of(thing(1, "chair", ground(-1, 3)), thing(2, "chair", ground(1, 3)), thing(3, "table", ground(0, 5)))
-    assert all("chair" not in f.labels for f in facts(scene) if KINDS[f.kind].family not in ("counting", "existence"))
+    assert all(
+        "chair" not in f.labels
+        for f in question_candidates(scene)
+        if KINDS[f.kind].family not in ("counting", "existence")
+    )
     assert [f.answer.text for f in of_kind(scene, "count") if f.labels == ("chair",)] == ["two"]
 
 
@@ -90,7 +99,7 @@ def test_a_thing_of_which_little_shows_is_neither_counted_nor_denied() -> None:
 def test_every_absent_label_may_be_asked_for() -> None:
     scene = scene_of(thing(1, "chair", ground(-1, 3)))
     assert {f.labels[0] for f in of_kind(scene, "exists") if f.answer.value is False} == set(LABELS) - {"chair"}
-    absent = [f for f in facts(scene) if f.answer.value is None]
+    absent = [f for f in question_candidates(scene) if f.answer.value is None]
     assert absent
     for fact in absent:
         missing = [label for label, i in zip(fact.labels, fact.object_ids, strict=True) if i is None]
@@ -103,7 +112,7 @@ def test_every_absent_label_may_be_asked_for() -> None:
 def test_margin_bands_are_not_asked() -> None:
     # 0.8 m apart: neither near nor far; equal sizes; one directly behind the other.
     scene = scene_of(thing(1, "chair", ground(0, 3)), thing(2, "table", ground(0, 4.2)))
-    kinds = {f.kind for f in facts(scene) if f.answer.value is not None}
+    kinds = {f.kind for f in question_candidates(scene) if f.answer.value is not None}
     assert not kinds & {
         "near",
         "far",
@@ -149,13 +158,15 @@ def test_what_is_on_the_table() -> None:
 
 def test_without_a_scale_nothing_is_asked_in_metres() -> None:
     scene = scene_of(thing(1, "chair", ground(-1, 3)), thing(2, "table", ground(1, 3)))
-    assert any(KINDS[f.kind].form == "metric" for f in facts(scene))
-    assert not any(KINDS[f.kind].form == "metric" for f in facts(replace(scene, is_metric=False)))
+    assert any(KINDS[f.kind].form == "metric" for f in question_candidates(scene))
+    assert not any(KINDS[f.kind].form == "metric" for f in question_candidates(replace(scene, is_metric=False)))
 
 
 def test_scenes_with_nothing_to_compare() -> None:
-    assert {f.kind for f in facts(scene_of())} == {"exists", "count"}
-    alone = {f.kind for f in facts(scene_of(thing(1, "chair", ground(-1, 3)))) if f.answer.value is not None}
+    assert {f.kind for f in question_candidates(scene_of())} == {"exists", "count"}
+    alone = {
+        f.kind for f in question_candidates(scene_of(thing(1, "chair", ground(-1, 3)))) if f.answer.value is not None
+    }
     assert {"exists", "count", "distance_to"} <= alone
 
 
@@ -163,7 +174,7 @@ def test_scenes_with_nothing_to_compare() -> None:
 def test_speed(count: int, budget_ms: float) -> None:
     rng = np.random.default_rng(0)
     scenes = [random_scene(rng, count) for _ in range(6)]
-    facts(scenes[0])
+    question_candidates(scenes[0])
     best = min(_seconds(scene) for scene in scenes for _ in range(3))
     # Four times the budget, as tests share their machine.
     assert best * 1e3 < 4 * budget_ms
@@ -171,5 +182,5 @@ def test_speed(count: int, budget_ms: float) -> None:
 
 def _seconds(scene: Scene) -> float:
     start = time.process_time()
-    facts(scene)
+    question_candidates(scene)
     return time.process_time() - start

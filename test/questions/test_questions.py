@@ -14,18 +14,20 @@ from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.kinds import FAMILIES, FORMS, KINDS
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.questions.questions import FAMILIES, FORMS, KINDS, Question, facts, is_correct, phrase
+from distill3d_ros.questions.questions import Question, is_correct, phrase
 from distill3d_ros.questions.rules import answer_by_rules
-from distill3d_ros.questions.wordings import wordings
+from distill3d_ros.questions.wordings import templates
 from distill3d_ros.scene.labels import LABELS, find_label
 
 NAMES = tuple(LABELS)
 
 
-def fact_of(kind: str, labels: tuple[str, ...], answer: Answer | None = None) -> Fact:
-    return Fact(kind, labels, tuple(range(1, len(labels) + 1)), answer or answer_text.yes_no(True), kind)
+def fact_of(kind: str, labels: tuple[str, ...], answer: Answer | None = None) -> GroundTruthQA:
+    return GroundTruthQA(kind, labels, tuple(range(1, len(labels) + 1)), answer or answer_text.yes_no(True), kind)
 
 
 def means_the_same(kind: str, got: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
@@ -44,7 +46,7 @@ def test_families_and_forms_are_the_known_ones() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_enough_wordings_and_none_is_in_both_sets(kind: str) -> None:
-    known, held_out = wordings(kind, False), wordings(kind, True)
+    known, held_out = templates(kind, False), templates(kind, True)
     assert len(known) >= 25
     assert len(held_out) >= 3
     assert len(set(known)) == len(known)
@@ -58,8 +60,8 @@ def test_every_kind_has_enough_wordings_and_none_is_in_both_sets(kind: str) -> N
 def test_every_wording_is_understood(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     for held_out in (False, True):
-        for number, template in enumerate(wordings(kind, held_out)):
-            monkeypatch.setattr("distill3d_ros.questions.questions.wordings", lambda *_, t=template: (t,))
+        for number, template in enumerate(templates(kind, held_out)):
+            monkeypatch.setattr("distill3d_ros.questions.questions.templates", lambda *_, t=template: (t,))
             labels = some_labels(kind, number)
             question = phrase(fact_of(kind, labels), None, rng, held_out=held_out)
             for text in (question.text, question.text.upper().rstrip("?"), question.text.replace("'", "\u2019")):
@@ -118,7 +120,7 @@ def test_words_and_rules_on_truth_give_the_truth(meshes: bool) -> None:
     for _ in range(14):
         scene = random_scene(rng, 11, meshes=meshes, clear=False)
         visible = replace(scene, objects=tuple(o for o in scene.objects if (o.visible_pixels or 0) > 25))
-        for fact in facts(scene):
+        for fact in question_candidates(scene):
             if rng.random() > 0.4 and KINDS[fact.kind].family != "naming":
                 continue
             question = phrase(fact, scene, rng, held_out=bool(rng.random() < 0.3))
@@ -154,7 +156,7 @@ def test_marking() -> None:
 
 
 def test_marking_of_absent_things() -> None:
-    fact = Fact("near", ("lamp", "table"), (None, 3), answer_text.not_seen("lamp"), "near:absent")
+    fact = GroundTruthQA("near", ("lamp", "table"), (None, 3), answer_text.not_seen("lamp"), "near:absent")
     assert is_correct(fact, answer_text.not_seen("lamp"))
     assert not is_correct(fact, answer_text.not_seen("table"))
     assert not is_correct(fact, answer_text.yes_no(False))
@@ -163,7 +165,7 @@ def test_marking_of_absent_things() -> None:
 
 def test_a_question_knows_its_labels() -> None:
     scene = scene_of(thing(1, "chair", box(-1, FLOOR - 0.2, 3)), thing(2, "table", box(1, FLOOR - 0.2, 3)))
-    fact = next(f for f in facts(scene) if f.kind in ("left_side", "right_side"))
+    fact = next(f for f in question_candidates(scene) if f.kind in ("left_side", "right_side"))
     question = phrase(fact, scene, np.random.default_rng(0))
     assert isinstance(question, Question)
     assert question.labels == question.fact.labels

@@ -7,11 +7,11 @@ import pytest
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
 from distill3d_ros.questions.questions import phrase
-from distill3d_ros.questions.rewording import in_known_words
+from distill3d_ros.questions.rewording import rephrase_to_training
 from distill3d_ros.scene.frame import Frame, Intrinsics
 
 
@@ -34,7 +34,7 @@ def read(text: str) -> ParsedQuestion:
     ],
 )
 def test_what_is_asked(typed: str, known: str) -> None:
-    assert in_known_words(read(typed)) == known
+    assert rephrase_to_training(read(typed)) == known
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,14 +45,14 @@ def test_every_wording(kind: str) -> None:
     for _ in range(40):
         labels = tuple(rng.permutation(["sofa", "sink", "cup", "oven", "trash can"])[:slots].tolist())
         nothing = Answer(text="", value=None)
-        fact = Fact(kind, labels, object_ids=tuple(range(1, slots + 1)), answer=nothing, group="")
+        fact = GroundTruthQA(kind, labels, object_ids=tuple(range(1, slots + 1)), answer=nothing, group="")
         usual, unusual = (phrase(fact, None, rng, held_out=held).text for held in (False, True))
-        assert in_known_words(read(usual)) == usual
+        assert rephrase_to_training(read(usual)) == usual
         asked = read(unusual)
-        again = read(in_known_words(asked))
+        again = read(rephrase_to_training(asked))
         assert again.text != unusual
         assert (again.kind, again.labels) == (asked.kind, asked.labels)
-        assert in_known_words(again) == again.text
+        assert rephrase_to_training(again) == again.text
 
 
 def test_the_language_model_is_asked_in_known_words(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 
+from distill3d_ros.questions.answer_text import NOT_UNDERSTOOD
+from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
-from distill3d_ros.questions.questions import KINDS, NOT_UNDERSTOOD, facts, is_correct
+from distill3d_ros.questions.questions import is_correct
 from distill3d_ros.questions.rules import answer_by_rules, without_mesh_truth
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
@@ -139,5 +142,5 @@ def test_the_rules_bear_noise(depth: float, least: float) -> None:
     for _ in range(25):
         scene = random_scene(rng, 8)
         noisy = _noisy(scene, rng, depth)
-        right += [is_correct(f, answer_by_rules(f, noisy)) for f in facts(scene)[::5]]
+        right += [is_correct(f, answer_by_rules(f, noisy)) for f in question_candidates(scene)[::5]]
     assert np.mean(right) > least

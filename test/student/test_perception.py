@@ -246,7 +246,7 @@ def test_boxes_look_into_their_rectangles() -> None:
 
 
 def vggt_student_with_regions() -> Student:
-    encoder = EncoderConfig(patch_embed="dinov2", dim=32, heads=2, pairs=4, taps=(0, 1, 2, 3))
+    encoder = EncoderConfig(patch_embed="dinov2", dim=32, heads=2, pairs=4, intermediate_layers=(0, 1, 2, 3))
     depth = DepthConfig(kind="dpt", dpt_features=16, dpt_channels=(8, 8, 8, 8))
     return small_student(encoder=encoder, depth=depth, detection=DetectionConfig(region=3, heads=2))
 

@@ -49,7 +49,7 @@ def network() -> tuple[Encoder, DptHead, DptHead, PoseHead]:
             dim=shape["embed_dim"],
             heads=shape["num_heads"],
             pairs=shape["depth"],
-            taps=tuple(range(shape["depth"])),
+            intermediate_layers=tuple(range(shape["depth"])),
             dinov2=Dinov2Config(layers=shape["dino_depth"], heads=shape["dino_heads"], image_size=shape["img_size"]),
         )
     ).eval()
@@ -80,7 +80,7 @@ def test_every_level_agrees(case: str, network: tuple[Encoder, DptHead, DptHead,
         in_frame, everywhere = level.chunk(2, -1)
         close(in_frame.flatten(0, 1), expected[f"aggregator.frame_out.{n}"])
         close(everywhere.reshape(b, -1, everywhere.shape[-1]), expected[f"aggregator.global_out.{n}"])
-    assert found.specials == 5
+    assert found.special_tokens == 5
     close(found.patches, found.levels[-1][:, :, 5:])
     close(found.camera, found.levels[-1][:, :, 0])
 
@@ -90,12 +90,12 @@ def test_every_level_agrees(case: str, network: tuple[Encoder, DptHead, DptHead,
 def test_depth_points_and_poses_agree(case: str, network: tuple[Encoder, DptHead, DptHead, PoseHead]) -> None:
     encoder, depth_head, point_head, pose_head = network
     expected = load_file(PARITY / f"{case}.safetensors")
-    taps = json.loads((PARITY / "config.json").read_text())["dpt_layer_idx"]
+    intermediate_layers = json.loads((PARITY / "config.json").read_text())["dpt_layer_idx"]
     images = expected["in.images"]
     height, width = images.shape[-2:]
     with torch.no_grad():
         seen = encoder(images)
-        levels = [seen.levels[n][:, :, seen.specials :].flatten(0, 1) for n in taps]
+        levels = [seen.levels[n][:, :, seen.special_tokens :].flatten(0, 1) for n in intermediate_layers]
         raw = depth_head(levels, seen.grid, seen.patch_size)
         raw_points = point_head(levels, seen.grid, seen.patch_size).unflatten(0, images.shape[:2])
         encodings = pose_head(seen.camera)
@@ -187,7 +187,9 @@ def test_a_field_of_view_of_zero_stays_finite() -> None:
 def tiny() -> tuple[Encoder, DptHead, PoseHead]:
     torch.manual_seed(1)
     dino = Dinov2Config(layers=1, heads=2, image_size=28)
-    config = EncoderConfig(patch_embed="dinov2", dim=16, heads=2, pairs=4, taps=(0, 1, 2, 3), dinov2=dino)
+    config = EncoderConfig(
+        patch_embed="dinov2", dim=16, heads=2, pairs=4, intermediate_layers=(0, 1, 2, 3), dinov2=dino
+    )
     return Encoder(config), DptHead(32, features=8, channels=(8, 8, 8, 8)), PoseHead(32, layers=1, heads=2)
 
 
@@ -282,9 +284,9 @@ def test_frames_are_taken_in_turns_with_the_same_result(monkeypatch: pytest.Monk
 
 def test_taps_end_with_the_last_pair() -> None:
     with pytest.raises(ValueError, match="must end with the last pair, 3"):
-        EncoderConfig(pairs=4, taps=(0, 2))
+        EncoderConfig(pairs=4, intermediate_layers=(0, 2))
     with pytest.raises(ValueError, match="ascending"):
-        EncoderConfig(pairs=4, taps=(3, 2))
+        EncoderConfig(pairs=4, intermediate_layers=(3, 2))
     with pytest.raises(ValueError, match="multiple of the patch size 14"):
         Dinov2Config(image_size=500)
 
@@ -325,7 +327,7 @@ def test_nothing_has_changed_since_it_agreed() -> None:
     load_vggt(weights, encoder=encoder, depth=depth, pose=pose)
     with torch.no_grad():
         seen = encoder(stored["in.images"].float())
-        levels = [level[:, :, seen.specials :].flatten(0, 1) for level in seen.levels]
+        levels = [level[:, :, seen.special_tokens :].flatten(0, 1) for level in seen.levels]
         close(seen.levels[-1], stored["out.level"])
         close(depth(levels, seen.grid, seen.patch_size), stored["out.raw"])
         close(pose(seen.camera)[-1], stored["out.pose"])

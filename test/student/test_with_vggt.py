@@ -22,7 +22,7 @@ def vggt_student(**changes) -> Student:
             dim=32,
             heads=2,
             pairs=4,
-            taps=(0, 1, 2, 3),
+            intermediate_layers=(0, 1, 2, 3),
             dinov2=Dinov2Config(layers=1, heads=2, image_size=28),
         ),
         depth=DepthConfig(kind="dpt", dpt_features=16, dpt_channels=(8, 8, 8, 8)),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from training.stages.test_stages import LABELS, sample
 
-from distill3d_ros.questions.facts import facts
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.questions import Question
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.student import Student
@@ -90,7 +90,7 @@ def invented(student: Student, data: Path, *, labels: tuple[str, ...] | None = N
     told = {}
     for number, key in enumerate(reader.keys):
         one = reader[number]
-        asked = worded(choose(facts(one.scene), Balance({}), 8, rng), one.scene, rng)
+        asked = worded(choose(question_candidates(one.scene), Balance({}), 8, rng), one.scene, rng)
         probs = np.full((len(LABELS), len(student.config.labels)), 0.02, np.float32)
         for i, o in enumerate(one.scene.objects):
             probs[i, student.config.labels.index(o.label)] = 0.9

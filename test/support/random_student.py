@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from distill3d_ros.questions.questions import KINDS, wordings
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.wordings import templates
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.language.text import train_tokenizer
@@ -18,7 +19,7 @@ from distill3d_ros.student.student import Student
 def random_student(seed: int = 0, *, metric: bool = True) -> Student:
     """Preset pico; the objectness bias is raised so that there are boxes to work with."""
     torch.manual_seed(seed)
-    texts = [w for kind in KINDS for w in wordings(kind, False)]
+    texts = [w for kind in KINDS for w in templates(kind, False)]
     config = pico(LABELS)
     config = replace(config, depth=replace(config.depth, metric=metric))
     tokenizer = train_tokenizer(texts, vocab_size=config.language.vocab_size, words=LABELS)

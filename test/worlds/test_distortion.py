@@ -14,7 +14,7 @@ from distill3d_ros.worlds.cameras import look_at
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.rendering.distortion import Distortion, bent, sample_distortion, wider
 from distill3d_ros.worlds.rendering.factory import make_renderer
-from distill3d_ros.worlds.rendering.render_view import view
+from distill3d_ros.worlds.rendering.render_view import render_view
 
 LENS = Intrinsics.from_fov(width=160, height=120, horizontal_fov=1.2)
 BARREL, PINCUSHION = Distortion(k1=-0.08, k2=0.01, p1=0.002, p2=-0.003), Distortion(k1=0.06)
@@ -35,8 +35,8 @@ def test_depth_lies_where_the_camera_model_shows_it(distortion: Distortion) -> N
     try:
         renderer.set_room(room)
         straight = renderer.render(camera)
-        seen = view(renderer, room, contact_truth(room), camera, distortion=distortion)
-        plain = view(renderer, room, contact_truth(room), camera)
+        seen = render_view(renderer, room, contact_truth(room), camera, distortion=distortion)
+        plain = render_view(renderer, room, contact_truth(room), camera)
     finally:
         renderer.close()
     depth = np.asarray(seen.scene.depth)

@@ -16,7 +16,7 @@ from distill3d_ros.worlds.cameras import pose_along
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.photometry import Photometry, augment
 from distill3d_ros.worlds.rendering.factory import make_renderer
-from distill3d_ros.worlds.rendering.render_view import MIN_VISIBLE_PIXELS, observe, view, visible_parts
+from distill3d_ros.worlds.rendering.render_view import MIN_VISIBLE_PIXELS, render_frame, render_view, visible_parts
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def renderer():
 @pytest.fixture(scope="module")
 def seen(renderer):
     room = simple_room()
-    return view(renderer, room, contact_truth(room), simple_camera())
+    return render_view(renderer, room, contact_truth(room), simple_camera())
 
 
 def test_every_visible_point_of_an_object_lies_in_its_box(seen):
@@ -56,7 +56,7 @@ def test_a_box_and_its_front_in_the_level_frame(renderer):
     room = replace(simple_room(), objects=[place(7, chair, (2.5, 3.0, 0.0), yaw=math.pi)])
     k = Intrinsics.from_fov(width=64, height=64, horizontal_fov=1.2)
     camera = pose_along(k, eye=np.array([2.0, 1.0, 1.0]), yaw=math.pi / 2, pitch=-0.2, roll=0.05)
-    frame, scene = observe(renderer, room, contact_truth(room), camera)
+    frame, scene = render_frame(renderer, room, contact_truth(room), camera)
     (found,) = scene.objects
     assert found.id == 7
     assert found.has_front
@@ -66,7 +66,7 @@ def test_a_box_and_its_front_in_the_level_frame(renderer):
     assert np.allclose(scene.level_from_optical @ frame.up, [0, -1, 0])
     assert np.array_equal(frame.world_from_camera, camera.world_from_optical)
     turned = replace(room, objects=[place(7, chair, (2.5, 3.0, 0.0), yaw=math.pi / 2)])
-    _, scene = observe(renderer, turned, contact_truth(turned), camera)
+    _, scene = render_frame(renderer, turned, contact_truth(turned), camera)
     assert np.allclose(scene.objects[0].box.rotation[:, 2], [-1, 0, 0])  # world -x is left of this camera
 
 
@@ -76,7 +76,9 @@ def test_hidden_and_tiny_objects_are_left_out_with_their_relations(renderer):
     room.objects.append(place(9, screen, (2.5, 1.6, 0.0)))
     truth = contact_truth(room)
     k = Intrinsics.from_fov(width=96, height=72, horizontal_fov=1.0)
-    frame, scene = observe(renderer, room, truth, pose_along(k, eye=np.array([2.4, 0.3, 1.2]), yaw=1.57, pitch=0.0))
+    frame, scene = render_frame(
+        renderer, room, truth, pose_along(k, eye=np.array([2.4, 0.3, 1.2]), yaw=1.57, pitch=0.0)
+    )
     shown = {o.id for o in scene.objects}
     assert 9 in shown
     assert not shown & {2, 3, 5}

@@ -22,7 +22,7 @@ from distill3d_ros.worlds.layout.room_types import BELONGS
 from distill3d_ros.worlds.materials import Light
 from distill3d_ros.worlds.rendering.factory import make_renderer
 from distill3d_ros.worlds.rendering.raycast import RayCaster
-from distill3d_ros.worlds.rendering.render_view import view
+from distill3d_ros.worlds.rendering.render_view import render_view
 from distill3d_ros.worlds.rendering.walls import portal_normals
 from distill3d_ros.worlds.room import Opening, Room, SecondRoom
 
@@ -266,7 +266,7 @@ def test_views_see_the_second_room_and_the_truth_about_it():
     assert all(room.space_of(camera.position) == 0 for camera in cameras)
     found = 0
     for camera in [*cameras, from_inside(room, out=-1.5)]:
-        seen = view(gl, room, truth, camera)
+        seen = render_view(gl, room, truth, camera)
         points = points_of(camera, seen.scene.depth)
         for thing in seen.scene.objects:
             box = room.by_id(thing.id).box

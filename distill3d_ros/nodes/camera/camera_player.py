@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from distill3d_ros.nodes.camera.sources import Shot, bag_shots, folder_shots
-from distill3d_ros.nodes.camera.transforms import CameraTransforms
+from distill3d_ros.nodes.camera.transforms import CameraTransformBroadcaster
 from distill3d_ros.nodes.conversions.camera_info import info_from
 from distill3d_ros.nodes.conversions.images import depth_to_image, rgb_to_compressed, rgb_to_image
 from distill3d_ros.nodes.parameters import CAMERA_SETTINGS, declare
@@ -97,7 +97,7 @@ class CameraNode(Node):
         self._info = self.create_publisher(CameraInfo, "camera_info", qos)
         self._truth = self.create_publisher(String, "~/truth", output_qos(10))
         self._truth_depth = self.create_publisher(Image, "~/truth/depth", output_qos())
-        self._transforms = CameraTransforms(self, self.setting("frame_id"))
+        self._transforms = CameraTransformBroadcaster(self, self.setting("frame_id"))
         self._player = Player(self._source(), loop=self.setting("loop"))
         self._published = 0
         self._timer = self.create_timer(1.0 / self.setting("rate"), self._tick)

@@ -12,7 +12,7 @@ from distill3d_ros.worlds.drive import Drive, DriveConfig
 from distill3d_ros.worlds.furniture.pack import FurniturePack
 from distill3d_ros.worlds.layout.layout import make_room
 from distill3d_ros.worlds.rendering.factory import make_renderer
-from distill3d_ros.worlds.rendering.render_view import observe
+from distill3d_ros.worlds.rendering.render_view import render_frame
 
 
 def drive_shots(
@@ -45,5 +45,5 @@ def drive_shots(
     say(f"driving {drive.length:.1f} m through the {room.type.replace('_', ' ')}, among {len(room.objects)} things")
     renderer = make_renderer(warn=warn)
     for i in range(frames):
-        frame, scene = observe(renderer, room, truth, drive.camera(drive.duration * i / frames))
+        frame, scene = render_frame(renderer, room, truth, drive.camera(drive.duration * i / frames))
         yield Shot(frame=frame, truth=scene)

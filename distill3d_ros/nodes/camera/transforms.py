@@ -19,7 +19,7 @@ except ImportError:
     TFMessage = None
 
 
-class CameraTransforms:
+class CameraTransformBroadcaster:
     """Sends the pose of every frame that has one; does nothing where tf2_msgs is not installed."""
 
     def __init__(self, node: Node, camera_frame: str) -> None:

@@ -14,7 +14,7 @@ RETRY_S = 1.0
 """A frame that tf has never known is asked for only so often: tf2 waits for it, and every image would wait along."""
 
 
-class CameraPlace:
+class CameraTransforms:
     """Looks the camera up in tf at an image's stamp; what tf does not know is None, and said once."""
 
     def __init__(self, node: Node, *, gravity_frame: str, floor_frame: str, odom_frame: str) -> None:

@@ -19,7 +19,7 @@ from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.objects import Scene
 
 
-class QuestionDesk:
+class QuestionServer:
     """Takes questions in, has the worker answer them, hands the answers out."""
 
     def __init__(

@@ -13,17 +13,17 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from distill3d_ros.engine.box_decoding import shown
+from distill3d_ros.engine.box_decoding import filter_by_score
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.engine.keyframes import Keyframes
 from distill3d_ros.engine.worker import Worker
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS, declare, up_or_none
-from distill3d_ros.nodes.spatial.camera_transforms import CameraPlace
+from distill3d_ros.nodes.spatial.camera_transforms import CameraTransforms
 from distill3d_ros.nodes.spatial.diagnostics import Statistics, status_message
 from distill3d_ros.nodes.spatial.inputs import CameraInputs, CameraItem
 from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
-from distill3d_ros.nodes.spatial.question_server import QuestionDesk
+from distill3d_ros.nodes.spatial.question_server import QuestionServer
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.system.memory import peak_rss_mib
@@ -44,8 +44,8 @@ class SpatialNode(LifecycleNode):
         self._worker: Worker[tuple[CameraItem, list[Frame]]] | None = None
         self._inputs: CameraInputs | None = None
         self._outputs: SpatialOutputs | None = None
-        self._desk: QuestionDesk | None = None
-        self._place: CameraPlace | None = None
+        self._desk: QuestionServer | None = None
+        self._place: CameraTransforms | None = None
         self._keyframes = Keyframes()
         self._views = 0
         """Of the newest scene."""
@@ -127,10 +127,10 @@ class SpatialNode(LifecycleNode):
                 f"not published; {relative} as it is"
             )
         self._outputs = SpatialOutputs(self, self.setting)
-        self._place = CameraPlace(
+        self._place = CameraTransforms(
             self, **{name: self.setting(name) for name in ("gravity_frame", "floor_frame", "odom_frame")}
         )
-        self._desk = QuestionDesk(self, group=self._asking, outputs=self._outputs, statistics=self._statistics)
+        self._desk = QuestionServer(self, group=self._asking, outputs=self._outputs, statistics=self._statistics)
         if not messages.HAVE_INTERFACES:
             self.get_logger().warning(
                 "distill3d_interfaces is not built: no service ~/ask and no ~/objects; "
@@ -213,7 +213,7 @@ class SpatialNode(LifecycleNode):
         assert self._outputs is not None
         assert self._engine is not None
         started = time.monotonic()
-        self._outputs.publish_scene(frame, shown(scene, min_score=self.setting("min_score")))
+        self._outputs.publish_scene(frame, filter_by_score(scene, min_score=self.setting("min_score")))
         self._statistics.took("publish", 1e3 * (time.monotonic() - started))
         for question in filter(None, (q.strip() for q in self.setting("standing_questions"))):
             self._outputs.publish_answer(scene, question, self._engine.ask(scene, question))

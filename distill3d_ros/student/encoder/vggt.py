@@ -26,19 +26,19 @@ class EncoderFeatures:
 
     patches: Tensor  # (B, S, P, D)
     camera: Tensor  # (B, S, D)
-    levels: list[Tensor]  # a tap each, (B, S, K + P, 2 D'), frame half first; none without taps
+    levels: list[Tensor]  # one an intermediate layer, (B, S, K + P, 2 D'), frame half first
     fine: dict[int, Tensor]  # stride -> (BS, c, H / stride, W / stride)
     grid: tuple[int, int]  # (h, w)
     patch_size: int
 
     @property
-    def specials(self) -> int:
+    def special_tokens(self) -> int:
         """K, in front of the patches of a level."""
         return self.levels[0].shape[2] - self.patches.shape[2] if self.levels else 0
 
 
 def rope_2d(
-    grid: tuple[int, int], specials: int, head_dim: int, base: float, device: torch.device
+    grid: tuple[int, int], special_tokens: int, head_dim: int, base: float, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Cosines and sines (K + P, head_dim) of a frame's tokens. Patches count from 1; special tokens are at 0, unturned.
 
@@ -48,7 +48,7 @@ def rope_2d(
     frequencies = base ** (-torch.arange(quarter, device=device, dtype=torch.float32) / quarter)
     y, x = (torch.arange(1, n + 1, device=device, dtype=torch.float32) for n in grid)
     positions = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
-    positions = torch.cat([positions.new_zeros(specials, 2), positions])
+    positions = torch.cat([positions.new_zeros(special_tokens, 2), positions])
     angles = positions[:, :, None] * frequencies  # (K + P, 2, quarter)
     angles = torch.cat([angles, angles], -1).flatten(1)  # each half holds its angles twice
     return angles.cos(), angles.sin()
@@ -139,11 +139,11 @@ class Encoder(nn.Module):
         self.register_token = nn.Parameter(torch.randn(1, 2, config.registers, config.dim) * 0.02)
         self.frame_blocks = nn.ModuleList(_block(config) for _ in range(config.pairs))
         self.global_blocks = nn.ModuleList(_block(config) for _ in range(config.pairs))
-        self.norm = nn.Identity() if config.taps else nn.LayerNorm(config.dim)
+        self.norm = nn.Identity() if config.intermediate_layers else nn.LayerNorm(config.dim)
 
     def forward(self, images: Tensor, places: Tensor | None = None) -> EncoderFeatures:
         """``images`` (B, S, 3, H, W) in 0..1; ``places`` (B, S, P, D) is added to the patch tokens, where it is known
-        where they are (see ``given_depth``)."""
+        where they are (see ``measured_depth``)."""
         frames = images.shape[1]
         if frames > 1 and not self.config.joint_frames:
             places = None if places is None else places.flatten(0, 1)[:, None]
@@ -153,20 +153,20 @@ class Encoder(nn.Module):
         patches = embedded.tokens.unflatten(0, (b, s))
         if places is not None:
             patches = patches + places.to(patches.dtype)
-        x = torch.cat([self._specials(b, s).to(patches.dtype), patches], 2)  # (B, S, K + P, D)
-        specials, tokens = x.shape[2] - patches.shape[2], x.shape[2]
+        x = torch.cat([self._special_tokens(b, s).to(patches.dtype), patches], 2)  # (B, S, K + P, D)
+        special_tokens, tokens = x.shape[2] - patches.shape[2], x.shape[2]
         head_dim = self.config.dim // self.config.heads
-        cos, sin = rope_2d(embedded.grid, specials, head_dim, self.config.rope_base, x.device)
+        cos, sin = rope_2d(embedded.grid, special_tokens, head_dim, self.config.rope_base, x.device)
         everywhere = cos.repeat(s, 1), sin.repeat(s, 1)
         levels = []
         for index, (frame_block, global_block) in enumerate(zip(self.frame_blocks, self.global_blocks, strict=True)):
             in_frame = frame_block(x.flatten(0, 1), (cos, sin))
             x = global_block(in_frame.reshape(b, s * tokens, -1), everywhere).unflatten(1, (s, tokens))
-            if index in self.config.taps:
+            if index in self.config.intermediate_layers:
                 levels.append(torch.cat([in_frame.unflatten(0, (b, s)), x], -1))
         last = levels[-1] if levels else self.norm(x)  # VGGT hands its levels on as they are
         return EncoderFeatures(
-            patches=last[:, :, specials:].float(),  # what leaves the encoder is float32, whatever it computed in
+            patches=last[:, :, special_tokens:].float(),  # what leaves the encoder is float32, whatever it computed in
             camera=last[:, :, 0].float(),
             levels=levels,
             fine=embedded.fine,
@@ -174,7 +174,7 @@ class Encoder(nn.Module):
             patch_size=self.patch_embed.patch_size,
         )
 
-    def _specials(self, b: int, s: int) -> Tensor:
+    def _special_tokens(self, b: int, s: int) -> Tensor:
         """(B, S, K, D)"""
         slots = torch.cat([self.camera_token, self.register_token], 2)[0]  # (2, K, D)
         index = torch.ones(s, dtype=torch.long, device=slots.device)

@@ -114,7 +114,7 @@ class DptDepthHead(nn.Module):
     def forward(self, features: EncoderFeatures, intrinsics: Tensor) -> DepthOutput:
         """``intrinsics`` (B, S, 4)"""
         b, s = features.patches.shape[:2]
-        levels = [x[:, :, features.specials :].flatten(0, 1).float() for x in features.levels]
+        levels = [x[:, :, features.special_tokens :].flatten(0, 1).float() for x in features.levels]
         with torch.autocast(features.patches.device.type, enabled=False):
             raw = self.dpt(levels, features.grid, features.patch_size).unflatten(0, (b, s))  # (B, S, 2, H, W)
             log_depth, log_scale = raw[:, :, 0], raw.new_zeros(b, 1, 1, 1)
@@ -134,7 +134,7 @@ class DptDepthHead(nn.Module):
 
 
 def build_depth_head(config: DepthConfig, encoder: Encoder) -> FusionDepthHead | DptDepthHead:
-    """The head that ``config.kind`` names; ``given`` needs none, see ``given_depth``."""
+    """The head that ``config.kind`` names; ``measured`` needs none, see ``measured_depth``."""
     if config.kind == "dpt":
         return DptDepthHead(config, width=encoder.config.width)
     return FusionDepthHead(config, dim=encoder.config.width, channels=encoder.patch_embed.channels)

@@ -24,7 +24,7 @@ _LOG_ERROR = {True: math.log(0.01), False: math.log(0.3)}
 """Expected |log depth error| where the depth is known, and where it was filled in."""
 
 
-class GivenDepth(nn.Module):
+class MeasuredDepth(nn.Module):
     """In place of a depth head: hands the given depth on, and tells the encoder where each patch's surface is.
 
     The 3D patches of LLaVA-3D (Zhu et al. 2024): the mean surface point of a patch goes through an MLP and is added to

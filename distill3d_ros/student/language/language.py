@@ -20,7 +20,7 @@ from distill3d_ros.student.encoder.attention import attention_bias, recorded_att
 from distill3d_ros.student.language.causal_lm import PretrainedLanguage, build_decoder
 from distill3d_ros.student.language.grounding import Grounding, GroundingOutput
 from distill3d_ros.student.language.hidden_cot import HiddenCot
-from distill3d_ros.student.language.row_reading import last_of_prompt, read_at_once, read_thinking
+from distill3d_ros.student.language.row_reading import last_of_prompt, read_at_once, read_recurrent
 from distill3d_ros.student.language.text import QuestionEncoder
 from distill3d_ros.student.language.visual_tokens import VisualTokens
 from distill3d_ros.student.outputs import (
@@ -30,13 +30,13 @@ from distill3d_ros.student.outputs import (
     THOUGHT,
     AnswerScores,
     GeneratedAnswer,
+    LanguageInput,
     LanguageOutput,
     ObjectSet,
     Perception,
     Prefix,
     QuestionBatch,
     QuestionText,
-    Sight,
     map_tensors,
 )
 
@@ -101,7 +101,7 @@ class LanguageModel(nn.Module):
         words = self._words()(ids)
         return words / self.read_scale if self.config.causal_lm else words * self.word_scale
 
-    def prefix(self, source: Perception | Sight | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
+    def prefix(self, source: Perception | LanguageInput | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
         """The visual tokens of what was perceived, or of given objects alone."""
         if stop_gradient:
             source = map_tensors(source, Tensor.detach)
@@ -273,7 +273,7 @@ class LanguageModel(nn.Module):
         """States (R, T, E) of rows (R, T) after a scene, and what of the cache an answer may look at."""
         first = self._first_position(prefix)
         if self.thoughts.feed is not None:
-            return read_thinking(self._run, self.thoughts.feed, embeddings, kind, visible, past, first)
+            return read_recurrent(self._run, self.thoughts.feed, embeddings, kind, visible, past, first)
         hidden = read_at_once(self._run, embeddings, kind, visible, past, first)
         return hidden, torch.cat([visible, kind != PAD], 1)
 

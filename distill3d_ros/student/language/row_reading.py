@@ -23,7 +23,7 @@ def read_at_once(run: Run, embeddings: Tensor, kind: Tensor, visible: Tensor, pa
     return run(embeddings, _count(kind.shape[1], first, kind), _mask(visible, kind != PAD), past)
 
 
-def read_thinking(
+def read_recurrent(
     run: Run,
     feed: Callable[[Tensor], Tensor],
     embeddings: Tensor,

@@ -12,7 +12,7 @@ from torch.nn import functional
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.encoder.vggt import Mlp
 from distill3d_ros.student.language.box_features import OBJECT_FEATURES, object_features, pair_features
-from distill3d_ros.student.outputs import ObjectSet, Perception, Prefix, Sight, map_tensors, to_float
+from distill3d_ros.student.outputs import LanguageInput, ObjectSet, Perception, Prefix, map_tensors, to_float
 from distill3d_ros.student.rays import fourier, lens_features
 
 
@@ -55,13 +55,13 @@ class VisualTokens(nn.Module):
         self.camera = nn.Linear(encoder + 6, dim)
         self.camera_norm = nn.LayerNorm(dim)
 
-    def forward(self, source: Perception | Sight | ObjectSet, class_words: Tensor) -> Prefix:
+    def forward(self, source: Perception | LanguageInput | ObjectSet, class_words: Tensor) -> Prefix:
         """``class_words`` (C, E)"""
         if isinstance(source, ObjectSet):
             return self._objects(source, class_words)
-        sight = self.sight(source) if isinstance(source, Perception) else source
-        prefix = self._objects(sight.objects, class_words)
-        others = torch.cat([self._patches(sight), self.camera_norm(self.camera(sight.camera))], 1)
+        language_input = self.language_input(source) if isinstance(source, Perception) else source
+        prefix = self._objects(language_input.objects, class_words)
+        others = torch.cat([self._patches(language_input), self.camera_norm(self.camera(language_input.camera))], 1)
         prefix.tokens = torch.cat([prefix.tokens, others.to(prefix.tokens.dtype)], 1)
         prefix.mask = torch.cat([prefix.mask, prefix.mask.new_ones(others.shape[:2])], 1)
         return prefix
@@ -81,10 +81,10 @@ class VisualTokens(nn.Module):
         )
 
     @classmethod
-    def sight(cls, perception: Perception) -> Sight:
+    def language_input(cls, perception: Perception) -> LanguageInput:
         """What is read of a perception."""
         lens = lens_features(perception.intrinsics, perception.image_size)
-        return Sight(
+        return LanguageInput(
             objects=cls.objects(perception),
             patch_tokens=perception.patch_tokens,
             patch_points=perception.patch_points,
@@ -105,12 +105,12 @@ class VisualTokens(nn.Module):
         tokens = self.object_norm(self.name(functional.layer_norm(names, names.shape[-1:])) + box + seen)
         return Prefix(tokens=tokens, mask=objects.mask, objects=objects, pairs=pairs)
 
-    def _patches(self, sight: Sight) -> Tensor:
+    def _patches(self, language_input: LanguageInput) -> Tensor:
         """(B, S * pooled patches, E); none if the pool is 0."""
         if not self.pool:
-            return sight.patch_tokens.new_zeros(len(sight.patch_tokens), 0, self.patch.out_features)
-        content = _pool(sight.patch_tokens, sight.grid, self.pool)
-        place = _pool(sight.patch_points, sight.grid, self.pool)
+            return language_input.patch_tokens.new_zeros(len(language_input.patch_tokens), 0, self.patch.out_features)
+        content = _pool(language_input.patch_tokens, language_input.grid, self.pool)
+        place = _pool(language_input.patch_points, language_input.grid, self.pool)
         tokens = self.patch(content) + self.place(fourier(place.clamp(-12, 12), 5, 0.0625))
         return self.patch_norm(tokens).flatten(1, 2)
 

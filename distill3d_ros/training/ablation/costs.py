@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from distill3d_ros.student.checkpoint import load_student
-from distill3d_ros.student.outputs import ObjectSet, QuestionText, Sight
+from distill3d_ros.student.outputs import LanguageInput, ObjectSet, QuestionText
 from distill3d_ros.student.student import Student
 
 QUESTIONS = (
@@ -54,20 +54,20 @@ def question_costs(students: dict[str, Path], device: torch.device) -> dict[str,
 
 def _multiply_adds(student: Student, device: torch.device) -> float:
     """A question, matrix products only; with gradients on, so that attention is counted as such too."""
-    sight = _noise(student, device)
+    language_input = _noise(student, device)
     asked = [QuestionText(text=q, answer="yes") for q in QUESTIONS]
 
     def counted(questions: Sequence[QuestionText]) -> int:
-        batch = student.collate([questions], sight.objects.score.shape[1])
+        batch = student.collate([questions], language_input.objects.score.shape[1])
         moved = {name: getattr(batch, name).to(device) for name in batch.__dataclass_fields__}
         with FlopCounterMode(display=False) as counter:
-            student.read(student.prefix(sight), type(batch)(**moved))
+            student.read(student.prefix(language_input), type(batch)(**moved))
         return counter.get_total_flops()
 
     return (counted([*asked, *asked]) - counted(asked)) / (2 * len(asked))
 
 
-def _noise(student: Student, device: torch.device) -> Sight:
+def _noise(student: Student, device: torch.device) -> LanguageInput:
     generator = torch.Generator().manual_seed(0)
     boxes, width = student.config.detection.queries, student.config.encoder.width
 
@@ -83,7 +83,7 @@ def _noise(student: Student, device: torch.device) -> Sight:
         mask=torch.ones(1, boxes, dtype=torch.bool, device=device),
         feature=rand(1, boxes, student.config.box_dim),
     )
-    return Sight(
+    return LanguageInput(
         objects=objects,
         patch_tokens=rand(1, 1, WIDE * WIDE, width),
         patch_points=rand(1, 1, WIDE * WIDE, 3),

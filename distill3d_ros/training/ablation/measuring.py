@@ -16,20 +16,20 @@ from torch import Tensor
 
 from distill3d_ros.questions.questions import Question, is_correct
 from distill3d_ros.student.checkpoint import load_student, read_description
-from distill3d_ros.student.outputs import Perception, QuestionText, Sight, map_tensors
+from distill3d_ros.student.outputs import LanguageInput, Perception, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.ablation.plan import AskedConfig
 from distill3d_ros.training.ablation.runs import Run, others_of
 from distill3d_ros.training.ablation.thoughts import AS_TRAINED, attention, can_show_attention, conditions, thoughts_as
 from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
-from distill3d_ros.training.data.reading import spread
-from distill3d_ros.training.evaluation.grading import spoken
+from distill3d_ros.training.data.reading import evenly_spaced
+from distill3d_ros.training.evaluation.grading import parse_answer
 from distill3d_ros.training.evaluation.metrics import DepthScore, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.evaluation.question_sets import question_set
-from distill3d_ros.training.inputs.augmentation import View, view_of, whole
-from distill3d_ros.training.inputs.perception_cache import KeptViews, perception_sha256
-from distill3d_ros.training.inputs.targets import look, perception_batch
+from distill3d_ros.training.inputs.augmentation import View, resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.perception_cache import PerceptionCache, perception_sha256
+from distill3d_ros.training.inputs.targets import perceive_batch, perception_batch
 from distill3d_ros.training.stages.perception import decode_scenes
 
 MEASURED = "measured.json"
@@ -86,8 +86,8 @@ def measure(
         if not len(reader):
             raise ValueError(f"evaluate.splits: the data has no samples of {split!r}; leave it out")
         kept = _kept(cache / split, eyes, data)
-        sights = _Sights(student, reader, kept)
-        splits[split] = _ask(student, sights, other, asked, paid)
+        language_inputs = _Sights(student, reader, kept)
+        splits[split] = _ask(student, language_inputs, other, asked, paid)
         right = splits[split]["right"][AS_TRAINED]
         report(f"{run.parent.name} {run.name}: {split} {right.count('1') / max(1, len(right)):.3f} of {len(right)}")
     result = {
@@ -106,11 +106,11 @@ def measure(
     return result
 
 
-def _kept(folder: Path, eyes: str, data: Folders) -> KeptViews | None:
+def _kept(folder: Path, eyes: str, data: Folders) -> PerceptionCache | None:
     """The kept perception of a split, if it is that of this student on this data."""
     if not folder.is_dir():
         return None
-    views = KeptViews(folder)
+    views = PerceptionCache(folder)
     same = views.info["perception_sha256"] == eyes and views.info["data"] == [manifest_sha256(d) for d in data]
     return views if same else None
 
@@ -118,32 +118,34 @@ def _kept(folder: Path, eyes: str, data: Folders) -> KeptViews | None:
 class _Sights:
     """What a student sees of the frames of a split, kept or looked at now."""
 
-    def __init__(self, student: Student, reader: Reader, kept: KeptViews | None) -> None:
+    def __init__(self, student: Student, reader: Reader, kept: PerceptionCache | None) -> None:
         self.student, self.reader, self.kept = student, reader, kept
         self.place = {} if kept is None else {kept[i].sample: i for i in range(len(kept))}
         self.depth: list[DepthScore | None] = []
         self.found: list[Any] = []
         self.true: list[Any] = []
 
-    def __getitem__(self, i: int) -> Sight:
+    def __getitem__(self, i: int) -> LanguageInput:
         device = next(self.student.parameters()).device
         key = self.reader.keys[i]
         if self.kept is not None and key in self.place:
-            return map_tensors(self.kept[self.place[key]].sight, lambda x: x.to(device))
+            return map_tensors(self.kept[self.place[key]].language_input, lambda x: x.to(device))
         sample = self.reader[i]
-        view = whole(view_of(sample), area=self.student.config.image_area, multiple=self.student.multiple)
+        view = resize_uncropped(
+            view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
+        )
         seen = self._look(view, device)
         self.depth.append(depth_score(seen.depth[0, 0].float().cpu().numpy(), view.depth))
         self.found += decode_scenes(seen, self.student.config.labels, [sample.scene])
         self.true.append(sample.scene)
-        return self.student.sight(seen)
+        return self.student.language_input(seen)
 
     def _look(self, view: View, device: torch.device) -> Perception:
         stride = self.student.encoder.patch_embed.patch_size
         grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
         batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid).to(device)
         with torch.inference_mode():
-            return look(self.student, batch)
+            return perceive_batch(self.student, batch)
 
     def figures(self) -> dict[str, float]:
         """Of depth and boxes, of the frames that were looked at; none if all were kept."""
@@ -156,18 +158,18 @@ class _Sights:
 
 
 def _ask(
-    student: Student, sights: _Sights, other: Path | None, asked: AskedConfig, paid: list[tuple[Tensor, float]]
+    student: Student, language_inputs: _Sights, other: Path | None, asked: AskedConfig, paid: list[tuple[Tensor, float]]
 ) -> dict[str, Any]:
-    picked = spread(len(sights.reader), asked.frames)
-    questions = question_set(sights.reader, picked, asked.questions, asked.seed)
-    watched = set(spread(len(questions), asked.attention_frames)) if can_show_attention(student) else set()
+    picked = evenly_spaced(len(language_inputs.reader), asked.frames)
+    questions = question_set(language_inputs.reader, picked, asked.questions, asked.seed)
+    watched = set(evenly_spaced(len(questions), asked.attention_frames)) if can_show_attention(student) else set()
     changed = conditions(student, other)
     right: dict[str, list[str]] = {name: [] for name in changed}
     families: list[str] = []
     frames: list[int] = []
     for number, (i, about) in enumerate(sorted(questions.items())):
         with torch.inference_mode():
-            prefix = student.prefix(sights[i])
+            prefix = student.prefix(language_inputs[i])
             cache = student.cache(prefix)
         families += [q.family for q in about]
         frames += [i] * len(about)
@@ -181,9 +183,9 @@ def _ask(
         "families": families,
         "frames": frames,
         "right": {name: "".join(marks) for name, marks in right.items()},
-        "perception": sights.figures(),
+        "perception": language_inputs.figures(),
     }
 
 
 def _marks(questions: Sequence[Question], said: Sequence[str]) -> list[str]:
-    return [str(int(is_correct(q, spoken(text)))) for q, text in zip(questions, said, strict=True)]
+    return [str(int(is_correct(q, parse_answer(text)))) for q, text in zip(questions, said, strict=True)]

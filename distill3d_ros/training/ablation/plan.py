@@ -29,7 +29,8 @@ class VariantConfig:
     says: str = ""
     """What it is, for the report."""
     changes: dict[str, Any] = field(default_factory=dict)
-    """Dotted key of the base -> value: student.hidden_cot.tokens, seen.loss_weights.names (``seen`` being a stage)."""
+    """Dotted key of the base -> value: student.hidden_cot.tokens, cached.loss_weights.names (``cached``
+    being a stage)."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -85,7 +86,7 @@ class AblationConfig:
     """Folder of a student that every run starts from, its language model included; empty: as ``base`` says."""
     perception: CacheConfig = field(default_factory=CacheConfig)
     """What of the frozen perception of ``base.perception`` or ``base.start_from`` is computed once for all; for stages
-    of kind seen."""
+    of kind cached."""
     evaluate: AskedConfig = field(default_factory=AskedConfig)
     hidden_cot: tuple[str, ...] = ()
     """Variants with thoughts, for the question whether thoughts help."""
@@ -135,7 +136,7 @@ def trainings(config: AblationConfig, cache: Path) -> dict[str, dict[str, Any]]:
     """Variant -> its training configuration, as YAML has it, without the seed.
 
     Args:
-        cache: folder of the kept perception, for stages of kind seen.
+        cache: folder of the kept perception, for stages of kind cached.
 
     Raises:
         ValueError: a change names something that there is not.
@@ -165,7 +166,7 @@ def trainings(config: AblationConfig, cache: Path) -> dict[str, dict[str, Any]]:
 
 def stages_seen(training: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The stages of a training configuration that learn from a kept perception."""
-    return [s for s in training.get("stages", []) if isinstance(s, dict) and s.get("kind") == "seen"]
+    return [s for s in training.get("stages", []) if isinstance(s, dict) and s.get("kind") == "cached"]
 
 
 def chosen(config: AblationConfig, only: Sequence[str] | None) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from distill3d_ros.training.ablation.runs import CACHE, LOG, Run, disk_use
 from distill3d_ros.training.ablation.summary import summary
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders
-from distill3d_ros.training.inputs.perception_cache import keep_perception
+from distill3d_ros.training.inputs.perception_cache import cache_perception
 from distill3d_ros.training.train import folders
 
 COSTS = "costs.json"
@@ -92,19 +92,19 @@ def _keep_perception(
     device: str,
     report: Callable[[str], None],
 ) -> None:
-    """What stages of kind seen learn from, and what all of them are asked about."""
+    """What stages of kind cached learn from, and what all of them are asked about."""
     if not any(stages_seen(t) for t in training.values()):
         return
     seeing = config.base.get("perception") or config.base.get("start_from")
     if not seeing:
         raise ValueError(
-            "a stage of kind seen needs base.perception or base.start_from, the folder of a student that perceives. "
+            "a stage of kind cached needs base.perception or base.start_from, the folder of a student that perceives. "
             "Got neither"
         )
     eyes = load_student(student_folder(seeing), _device(device))
     counts = {"train": config.perception.views, "val": config.perception.validation_views}
     for split, views in (counts | dict.fromkeys(config.evaluate.splits, config.evaluate.frames)).items():
-        keep_perception(eyes, data, split, out / CACHE, config.perception, views=views, report=report)
+        cache_perception(eyes, data, split, out / CACHE, config.perception, views=views, report=report)
 
 
 class _Work:

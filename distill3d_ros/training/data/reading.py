@@ -20,7 +20,7 @@ def open_when_ready(data: Folders, split: str, *, wait: bool, report: Callable[[
             reader = open_split(data, split)
             if len(reader):
                 return reader
-            problem = f"{in_words(data)} has no samples of split {split!r} yet"
+            problem = f"{describe_folders(data)} has no samples of split {split!r} yet"
         except (FileNotFoundError, ValueError) as error:
             problem = str(error)
         if not wait:
@@ -56,11 +56,11 @@ class KeyedReader:
             return self._reader.index_of(key)
 
 
-def in_words(data: Folders) -> str:
+def describe_folders(data: Folders) -> str:
     """The folders' paths in a sentence."""
     return " and ".join(map(str, data))
 
 
-def spread(n: int, most: int) -> list[int]:
+def evenly_spaced(n: int, most: int) -> list[int]:
     """At most so many numbers, evenly spread over 0..n-1."""
     return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})

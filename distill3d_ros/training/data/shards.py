@@ -40,7 +40,7 @@ from distill3d_ros.training.data.sample import (
 
 TAR_BLOCK = 512
 T = TypeVar("T")
-Place = tuple[int, int]
+ByteRange = tuple[int, int]
 """Offset and length of a member's content in the tar, bytes."""
 
 
@@ -60,7 +60,7 @@ class ShardWriter:
         self._split, self._first_room, self._rooms = split, first_room, rooms
         self._temporary = self._folder / f".{self._file}.{os.getpid()}.tmp"
         self._keys: list[str] = []
-        self._places: dict[str, list[Place]] = {part: [] for part in PARTS}
+        self._places: dict[str, list[ByteRange]] = {part: [] for part in PARTS}
         self.info: ShardInfo | None = None
 
     def __enter__(self) -> ShardWriter:

@@ -12,7 +12,7 @@ import numpy as np
 
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.answer_text import answer_value
-from distill3d_ros.questions.facts import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.evaluation.question_sets import splits_in_words, training_facts
@@ -26,13 +26,13 @@ CONFIDENCE_AT = 8.0
 class MajorityBaseline:
     """The commonest answer to each kind of question; for metres, the median."""
 
-    def __init__(self, training: Iterable[Fact]) -> None:
-        by_kind: dict[str, list[Fact]] = defaultdict(list)
+    def __init__(self, training: Iterable[GroundTruthQA]) -> None:
+        by_kind: dict[str, list[GroundTruthQA]] = defaultdict(list)
         for fact in training:
             by_kind[fact.kind].append(fact)
         self._answers = {kind: _best(facts) for kind, facts in by_kind.items()}
 
-    def answer(self, fact: Fact) -> Answer:
+    def answer(self, fact: GroundTruthQA) -> Answer:
         return _spoken(self._answers.get(fact.kind))
 
 
@@ -43,7 +43,7 @@ class QuestionOnlyBaseline:
     name and to the kind alone, as far as the finer group was rare (a Dirichlet prior of weight ``CONFIDENCE_AT``).
     """
 
-    def __init__(self, training: Iterable[Fact]) -> None:
+    def __init__(self, training: Iterable[GroundTruthQA]) -> None:
         self._counts: dict[Key, Counter[str]] = defaultdict(Counter)
         self._metres: dict[Key, list[float]] = defaultdict(list)
         for fact in training:
@@ -52,7 +52,7 @@ class QuestionOnlyBaseline:
                 if KINDS[fact.kind].form == "metric" and isinstance(fact.answer.value, (int, float)):
                     self._metres[key].append(float(np.log(max(fact.answer.value, 0.02))))
 
-    def answer(self, fact: Fact) -> Answer:
+    def answer(self, fact: GroundTruthQA) -> Answer:
         if KINDS[fact.kind].form == "metric":
             return _spoken(self._median(fact))
         scores: dict[str, float] = {}
@@ -70,7 +70,7 @@ class QuestionOnlyBaseline:
         allowed = {t: s for t, s in scores.items() if _possible(t, fact)}
         return _spoken(max(sorted(allowed), key=lambda t: allowed[t]) if allowed else None)
 
-    def _median(self, fact: Fact) -> str | None:
+    def _median(self, fact: GroundTruthQA) -> str | None:
         for key in _keys(fact):
             values = self._metres.get(key, [])
             if len(values) >= 3:
@@ -108,7 +108,7 @@ class Baselines:
             models = {"majority": MajorityBaseline(training), "question_only": QuestionOnlyBaseline(training)}
         return cls(folder=folder, elsewhere=elsewhere, questions=len(training), models=models)
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """Where they come from, or why they are not there."""
         if not self.models:
             return (
@@ -124,11 +124,11 @@ class Baselines:
             "questions": self.questions,
             "elsewhere": self.elsewhere,
             "manifest_sha256": manifest_sha256(self.folder) if self.models else None,
-            "in_words": self.in_words(),
+            "in_words": self.describe(),
         }
 
 
-def _keys(fact: Fact) -> Iterator[Key]:
+def _keys(fact: GroundTruthQA) -> Iterator[Key]:
     """From fine to coarse; the slot of a name matters, for a choice its alternatives are in order of the question.
 
     The names of a symmetric kind come in either order in a question. In a fact they stand in the order of the ids,
@@ -141,7 +141,7 @@ def _keys(fact: Fact) -> Iterator[Key]:
     yield (fact.kind,)
 
 
-def _text(fact: Fact) -> str:
+def _text(fact: GroundTruthQA) -> str:
     """The answer; of a choice its place among the names, so that "the first" can be learned."""
     value = fact.answer.value
     if KINDS[fact.kind].form == "choice" and value in fact.labels[-2:]:
@@ -149,14 +149,14 @@ def _text(fact: Fact) -> str:
     return fact.answer.text
 
 
-def _possible(text: str, fact: Fact) -> bool:
+def _possible(text: str, fact: GroundTruthQA) -> bool:
     if text.startswith("#"):
         place, _, label = text[1:].partition(":")
         return fact.labels[-2:][int(place)] == label
     return KINDS[fact.kind].form != "choice"
 
 
-def _best(facts: list[Fact]) -> str | None:
+def _best(facts: list[GroundTruthQA]) -> str | None:
     if KINDS[facts[0].kind].form == "metric":
         values = [float(f.answer.value) for f in facts if isinstance(f.answer.value, (int, float))]
         return f"{np.median(values):.2f} metres" if values else None

@@ -19,19 +19,19 @@ from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.manifest import manifest_sha256
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.baselines import Baselines
 from distill3d_ros.training.evaluation.lenses import lens_figures
 from distill3d_ros.training.evaluation.metrics import (
-    FAINTEST,
+    MIN_BOX_SCORE,
     depth_score,
 )
 from distill3d_ros.training.evaluation.question_sets import chosen_splits, has_objects, question_set
 from distill3d_ros.training.evaluation.reference_evaluation import reference_figures
 from distill3d_ros.training.evaluation.report import write_report
 from distill3d_ros.training.evaluation.several_views import view_figures
-from distill3d_ros.training.evaluation.tallies import Marks, Seen, figures, latency, outcomes
+from distill3d_ros.training.evaluation.tallies import PerceptionTally, QuestionTally, figures, latency, outcomes
 from distill3d_ros.training.evaluation.teacher_comparison import (
     TeacherBeside,
     TeacherMarks,
@@ -94,8 +94,8 @@ def evaluate(
         report(f"teacher: {beside.engine.describe()}")
         beside.engine.warm_up()
     baselines = Baselines.learned(data, None if train_data is None else Path(train_data), seed)
-    report(baselines.in_words())
-    every, seen_in_all, compared_in_all = Marks(), Seen(), TeacherMarks()
+    report(baselines.describe())
+    every, seen_in_all, compared_in_all = QuestionTally(), PerceptionTally(), TeacherMarks()
     result: dict[str, Any] = {"splits": {}}
     for split in splits:
         reader = ShardReader(data, split)
@@ -116,7 +116,7 @@ def evaluate(
         if view_scenes:
             result["splits"][split]["several_views"] = view_figures(engine, reader, scenes=view_scenes)
         if references:
-            picked = spread(len(reader), frames)
+            picked = evenly_spaced(len(reader), frames)
             told = reference_figures(engine, reader, picked, questions=references, seed=seed)
             result["splits"][split]["references"] = told
         every.extend(marks)
@@ -158,8 +158,8 @@ def _split(
     frames: int,
     camera_height: bool,
     report: Callable[[str], None],
-) -> tuple[Marks, Seen, TeacherMarks]:
-    picked = spread(len(reader), frames)
+) -> tuple[QuestionTally, PerceptionTally, TeacherMarks]:
+    picked = evenly_spaced(len(reader), frames)
     if has_objects(reader, picked):
         asked = question_set(reader, picked, questions, seed)
         number = sum(map(len, asked.values()))
@@ -168,7 +168,7 @@ def _split(
         asked = {}
         report(f"{reader.split}: no objects are marked in its frames, so only depth is measured, on {len(picked)}")
     rng = np.random.default_rng([seed, 3])
-    marks, seen, compared = Marks(), Seen(), TeacherMarks()
+    marks, seen, compared = QuestionTally(), PerceptionTally(), TeacherMarks()
     before: Scene | None = None
     told = 0
     for count, i in enumerate(picked, start=1):
@@ -210,12 +210,12 @@ def _split(
     return marks, seen, compared
 
 
-def _look(engine: Engine, sample: Any, scene: Scene, seen: Seen) -> None:
+def _look(engine: Engine, sample: Any, scene: Scene, seen: PerceptionTally) -> None:
     """Depth and boxes of one frame."""
     true = np.asarray(sample.scene.depth)
     seen.depth.append(depth_score(np.asarray(scene.depth), true))
     seen.scaled.append(depth_score(np.asarray(scene.depth), true, median_scaled=True))
-    all_boxes = engine.perceive(sample.frame, min_score=FAINTEST)
+    all_boxes = engine.perceive(sample.frame, min_score=MIN_BOX_SCORE)
     seen.found.append(replace(all_boxes, depth=None, depth_confidence=None, features=None))
     seen.true.append(replace(sample.scene, depth=None))
 
@@ -226,7 +226,7 @@ def _mark(
     scene: Scene,
     other: Scene | None,
     rows: dict[str, list[Answer]],
-    marks: Marks,
+    marks: QuestionTally,
     rng: np.random.Generator,
 ) -> list[Answer]:
     """Asks a frame's questions and marks every row's answers; returns the student's."""

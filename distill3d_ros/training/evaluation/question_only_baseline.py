@@ -17,12 +17,12 @@ import numpy as np
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.kinds import FAMILIES, FORMS, KINDS
 from distill3d_ros.questions.questions import Question, is_correct, phrase
 from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.baselines import MajorityBaseline, QuestionOnlyBaseline
 from distill3d_ros.training.evaluation.metrics import wilson_interval
@@ -37,24 +37,24 @@ TRAINING_QUESTIONS = 120_000
 """Thrice what the baselines of an evaluation learn from: this is a search for what can be learned."""
 MODELS = ("majority", "statistics", "text")
 
-Key = tuple[str, Fact]
+Key = tuple[str, GroundTruthQA]
 
 
 class BestConstant:
     """The one answer to each kind of question that is right most often; in metres, the middle of the fullest window."""
 
-    def __init__(self, training: Iterable[Fact]) -> None:
+    def __init__(self, training: Iterable[GroundTruthQA]) -> None:
         values: dict[str, list[Any]] = defaultdict(list)
         for fact in training:
             if not is_absent(fact):
                 values[fact.kind].append(fact.answer.value)
         self._answers = {kind: _constant(KINDS[kind].form, seen) for kind, seen in values.items()}
 
-    def answer(self, fact: Fact) -> Answer:
+    def answer(self, fact: GroundTruthQA) -> Answer:
         return self._answers.get(fact.kind, answer_text.not_understood())
 
 
-def chance(fact: Fact, constant: BestConstant) -> float:
+def chance(fact: GroundTruthQA, constant: BestConstant) -> float:
     """What guessing without any knowledge of the names reaches.
 
     One half for yes and no and for the choice between two; elsewhere whether the best constant answer of the kind, as
@@ -97,7 +97,7 @@ def blind(
     asked: list[Question] = []
     for split in splits:
         reader = ShardReader(data, split)
-        per_frame = question_set(reader, spread(len(reader), frames), questions, seed)
+        per_frame = question_set(reader, evenly_spaced(len(reader), frames), questions, seed)
         asked += [question for number in sorted(per_frame) for question in per_frame[number]]
         report(f"{split}: {sum(map(len, per_frame.values()))} questions about {len(per_frame)} frames")
     figures = blind_table(training, asked, steps=steps, seed=seed, report=report)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from distill3d_ros.questions.balancing import balanced
-from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.questions import Question, phrase
 from distill3d_ros.training.data.mixture import Reader
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
 
 TEST_SPLITS = ("test_known", "test_unseen")
@@ -23,13 +24,13 @@ TRAINING_QUESTIONS = 40_000
 
 def training_facts(
     data: Path, seed: int, *, scenes: int = TRAINING_SCENES, number: int = TRAINING_QUESTIONS
-) -> list[tuple[str, Fact]]:
+) -> list[tuple[str, GroundTruthQA]]:
     """(key of the sample, fact) of training scenes, drawn and balanced as those of the test: what guessing can be
     learned from. At most ``number`` facts of at most ``scenes`` scenes; none where there is no training split."""
     reader = ShardReader(data, "train")
     if not len(reader):
         return []
-    return balanced(_facts_of(reader, spread(len(reader), scenes)), np.random.default_rng([seed, 1]), number)
+    return balanced(_facts_of(reader, evenly_spaced(len(reader), scenes)), np.random.default_rng([seed, 1]), number)
 
 
 def has_objects(reader: Reader, picked: Sequence[int]) -> bool:
@@ -74,5 +75,5 @@ def splits_in_words(data: Path) -> str:
     return ", ".join(f"{n} frames of {split}" for n, split in counts if n) or "none at all"
 
 
-def _facts_of(reader: Reader, picked: Sequence[int]) -> list[tuple[str, Fact]]:
-    return [(reader.keys[i], fact) for i in picked for fact in facts(reader.scene(i))]
+def _facts_of(reader: Reader, picked: Sequence[int]) -> list[tuple[str, GroundTruthQA]]:
+    return [(reader.keys[i], fact) for i in picked for fact in question_candidates(reader.scene(i))]

@@ -11,7 +11,7 @@ import numpy as np
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.balancing import balanced
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.parsing import parse
 from distill3d_ros.questions.questions import Question, is_correct, phrase
 from distill3d_ros.questions.reference_facts import reference_facts
@@ -42,7 +42,7 @@ def referring_questions(
     readings).
     """
     rng = np.random.default_rng([seed, 7])
-    indexed: list[tuple[tuple[int, Reference], Fact]] = []
+    indexed: list[tuple[tuple[int, Reference], GroundTruthQA]] = []
     for i in picked:
         indexed += [((i, reference), fact) for fact, reference in reference_facts(reader.scene(i), rng)]
     asked: dict[int, list[tuple[str, Asked]]] = defaultdict(list)

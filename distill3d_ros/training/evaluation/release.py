@@ -103,7 +103,7 @@ def _students(run: Path) -> list[Path]:
 def _card(description: Mapping[str, Any], report: str) -> str:
     card = description["card"]
     size = description["parameters"] / 1e6
-    is_told = description["student"]["depth"].get("kind") == "given"
+    is_told = description["student"]["depth"].get("kind") == "measured"
     lines = [
         f"# The `{description['student']['preset']}` {'teacher, which is told the depth' if is_told else 'student'}",
         "",

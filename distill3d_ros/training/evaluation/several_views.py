@@ -12,9 +12,9 @@ import numpy as np
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
-from distill3d_ros.training.evaluation.metrics import FAINTEST, box_score
+from distill3d_ros.training.evaluation.metrics import MIN_BOX_SCORE, box_score
 
 NUMBERS = (1, 2, 4, 8)
 
@@ -34,7 +34,7 @@ def view_figures(
     enough = [frames for frames in rooms.values() if len(frames) >= max(numbers)]
     if not enough:
         raise ValueError(f"no room of split {reader.split!r} has {max(numbers)} frames; make data with more a room")
-    chosen = [enough[i] for i in spread(len(enough), scenes)]
+    chosen = [enough[i] for i in evenly_spaced(len(enough), scenes)]
     found: dict[int, list[Scene]] = {n: [] for n in numbers}
     took: dict[int, list[float]] = {n: [] for n in numbers}
     true: list[Scene] = []
@@ -43,7 +43,7 @@ def view_figures(
         true.append(replace(samples[0].scene, depth=None))
         for n in numbers:
             began = time.perf_counter()
-            scene = engine.perceive([s.frame for s in samples[:n]], min_score=FAINTEST)
+            scene = engine.perceive([s.frame for s in samples[:n]], min_score=MIN_BOX_SCORE)
             took[n].append(1e3 * (time.perf_counter() - began))
             # What only the other frames show is no false alarm of the first.
             inside = tuple(o for o in scene.objects if o.image_box is not None)

@@ -21,7 +21,7 @@ alone; the student looking at another picture; the rules on the true boxes (what
 
 
 @dataclass(slots=True)
-class Marks:
+class QuestionTally:
     """Every question of a split and whether each row of the table answered it right."""
 
     questions: list[Question] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Marks:
     confidence: list[float] = field(default_factory=list)
     by_language: int = 0
 
-    def extend(self, other: Marks) -> None:
+    def extend(self, other: QuestionTally) -> None:
         self.questions += other.questions
         self.frames += other.frames
         for row, values in other.right.items():
@@ -50,7 +50,7 @@ class Marks:
 
 
 @dataclass(slots=True)
-class Seen:
+class PerceptionTally:
     """What the student perceived of a split."""
 
     depth: list[DepthScore | None] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Seen:
     perceive_ms: list[float] = field(default_factory=list)
     ask_ms: list[float] = field(default_factory=list)
 
-    def extend(self, other: Seen) -> None:
+    def extend(self, other: PerceptionTally) -> None:
         for name in ("depth", "scaled", "found", "true", "perceive_ms", "ask_ms"):
             getattr(self, name).extend(getattr(other, name))
 
@@ -80,7 +80,7 @@ class Seen:
         }
 
 
-def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
+def figures(marks: QuestionTally, seen: PerceptionTally) -> dict[str, Any]:
     """The numbers of a split, or of all of them together."""
     table = accuracy_table(marks.questions, marks.right, ROWS)
     n = len(marks.questions)
@@ -100,7 +100,7 @@ def figures(marks: Marks, seen: Seen) -> dict[str, Any]:
     }
 
 
-def outcomes(marks: Marks) -> dict[str, str]:
+def outcomes(marks: QuestionTally) -> dict[str, str]:
     """Key of each frame -> a 1 or a 0 for each of its questions in turn: whether the student was right.
 
     Two students that were asked the same can be compared question by question.
@@ -111,7 +111,7 @@ def outcomes(marks: Marks) -> dict[str, str]:
     return dict(found)
 
 
-def latency(seen: Seen) -> dict[str, float]:
+def latency(seen: PerceptionTally) -> dict[str, float]:
     """Medians over the frames, milliseconds."""
     return {
         "perceive": float(np.median(seen.perceive_ms)) if seen.perceive_ms else float("nan"),

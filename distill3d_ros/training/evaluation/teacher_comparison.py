@@ -19,7 +19,7 @@ from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.evaluation import text_metrics
 from distill3d_ros.training.evaluation.intervals import ratio_interval
-from distill3d_ros.training.evaluation.metrics import FAINTEST, box_score, wilson_interval
+from distill3d_ros.training.evaluation.metrics import MIN_BOX_SCORE, box_score, wilson_interval
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class TeacherBeside:
         t0 = time.perf_counter()
         scene = self.engine.perceive(sample.frame)  # which carries the true depth, for a teacher that is told it
         marks.perceive_ms.append(1e3 * (time.perf_counter() - t0))
-        every_box = self.engine.perceive(sample.frame, min_score=FAINTEST)
+        every_box = self.engine.perceive(sample.frame, min_score=MIN_BOX_SCORE)
         marks.found.append(replace(every_box, depth=None, depth_confidence=None, features=None))
         marks.true.append(replace(sample.scene, depth=None))
         if not asked:

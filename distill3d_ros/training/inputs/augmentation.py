@@ -39,7 +39,7 @@ class View:
     """Objects as this view shows them: those that it does not show are gone."""
 
 
-def view_of(sample: Any) -> View:
+def view_from_sample(sample: Any) -> View:
     """The sample as it is."""
     scene = sample.scene
     depth = np.nan_to_num(np.asarray(scene.depth, np.float32), nan=0.0, posinf=0.0)
@@ -59,7 +59,7 @@ def augment(view: View, config: AugmentConfig, size: tuple[int, int], rng: np.ra
     view = random_cutout(view, size, config.zoom, rng)
     if rng.random() < config.flip:
         view = mirrored(view)
-    return replace(view, image=recoloured(view.image, config.color, config.noise, rng))
+    return replace(view, image=jitter_color(view.image, config.color, config.noise, rng))
 
 
 def random_cutout(view: View, size: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator) -> View:
@@ -96,14 +96,14 @@ def cutout(view: View, *, left: int, top: int, width: int, height: int, size: tu
     )
 
 
-def whole(view: View, *, area: int, multiple: int) -> View:
+def resize_uncropped(view: View, *, area: int, multiple: int) -> View:
     """All of the view, at the size at which a student of this ``image_area`` looks at it."""
     height, width = view.image.shape[:2]
     columns, rows = network_size(width, height, area=area, multiple=multiple)
-    return stretched(view, (rows, columns))
+    return resize_to(view, (rows, columns))
 
 
-def stretched(view: View, size: tuple[int, int]) -> View:
+def resize_to(view: View, size: tuple[int, int]) -> View:
     """All of the view at ``size`` (height, width)."""
     height, width = view.image.shape[:2]
     if (height, width) == size:
@@ -155,7 +155,9 @@ def _mirrored_object(o: SceneObject, width: int) -> SceneObject:
     return replace(o, box=box, image_box=rectangle)
 
 
-def recoloured(image: NDArray[np.uint8], strength: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+def jitter_color(
+    image: NDArray[np.uint8], strength: float, noise: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Other exposure, white balance, contrast and saturation, and some pixel noise."""
     if strength > 0:
         gain = np.exp(rng.normal(0, strength / 2)) * np.exp(rng.normal(0, strength / 6, 3))

@@ -14,7 +14,7 @@ from distill3d_ros.student.outputs import ObjectSet, QuestionText
 from distill3d_ros.training.inputs.question_sampling import question_text
 
 
-def tie(
+def link_names_to_objects(
     questions: Sequence[Question],
     scene: Scene,
     found: dict[int, tuple[int, ...]],
@@ -35,7 +35,7 @@ def tie(
 
 
 @torch.no_grad()
-def matches(objects: ObjectSet, b: int, scene: Scene, label_index: dict[str, int]) -> dict[int, tuple[int, ...]]:
+def match_objects(objects: ObjectSet, b: int, scene: Scene, label_index: dict[str, int]) -> dict[int, tuple[int, ...]]:
     """True object -> the places of the object tokens that report it: near enough, and named alike.
 
     Of the tokens whose centre lies within half the object's diagonal plus a tenth of its distance, those count that

@@ -1,9 +1,9 @@
 """What a student perceives of a data set, computed once and kept on disk.
 
 Language models that learn on the same frozen perception then cost what they cost themselves. A kept view is the input
-of the language model (``Sight``) and, for training, rounds of questions whose names are tied to the boxes it found.
-The folder has a part a split: ``cache.json`` and shards of safetensors and JSON, written one by one, so that a stopped
-call goes on.
+of the language model (``LanguageInput``) and, for training, rounds of questions whose names are linked to the boxes
+that were found. The folder has a part a split: ``cache.json`` and shards of safetensors and JSON, written one by one,
+so that a stopped call goes on.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from distill3d_ros.questions.facts import facts
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.questions import Question
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.checkpoint import file_sha256
-from distill3d_ros.student.outputs import NameSpan, ObjectSet, QuestionText, Sight
+from distill3d_ros.student.outputs import LanguageInput, NameSpan, ObjectSet, QuestionText
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.config_loading import to_dict
 from distill3d_ros.system.files import only_one
@@ -33,11 +33,18 @@ from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache, answers_sha256
 from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
-from distill3d_ros.training.data.reading import in_words, spread
-from distill3d_ros.training.inputs.augmentation import View, augment, recoloured, stretched, view_of, whole
-from distill3d_ros.training.inputs.object_matching import matches, tie
+from distill3d_ros.training.data.reading import describe_folders, evenly_spaced
+from distill3d_ros.training.inputs.augmentation import (
+    View,
+    augment,
+    jitter_color,
+    resize_to,
+    resize_uncropped,
+    view_from_sample,
+)
+from distill3d_ros.training.inputs.object_matching import link_names_to_objects, match_objects
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_of, choose, worded
-from distill3d_ros.training.inputs.targets import look, perception_batch
+from distill3d_ros.training.inputs.targets import perceive_batch, perception_batch
 
 FORMAT = 1
 SHARD_VIEWS = 64
@@ -84,7 +91,7 @@ class KeptView:
 
     sample: str
     """Key of the sample that it shows."""
-    sight: Sight
+    language_input: LanguageInput
     rounds: tuple[tuple[QuestionText, ...], ...]
 
 
@@ -98,7 +105,7 @@ def perception_sha256(student: Student) -> str:
     return digest.hexdigest()
 
 
-def keep_perception(
+def cache_perception(
     student: Student,
     data: Folders,
     split: str,
@@ -119,7 +126,7 @@ def keep_perception(
     """
     reader = open_split(data, split)
     if not len(reader):
-        raise ValueError(f"{in_words(data)} has no samples of split {split!r}, whose perception is to be kept")
+        raise ValueError(f"{describe_folders(data)} has no samples of split {split!r}, whose perception is to be kept")
     target = folder / split
     wanted: dict[str, Any] = {
         "format": FORMAT,
@@ -168,8 +175,10 @@ class _Maker:
         self.lessons = TeacherCache(config.teacher, data) if config.teacher and split == "train" else None
         places = [i for i, key in enumerate(reader.keys) if self.lessons is None or key in self.lessons]
         if not places:
-            raise ValueError(f"perception.teacher {config.teacher!r} has answers about no sample of {in_words(data)}")
-        picked = [places[i] for i in spread(len(places), views)]
+            raise ValueError(
+                f"perception.teacher {config.teacher!r} has answers about no sample of {describe_folders(data)}"
+            )
+        picked = [places[i] for i in evenly_spaced(len(places), views)]
         self.picked = [picked[i % len(picked)] for i in range(views)]
         self.label_index = {name: i for i, name in enumerate(student.config.labels)}
         self.stride = student.encoder.patch_embed.patch_size
@@ -185,11 +194,11 @@ class _Maker:
             views = [self._view(self.picked[i], rng) for i in places[start : start + BATCH]]
             given = self.split != "train" or rng.random() >= self.config.augment.without_up
             for group in _of_one_size(views):
-                sight = self._perceive(group, given)
+                language_input = self._perceive(group, given)
                 for b, view in enumerate(group):
-                    tensors |= {f"{len(told)}.{name}": x for name, x in _tensors_of(sight, b).items()}
-                    asked = self._ask(sight, b, view, rng)
-                    told.append({"sample": view.key, "grid": list(sight.grid), "rounds": asked})
+                    tensors |= {f"{len(told)}.{name}": x for name, x in _tensors_of(language_input, b).items()}
+                    asked = self._ask(language_input, b, view, rng)
+                    told.append({"sample": view.key, "grid": list(language_input.grid), "rounds": asked})
         files = {f"{number:05d}.safetensors": save(tensors), f"{number:05d}.json": json.dumps(told).encode()}
         for name, content in files.items():
             write_atomically(target / name, content)
@@ -197,39 +206,44 @@ class _Maker:
         return {"views": len(told), "sha256": sha256}
 
     def _view(self, place: int, rng: np.random.Generator) -> View:
-        view = replace(view_of(self.reader[place]), key=self.reader.keys[place])
+        view = replace(view_from_sample(self.reader[place]), key=self.reader.keys[place])
         config = self.config.augment
         if self.lessons is not None:
-            view = stretched(view, config.sizes[0])
-            return replace(view, image=recoloured(view.image, config.color, config.noise, rng))
+            view = resize_to(view, config.sizes[0])
+            return replace(view, image=jitter_color(view.image, config.color, config.noise, rng))
         if self.split == "train":
             return augment(view, config, config.sizes[0], rng)
-        return whole(view, area=self.student.config.image_area, multiple=self.student.multiple)
+        return resize_uncropped(view, area=self.student.config.image_area, multiple=self.student.multiple)
 
-    def _perceive(self, views: Sequence[View], up_given: bool) -> Sight:
+    def _perceive(self, views: Sequence[View], up_given: bool) -> LanguageInput:
         height, width = views[0].image.shape[:2]
         grid = (height // self.stride, width // self.stride)
         batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid, up_given=up_given)
         with torch.inference_mode():
-            return self.student.sight(look(self.student, batch.to(next(self.student.parameters()).device)))
+            return self.student.language_input(
+                perceive_batch(self.student, batch.to(next(self.student.parameters()).device))
+            )
 
-    def _ask(self, sight: Sight, b: int, view: View, rng: np.random.Generator) -> list[Any]:
+    def _ask(self, language_input: LanguageInput, b: int, view: View, rng: np.random.Generator) -> list[Any]:
         if not self.rounds:
             return []
         scene: Scene = view.scene
-        found = matches(sight.objects, b, scene, self.label_index)
+        found = match_objects(language_input.objects, b, scene, self.label_index)
         asked: list[Sequence[Question]]
         if self.lessons is not None:
             asked = [self.lessons[view.key].questions]
         else:
-            known = facts(scene)
+            known = question_candidates(scene)
             asked = [
                 worded(choose(known, self.balance, self.config.questions, rng), scene, rng) for _ in range(self.rounds)
             ]
-        return [[_to_json(q) for q in tie(questions, scene, found, self.label_index)] for questions in asked]
+        return [
+            [_to_json(q) for q in link_names_to_objects(questions, scene, found, self.label_index)]
+            for questions in asked
+        ]
 
 
-class KeptViews:
+class PerceptionCache:
     """Reads a part of a cache; the keys are numbers of views.
 
     Args:
@@ -279,24 +293,28 @@ class KeptViews:
         objects = ObjectSet(
             **{name: read[name] for name in _OBJECTS}, mask=torch.ones(read["score"].shape, dtype=torch.bool)
         )
-        sight = Sight(objects=objects, **{name: read[name] for name in _OTHERS}, grid=tuple(told["grid"]))
+        language_input = LanguageInput(
+            objects=objects, **{name: read[name] for name in _OTHERS}, grid=tuple(told["grid"])
+        )
         rounds = tuple(tuple(_from_json(q) for q in questions) for questions in told["rounds"])
-        return KeptView(sample=told["sample"], sight=sight, rounds=rounds)
+        return KeptView(sample=told["sample"], language_input=language_input, rounds=rounds)
 
 
-def stacked(sights: Sequence[Sight]) -> Sight:
+def stacked(language_inputs: Sequence[LanguageInput]) -> LanguageInput:
     """Several sights of one grid as a batch."""
-    objects = {f.name: torch.cat([getattr(s.objects, f.name) for s in sights]) for f in fields(ObjectSet)}
-    others = {name: torch.cat([getattr(s, name) for s in sights]) for name in _OTHERS}
-    return Sight(objects=ObjectSet(**objects), **others, grid=sights[0].grid)
+    objects = {f.name: torch.cat([getattr(s.objects, f.name) for s in language_inputs]) for f in fields(ObjectSet)}
+    others = {name: torch.cat([getattr(s, name) for s in language_inputs]) for name in _OTHERS}
+    return LanguageInput(objects=ObjectSet(**objects), **others, grid=language_inputs[0].grid)
 
 
 _OBJECTS = ("center", "size", "yaw", "class_probs", "score", "feature")
 _OTHERS = ("patch_tokens", "patch_points", "camera")
 
 
-def _tensors_of(sight: Sight, b: int) -> dict[str, Tensor]:
-    own = {name: getattr(sight.objects, name) for name in _OBJECTS} | {name: getattr(sight, name) for name in _OTHERS}
+def _tensors_of(language_input: LanguageInput, b: int) -> dict[str, Tensor]:
+    own = {name: getattr(language_input.objects, name) for name in _OBJECTS} | {
+        name: getattr(language_input, name) for name in _OTHERS
+    }
     kept = {}
     for name, x in own.items():
         kept[name] = x[b : b + 1].cpu().to(torch.float16 if name in HALVED else torch.float32).contiguous()

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from distill3d_ros.questions.balancing import ABSENT_SHARE, answer_class, is_absent
-from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.questions import Question, phrase
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import NameSpan, QuestionText
 from distill3d_ros.training.data.mixture import Folders, open_split
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 
 TRIVIAL_SHARE = 0.05
 """Questions whose names give the answer away are kept at this rate at least: people ask them too."""
@@ -38,11 +39,11 @@ class Balance:
         """Counts the facts of some scenes; one or two thousand are enough."""
         counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for scene in scenes:
-            for fact in facts(scene):
+            for fact in question_candidates(scene):
                 counts[fact.group][str(answer_class(fact))] += 1
         return cls({group: dict(answers) for group, answers in counts.items()})
 
-    def keep(self, fact: Fact) -> float:
+    def keep(self, fact: GroundTruthQA) -> float:
         """Probability of asking it."""
         answers = self.counts.get(fact.group)
         if is_absent(fact) or not answers:
@@ -62,19 +63,19 @@ class Balance:
 
 
 def choose(
-    candidates: Sequence[Fact],
+    candidates: Sequence[GroundTruthQA],
     balance: Balance,
     number: int,
     rng: np.random.Generator,
     family_shares: Mapping[str, float] | None = None,
-) -> list[Fact]:
+) -> list[GroundTruthQA]:
     """Up to ``number`` facts, even over the families, then over the kinds, answers balanced by ``balance``.
 
     ``family_shares``: family -> how often it gets its turn, in (0, 1]; always without an entry.
     """
     draws = rng.random(len(candidates))
-    absent: list[Fact] = []
-    by_family: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
+    absent: list[GroundTruthQA] = []
+    by_family: dict[str, dict[str, list[GroundTruthQA]]] = defaultdict(lambda: defaultdict(list))
     for i in rng.permutation(len(candidates)):
         fact = candidates[i]
         if is_absent(fact):
@@ -97,13 +98,13 @@ def choose(
     return [_shuffled(fact, rng) for fact in chosen]
 
 
-def _interleaved(lists: Sequence[list[Fact]]) -> list[Fact]:
+def _interleaved(lists: Sequence[list[GroundTruthQA]]) -> list[GroundTruthQA]:
     """One of each list, then another of each, ... reversed, to be popped from the end."""
     longest = max(len(x) for x in lists)
     return [x[n] for n in range(longest) for x in lists if n < len(x)][::-1]
 
 
-def _shuffled(fact: Fact, rng: np.random.Generator) -> Fact:
+def _shuffled(fact: GroundTruthQA, rng: np.random.Generator) -> GroundTruthQA:
     """The two alternatives of a choice in random order."""
     if KINDS[fact.kind].form != "choice" or rng.random() < 0.5:
         return fact
@@ -135,7 +136,7 @@ def question_text(
     return QuestionText(text=question.text, answer=question.fact.answer.text, names=tuple(names))
 
 
-def worded(chosen: Sequence[Fact], scene: Scene, rng: np.random.Generator) -> list[Question]:
+def worded(chosen: Sequence[GroundTruthQA], scene: Scene, rng: np.random.Generator) -> list[Question]:
     """The facts in words that training may use."""
     return [phrase(fact, scene, rng) for fact in chosen]
 
@@ -149,7 +150,7 @@ def balance_of(data: Folders, out: Path) -> Balance:
     if path.exists():
         return Balance.load(path)
     reader = open_split(data, "train")
-    balance = Balance.of(reader.scene(i) for i in spread(len(reader), BALANCE_SCENES))
+    balance = Balance.of(reader.scene(i) for i in evenly_spaced(len(reader), BALANCE_SCENES))
     out.mkdir(parents=True, exist_ok=True)
     balance.save(path)
     return balance

@@ -53,7 +53,7 @@ class PerceptionBatch:
         return PerceptionBatch(**moved)
 
 
-def look(student: Student, batch: PerceptionBatch) -> Perception:
+def perceive_batch(student: Student, batch: PerceptionBatch) -> Perception:
     """What the student makes of the batch: it is told which way is up if the batch says so, and the true depth if it is
     one that takes depth."""
     depth = batch.depth[:, None] if student.takes_depth else None

@@ -48,7 +48,7 @@ class BestSoFar:
     def restore(self, state: Mapping[str, Any]) -> None:
         self.value, self.step, self.waited = float(state["value"]), int(state["step"]), int(state["waited"])
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         return f"{self.config.figure} {self.value:.3f} at step {self.step}"
 
     def _chosen(self, figures: Mapping[str, float]) -> float:

@@ -34,10 +34,10 @@ class Stage(Protocol):
         """Figures on samples that are not trained on; higher or lower is better as the name says."""
 
 
-def moved(batch: Any, device: torch.device) -> Any:
+def to_device(batch: Any, device: torch.device) -> Any:
     """The batch on a device, whatever it is made of."""
     if isinstance(batch, Tensor) or hasattr(batch, "to"):
         return batch.to(device)
     if isinstance(batch, Mapping):
-        return {k: moved(v, device) for k, v in batch.items()}
+        return {k: to_device(v, device) for k, v in batch.items()}
     return batch

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.config_loading import to_dict
-from distill3d_ros.system.memory import give_back_memory
+from distill3d_ros.system.memory import trim_heap
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.loop.accumulation import split_batch
@@ -30,7 +30,7 @@ from distill3d_ros.training.loop.gradient_checkpointing import recompute_blocks
 from distill3d_ros.training.loop.optimization import learning_rate, make_optimizer, trained_parameters
 from distill3d_ros.training.loop.peak_memory import peak_memory
 from distill3d_ros.training.loop.process_group import ProcessGroup
-from distill3d_ros.training.loop.stage import Stage, moved
+from distill3d_ros.training.loop.stage import Stage, to_device
 from distill3d_ros.training.loop.uncertainty import LossWeighting
 
 _TRIM_EVERY = 5
@@ -116,10 +116,10 @@ class Trainer:
                 t0 = time.monotonic()
                 batch, position, keys = batches.next()
                 waited += time.monotonic() - t0
-                sums.add(self._update(moved(batch, self.device), keys))
+                sums.add(self._update(to_device(batch, self.device), keys))
                 self.step += 1
                 if self.step % _TRIM_EVERY == 0:
-                    give_back_memory()
+                    trim_heap()
                 if not is_first:
                     continue
                 now = time.monotonic()
@@ -145,7 +145,7 @@ class Trainer:
             for number, handler in before.items():
                 signal.signal(number, handler)
         if self._is_over:
-            self.report(f"{config.name}: no better than {self.best.in_words()}, ended at step {self.step}")
+            self.report(f"{config.name}: no better than {self.best.describe()}, ended at step {self.step}")
         elif not self.finished:
             self.report(f"{config.name}: stopped at step {self.step} of {config.steps}; the same command goes on")
             return False

@@ -16,8 +16,8 @@ from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer
 from distill3d_ros.training.inputs.teacher_targets import CacheInfo
 from distill3d_ros.training.losses.from_teacher import (
+    drop_absent,
     hidden_losses,
-    present,
     teacher_text,
     teacher_tokens,
     true_part,
@@ -40,7 +40,7 @@ class Projection(nn.Module):
         return functional.linear(x, self.weight)
 
 
-class AnswerTeaching:
+class AnswerDistillation:
     """A stage's side of a teacher's answers: its tokens where both have the same, else its words; and its states.
 
     Raises:
@@ -64,7 +64,7 @@ class AnswerTeaching:
         if info.hidden_size and info.hidden_size != student.config.language.dim:
             self.own = Projection(student.config.language.dim, info.hidden_size)
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """What answers are learned from."""
         ways = [f"its tokens (text_kl, temperature {self.temperature:g})"] * self.by_tokens
         ways += ["its words (teacher_text)"] * self.by_text
@@ -99,7 +99,7 @@ class AnswerTeaching:
             said["text_kl"] = teacher_tokens(output, rows, answers, temperature=self.temperature)
         if self.by_text:
             said["teacher_text"] = teacher_text(output, rows)
-        return found | present(said)
+        return found | drop_absent(said)
 
 
 def _tokens(sha256: str | None, top_k: int) -> str:

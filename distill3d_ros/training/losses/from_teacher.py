@@ -194,7 +194,7 @@ def box_losses(perception: Perception, seen: PerceptionBatch, taught: Taught) ->
     }
 
 
-def present(found: dict[str, Tensor | None]) -> Losses:
+def drop_absent(found: dict[str, Tensor | None]) -> Losses:
     """Those that are about something."""
     return {name: loss for name, loss in found.items() if loss is not None}
 

@@ -15,13 +15,13 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.data.reading import KeyedReader
-from distill3d_ros.training.inputs.augmentation import View, recoloured, stretched, view_of, whole
-from distill3d_ros.training.inputs.object_matching import matches, tie
-from distill3d_ros.training.inputs.targets import look, training_batch
+from distill3d_ros.training.inputs.augmentation import View, jitter_color, resize_to, resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.object_matching import link_names_to_objects, match_objects
+from distill3d_ros.training.inputs.targets import perceive_batch, training_batch
 from distill3d_ros.training.inputs.teacher_targets import Lessons, Taught, taught_batch
 from distill3d_ros.training.loop.batches import Build, KeySource
-from distill3d_ros.training.losses.answer_distillation import AnswerTeaching
-from distill3d_ros.training.losses.from_teacher import box_losses, dense_losses, present
+from distill3d_ros.training.losses.answer_distillation import AnswerDistillation
+from distill3d_ros.training.losses.from_teacher import box_losses, dense_losses, drop_absent
 from distill3d_ros.training.losses.supervised import (
     LANGUAGE_LOSSES,
     PERCEPTION_LOSSES,
@@ -79,7 +79,7 @@ class DistillBuild:
         poses = []
         for key in keys:
             sample = self._reader[key]
-            views.append(self._looked_at(view_of(sample), views[0] if views else None, rng))
+            views.append(self._looked_at(view_from_sample(sample), views[0] if views else None, rng))
             poses.append(sample.frame.world_from_camera)
         picked = [rng.permutation(len(s.questions))[: self.config.questions_per_scene] for s in lessons]
         size = views[0].image.shape[:2]
@@ -100,11 +100,11 @@ class DistillBuild:
 
     def _looked_at(self, view: View, like: View | None, rng: np.random.Generator) -> View:
         """The whole view in other colours, at the size of the batch's first."""
-        view = whole(view, area=self.area, multiple=self.multiple)
+        view = resize_uncropped(view, area=self.area, multiple=self.multiple)
         if like is not None:
-            view = stretched(view, like.image.shape[:2])
+            view = resize_to(view, like.image.shape[:2])
         augment = self.config.augment
-        return replace(view, image=recoloured(view.image, augment.color, augment.noise, rng))
+        return replace(view, image=jitter_color(view.image, augment.color, augment.noise, rng))
 
     def _second_views(
         self, keys: Sequence[str], firsts: Sequence[Posed | None], rng: np.random.Generator
@@ -118,7 +118,7 @@ class DistillBuild:
         def read(key: str) -> Posed | None:
             sample = reader[key]
             pose = sample.frame.world_from_camera
-            return None if pose is None else (self._looked_at(view_of(sample), like, rng), pose)
+            return None if pose is None else (self._looked_at(view_from_sample(sample), like, rng), pose)
 
         return second_views(firsts, [self._rooms.others(key, rng) for key in keys], read)
 
@@ -160,7 +160,7 @@ class DistillStage(JointStage):
         self.lessons = lessons
         self.area, self.multiple = student.config.image_area, student.multiple
         self._check_labels(lessons.info.labels)
-        self.teaching = AnswerTeaching(config, lessons.info, student)
+        self.teaching = AnswerDistillation(config, lessons.info, student)
         self.own: nn.Module | None = self.teaching.own
 
     def _check_labels(self, labels: Sequence[str]) -> None:
@@ -185,7 +185,7 @@ class DistillStage(JointStage):
             f"{name}: {len(known.keys)} of {total} samples have answers of {self.lessons.info.teacher}, "
             f"{total - len(known.keys)} are left out"
         )
-        report(f"{name}: answers are learned from {self.teaching.in_words()}")
+        report(f"{name}: answers are learned from {self.teaching.describe()}")
         return known
 
     def builder(self) -> Build:
@@ -204,10 +204,12 @@ class DistillStage(JointStage):
         seen, taught = batch.perception, batch.taught
         learns = any(p.requires_grad for m in PERCEPTION_PARTS for p in getattr(student, m).parameters())
         with torch.set_grad_enabled(learns):
-            perception = look(student, seen)
+            perception = perceive_batch(student, seen)
         objects = student.objects(perception)
         texts = [
-            tie(questions, scene, matches(objects, b, scene, self.label_index), self.label_index)
+            link_names_to_objects(
+                questions, scene, match_objects(objects, b, scene, self.label_index), self.label_index
+            )
             for b, (questions, scene) in enumerate(zip(batch.questions, batch.scenes, strict=True))
         ]
         found = self.teaching.losses(
@@ -228,4 +230,4 @@ class DistillStage(JointStage):
                 said["multi_view"] = multi_view_loss(
                     perception, student.perceive(views.images, views.intrinsics, up), views
                 )
-        return found | present(said)
+        return found | drop_absent(said)

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from distill3d_ros.questions.facts import facts
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.questions import Question
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.mixture import Folders, open_split
-from distill3d_ros.training.data.reading import KeyedReader, spread
-from distill3d_ros.training.inputs.augmentation import View, augment, view_of, whole
-from distill3d_ros.training.inputs.object_matching import matches, tie
+from distill3d_ros.training.data.reading import KeyedReader, evenly_spaced
+from distill3d_ros.training.inputs.augmentation import View, augment, resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.object_matching import link_names_to_objects, match_objects
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_of, choose, worded
-from distill3d_ros.training.inputs.targets import PerceptionBatch, look, perception_batch, training_batch
+from distill3d_ros.training.inputs.targets import PerceptionBatch, perceive_batch, perception_batch, training_batch
 from distill3d_ros.training.loop.batches import Build
 from distill3d_ros.training.losses.supervised import (
     LANGUAGE_LOSSES,
@@ -59,13 +59,14 @@ class JointBuild:
             self._reader = KeyedReader(self.data, "train")
         sizes = self.config.augment.sizes
         size = sizes[int(rng.integers(len(sizes)))]
-        views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
+        views = [augment(view_from_sample(self._reader[key]), self.config.augment, size, rng) for key in keys]
         scenes = [v.scene for v in views]
         return JointBatch(
             perception=training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng),
             scenes=scenes,
             questions=[
-                worded(choose(facts(s), self.balance, self.config.questions_per_scene, rng), s, rng) for s in scenes
+                worded(choose(question_candidates(s), self.balance, self.config.questions_per_scene, rng), s, rng)
+                for s in scenes
             ],
         )
 
@@ -94,11 +95,13 @@ class JointStage:
         seen = batch.perception
         learns = any(p.requires_grad for m in PERCEPTION_PARTS for p in getattr(student, m).parameters())
         with torch.set_grad_enabled(learns):
-            perception = look(student, seen)
+            perception = perceive_batch(student, seen)
         found = perception_losses(perception, seen) if learns else {}
         objects = student.objects(perception)
         texts = [
-            tie(questions, scene, matches(objects, b, scene, self.label_index), self.label_index)
+            link_names_to_objects(
+                questions, scene, match_objects(objects, b, scene, self.label_index), self.label_index
+            )
             for b, (questions, scene) in enumerate(zip(batch.questions, batch.scenes, strict=True))
         ]
         asked = student.collate(texts, objects.score.shape[1])
@@ -110,9 +113,11 @@ class JointStage:
         rng = np.random.default_rng(7)
         reader = open_split(self.data, "val")
         accuracy = Accuracy()
-        for i in spread(len(reader), self.config.validate_samples):
-            view = whole(view_of(reader[i]), area=student.config.image_area, multiple=student.multiple)
-            asked = worded(choose(facts(view.scene), self.balance, 16, rng), view.scene, rng)
+        for i in evenly_spaced(len(reader), self.config.validate_samples):
+            view = resize_uncropped(
+                view_from_sample(reader[i]), area=student.config.image_area, multiple=student.multiple
+            )
+            asked = worded(choose(question_candidates(view.scene), self.balance, 16, rng), view.scene, rng)
             if asked:
                 accuracy.ask(student, _prefix(student, view, self.stride), asked)
         return accuracy.figures("seen")
@@ -122,4 +127,4 @@ def _prefix(student: Student, view: View, stride: int) -> Any:
     grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
     batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid).to(next(student.parameters()).device)
     with torch.inference_mode():
-        return student.prefix(look(student, batch))
+        return student.prefix(perceive_batch(student, batch))

@@ -9,7 +9,7 @@ from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache
 from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.loop.stage import Stage
-from distill3d_ros.training.stages.cached import SeenStage
+from distill3d_ros.training.stages.cached import CachedStage
 from distill3d_ros.training.stages.distill import DistillStage
 from distill3d_ros.training.stages.joint import JointStage
 from distill3d_ros.training.stages.perception import PerceptionStage
@@ -21,8 +21,8 @@ def make_stage(config: StageConfig, data: Folders, out: Path, student: Student) 
     labels, stride = student.config.labels, student.encoder.patch_embed.patch_size
     if config.kind == "perception":
         return PerceptionStage(config, data, labels, stride=stride)
-    if config.kind == "seen":
-        return SeenStage(config, student, TeacherCache(config.teacher, data) if config.teacher else None)
+    if config.kind == "cached":
+        return CachedStage(config, student, TeacherCache(config.teacher, data) if config.teacher else None)
     places = student.config.detection.queries
     if config.kind == "reasoning":
         return ReasoningStage(config, data, out, labels, places=places, workers=config.workers)

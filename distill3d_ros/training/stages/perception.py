@@ -14,10 +14,10 @@ from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.mixture import Folders, open_split
-from distill3d_ros.training.data.reading import KeyedReader, spread
-from distill3d_ros.training.evaluation.metrics import FAINTEST, box_score, depth_score, mean_depth_score
-from distill3d_ros.training.inputs.augmentation import augment, view_of, whole
-from distill3d_ros.training.inputs.targets import PerceptionBatch, look, perception_batch, training_batch
+from distill3d_ros.training.data.reading import KeyedReader, evenly_spaced
+from distill3d_ros.training.evaluation.metrics import MIN_BOX_SCORE, box_score, depth_score, mean_depth_score
+from distill3d_ros.training.inputs.augmentation import augment, resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.targets import PerceptionBatch, perceive_batch, perception_batch, training_batch
 from distill3d_ros.training.loop.batches import Build
 from distill3d_ros.training.losses.supervised import PERCEPTION_LOSSES, Losses, perception_losses
 
@@ -35,7 +35,7 @@ class PerceptionBuild:
             self._reader = KeyedReader(self.data, "train")
         sizes = self.config.augment.sizes
         size = sizes[int(rng.integers(len(sizes)))]
-        views = [augment(view_of(self._reader[key]), self.config.augment, size, rng) for key in keys]
+        views = [augment(view_from_sample(self._reader[key]), self.config.augment, size, rng) for key in keys]
         return training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -56,22 +56,25 @@ class PerceptionStage:
         return PerceptionBuild(self.data, self.config, self.labels, self.stride)
 
     def losses(self, student: Student, batch: PerceptionBatch) -> Losses:
-        return perception_losses(look(student, batch), batch)
+        return perception_losses(perceive_batch(student, batch), batch)
 
     def validate(self, student: Student) -> dict[str, float]:
         reader = open_split(self.data, "val")
         if len(reader) == 0:
             return {}
         scenes, truths, depths = [], [], []
-        picked = spread(len(reader), self.config.validate_samples)
+        picked = evenly_spaced(len(reader), self.config.validate_samples)
         for start in range(0, len(picked), self.config.batch_size):
             samples = [reader[i] for i in picked[start : start + self.config.batch_size]]
             device = next(student.parameters()).device
-            views = [whole(view_of(s), area=student.config.image_area, multiple=student.multiple) for s in samples]
+            views = [
+                resize_uncropped(view_from_sample(s), area=student.config.image_area, multiple=student.multiple)
+                for s in samples
+            ]
             grid = (views[0].image.shape[0] // self.stride, views[0].image.shape[1] // self.stride)
             batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid).to(device)
             with torch.inference_mode():
-                perception = look(student, batch)
+                perception = perceive_batch(student, batch)
             found = decode_scenes(perception, self.labels, [s.scene for s in samples])
             depth = perception.depth[:, 0].float().cpu().numpy()
             for i, sample in enumerate(samples):
@@ -87,7 +90,7 @@ class PerceptionStage:
 
 
 def decode_scenes(
-    perception: Perception, labels: Sequence[str], like: Sequence[Scene], *, least: float = FAINTEST
+    perception: Perception, labels: Sequence[str], like: Sequence[Scene], *, least: float = MIN_BOX_SCORE
 ) -> list[Scene]:
     """Predicted boxes as scenes in the frames of ``like``; every label scoring at least ``least`` is kept."""
     boxes = perception.detections

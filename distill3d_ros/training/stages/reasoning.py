@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.questions import Question, is_correct
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import ObjectSet, Prefix, QuestionText
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, NoiseConfig, StageConfig
 from distill3d_ros.training.data.mixture import Folders, open_split
-from distill3d_ros.training.data.reading import KeyedReader, spread
-from distill3d_ros.training.evaluation.grading import spoken
+from distill3d_ros.training.data.reading import KeyedReader, evenly_spaced
+from distill3d_ros.training.evaluation.grading import parse_answer
 from distill3d_ros.training.inputs.augmentation import mirrored_scene
 from distill3d_ros.training.inputs.detector_noise import Detector, NoisyObjects
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_of, choose, question_text, worded
@@ -92,10 +93,14 @@ def ask(
     return [question_text(q, label_index, report.found, members) for q in asked]
 
 
-def answerable(scene: Scene, report: NoisyObjects) -> list[Fact]:
+def answerable(scene: Scene, report: NoisyObjects) -> list[GroundTruthQA]:
     """Facts about things that were found; nobody can answer for what was missed."""
     there = set(report.origin.tolist())
-    return [f for f in facts(scene) if all(i in there for i in (*f.object_ids, *f.answer.object_ids) if i is not None)]
+    return [
+        f
+        for f in question_candidates(scene)
+        if all(i in there for i in (*f.object_ids, *f.answer.object_ids) if i is not None)
+    ]
 
 
 def object_set(reports: Sequence[NoisyObjects]) -> ObjectSet:
@@ -151,7 +156,7 @@ class ReasoningStage:
         rng = np.random.default_rng(7)
         reader = open_split(self.data, "val")
         accuracy = Accuracy()
-        for i in spread(len(reader), self.config.validate_samples):
+        for i in evenly_spaced(len(reader), self.config.validate_samples):
             scene = reader.scene(i)
             report = detector.observe(scene, rng)
             asked = worded(choose(answerable(scene, report), self.balance, 16, rng), scene, rng)
@@ -173,7 +178,7 @@ class Accuracy:
         with torch.inference_mode():
             said = student.answer(student.cache(prefix), [q.text for q in questions])
         for question, answer in zip(questions, said, strict=True):
-            self._hits[question.family].append(is_correct(question, spoken(answer.text)))
+            self._hits[question.family].append(is_correct(question, parse_answer(answer.text)))
 
     def figures(self, name: str) -> dict[str, float]:
         """Overall and by family."""

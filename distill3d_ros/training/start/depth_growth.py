@@ -32,7 +32,7 @@ class Deepened:
     not_used: tuple[str, ...]
     """Those of the smaller one that the larger has no place for."""
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """ "194 tensors taken; new: encoder.frame_blocks.2 (16 tensors), ...; not used: depth_head (30)"."""
         said = f"{len(self.taken)} tensors taken"
         for what, names in (("new", self.new), ("not used", self.not_used)):

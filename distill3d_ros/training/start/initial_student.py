@@ -147,7 +147,7 @@ def _deepened(config: TrainConfig, base: dict[str, Any], report: Callable[[str],
     words = {key: getattr(smaller.config.language, key) for key in ("vocab_size", "causal_lm", "end_token")}
     base |= {"labels": list(smaller.config.labels), "language": base["language"] | words}
     student = Student(StudentConfig.from_dict(base), smaller.language.tokenizer)
-    report(f"beginning as the student in {config.start_from}: {deepen(student, smaller).in_words()}")
+    report(f"beginning as the student in {config.start_from}: {deepen(student, smaller).describe()}")
     return student
 
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.wordings import wordings
+from distill3d_ros.questions.wordings import templates
 from distill3d_ros.scene.labels import LABELS, known_names
 from distill3d_ros.student.language.text import END_TOKEN, train_tokenizer
 
@@ -24,7 +24,7 @@ def corpus(seed: int = 0) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     names = sorted(known_names())
     for kind in KINDS:
-        for template in wordings(kind, False):
+        for template in templates(kind, False):
             for _ in range(_FILLINGS):
                 yield _SLOT.sub(lambda _: names[int(rng.integers(len(names)))], template)
     for _ in range(40):

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from distill3d_ros.questions.facts import facts
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.questions import Question, is_correct
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.evaluation.grading import spoken
+from distill3d_ros.training.evaluation.grading import parse_answer
 from distill3d_ros.training.inputs.question_sampling import Balance, choose, worded
 from distill3d_ros.training.teachers.teacher import Teacher
 
@@ -25,7 +25,7 @@ Counts = dict[str, dict[str, int]]
 def questions_about(scene: Scene, key: str, balance: Balance, *, number: int, seed: int) -> list[Question]:
     """What is asked about a sample: the same at every call, whatever else is asked about other samples."""
     rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
-    return worded(choose(facts(scene), balance, number, rng), scene, rng)
+    return worded(choose(question_candidates(scene), balance, number, rng), scene, rng)
 
 
 def measure_accuracy(
@@ -33,14 +33,14 @@ def measure_accuracy(
 ) -> dict[str, Any]:
     """How often the teacher is right: ``split``, ``samples``, ``overall`` and ``families``, each (right, asked)."""
     counts: Counts = defaultdict(lambda: {"right": 0, "asked": 0})
-    picked = spread(len(reader), samples)
+    picked = evenly_spaced(len(reader), samples)
     for i in picked:
         sample: Sample = reader[i]
         asked = questions_about(sample.scene, reader.keys[i], balance, number=16, seed=seed)
         for question, said in zip(asked, teacher.answer(sample, [q.text for q in asked]) if asked else [], strict=True):
             for row in (question.family, "overall"):
                 counts[row]["asked"] += 1
-                counts[row]["right"] += is_correct(question, spoken(said.text))
+                counts[row]["right"] += is_correct(question, parse_answer(said.text))
     overall = counts.pop("overall", {"right": 0, "asked": 0})
     return {"split": split, "samples": len(picked), "overall": overall, "families": dict(sorted(counts.items()))}
 

@@ -17,8 +17,8 @@ from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.answers.teacher_answer import TOP_K, TeacherAnswer, TeacherPerception
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.inputs.augmentation import view_of, whole
-from distill3d_ros.training.inputs.targets import look, perception_batch
+from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.targets import perceive_batch, perception_batch
 
 
 class PrivilegedTeacher:
@@ -88,11 +88,13 @@ class PrivilegedTeacher:
     def _look(self, sample: Sample) -> Perception:
         """Answers and boxes of one sample rest on one look at it."""
         if self._seen is None or self._seen[0] is not sample:
-            view = whole(view_of(sample), area=self.student.config.image_area, multiple=self.student.multiple)
+            view = resize_uncropped(
+                view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
+            )
             stride = self.student.encoder.patch_embed.patch_size
             grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
             batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid)
-            self._seen = sample, look(self.student, batch.to(next(self.student.parameters()).device))
+            self._seen = sample, perceive_batch(self.student, batch.to(next(self.student.parameters()).device))
         return self._seen[1]
 
 

@@ -31,10 +31,10 @@ from distill3d_ros.training.data.answers.teacher_cache import (
     read_info,
 )
 from distill3d_ros.training.data.data_folder import only_writer
-from distill3d_ros.training.data.generation import progress
+from distill3d_ros.training.data.generation.progress import format_size
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
-from distill3d_ros.training.data.reading import in_words
+from distill3d_ros.training.data.reading import describe_folders
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_of
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.teachers.accuracy import accuracy_in_words, measure_first, questions_about
@@ -102,7 +102,7 @@ def teach(
     out = Path(out)
     reader = open_split(data, split)
     if not len(reader):
-        raise ValueError(f"{in_words(data)} has no samples of split {split!r}")
+        raise ValueError(f"{describe_folders(data)} has no samples of split {split!r}")
     for name, value in (("questions", questions), ("shard_samples", shard_samples)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1. Got {value}")
@@ -167,7 +167,7 @@ class _Work:
             self._keep([shard for shards in self.group.gather(made) for shard in shards])
             if round_of[0] == missing[0]:
                 self._tell_of_the_disk()
-        self._say(f"{self.out}: {self.done} samples, {progress.in_words(self.info.bytes)}")
+        self._say(f"{self.out}: {self.done} samples, {format_size(self.info.bytes)}")
         return self.info
 
     def _sample(self, number: int) -> CachedSample:
@@ -225,7 +225,7 @@ class _Work:
         end = time.strftime("%a %H:%M", time.localtime(time.time() + left))
         self._say(
             f"teach {self.done}/{self.info.samples}  {rate:.2g} samples/s, "
-            f"{self.asked / max(self.told - self.began, 1e-3):.3g} questions/s  {progress.in_words(self.info.bytes)}  "
+            f"{self.asked / max(self.told - self.began, 1e-3):.3g} questions/s  {format_size(self.info.bytes)}  "
             f"{left / 60:.0f} min left, done {end}"
         )
 
@@ -234,7 +234,7 @@ class _Work:
         each = self.info.bytes / sum(len(s.keys) for s in self.info.shards)
         needed = each * (self.info.samples - sum(len(s.keys) for s in self.info.shards))
         free = shutil.disk_usage(self.out).free
-        text = f"{progress.in_words(needed + self.info.bytes)} in all, {progress.in_words(free)} are free on the disk"
+        text = f"{format_size(needed + self.info.bytes)} in all, {format_size(free)} are free on the disk"
         self._say(text if needed < free else f"{text}: NOT ENOUGH; make room, or give --limit")
 
 

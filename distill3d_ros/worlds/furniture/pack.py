@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel, Split
-from distill3d_ros.worlds.furniture.lru_cache import Recent
+from distill3d_ros.worlds.furniture.lru_cache import LruCache
 
 if TYPE_CHECKING:
     from distill3d_ros.worlds.furniture.support_map import SupportMap
@@ -23,10 +23,10 @@ class FurniturePack:
     """All models, by name and by label."""
 
     models: tuple[FurnitureModel, ...]
-    support_maps: Recent[str, SupportMap] = field(default_factory=lambda: Recent(KEPT), repr=False)
+    support_maps: LruCache[str, SupportMap] = field(default_factory=lambda: LruCache(KEPT), repr=False)
     """By model name; filled by layouts as they need them."""
     _index: dict[tuple[str, str], tuple[FurnitureModel, ...]] = field(default_factory=dict, repr=False)
-    _variants: Recent[tuple[str, int], FurnitureModel] = field(default_factory=lambda: Recent(KEPT), repr=False)
+    _variants: LruCache[tuple[str, int], FurnitureModel] = field(default_factory=lambda: LruCache(KEPT), repr=False)
 
     @classmethod
     def load(

@@ -31,15 +31,15 @@ class View:
     """(H, W) object ids at the pixel centre; 0 is the room itself. Clutter and hardly visible objects are in it too."""
 
 
-def observe(
+def render_frame(
     renderer: RoomRenderer, room: Room, truth: ContactTruth, camera: CameraPose, *, supersample: int = 2
 ) -> tuple[Frame, Scene]:
     """The frame and the true scene of one camera in ``room``."""
-    seen = view(renderer, room, truth, camera, supersample=supersample)
+    seen = render_view(renderer, room, truth, camera, supersample=supersample)
     return seen.frame, seen.scene
 
 
-def view(
+def render_view(
     renderer: RoomRenderer,
     room: Room,
     truth: ContactTruth,

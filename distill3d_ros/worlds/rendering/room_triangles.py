@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
-from distill3d_ros.worlds.furniture.lru_cache import Recent
+from distill3d_ros.worlds.furniture.lru_cache import LruCache
 from distill3d_ros.worlds.rendering.meshes import model_buffers
 from distill3d_ros.worlds.rendering.walls import WallMesh, wall_meshes
 from distill3d_ros.worlds.room import PlacedObject, Room
@@ -81,7 +81,7 @@ class TriangleMaker:
     """Takes rooms apart. Keeps the vertices of the ``limit`` models that were used last."""
 
     def __init__(self, *, limit: int) -> None:
-        self._models: Recent[int, tuple[FurnitureModel, NDArray[np.void], NDArray[np.int64]]] = Recent(limit)
+        self._models: LruCache[int, tuple[FurnitureModel, NDArray[np.void], NDArray[np.int64]]] = LruCache(limit)
 
     def parts(self, room: Room) -> list[Part]:
         """Everything in the room, its walls first."""

@@ -48,8 +48,8 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_ablation(eyes: Path) -> dict[str, Any]:
     """Two variants with two seeds, three steps each."""
     stage = {
-        "name": "seen",
-        "kind": "seen",
+        "name": "cached",
+        "kind": "cached",
         "steps": 3,
         "batch_size": 2,
         "questions_per_scene": 4,
@@ -91,7 +91,7 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
 def kill_once_it_has_a_checkpoint(run: Run) -> None:
     """As a machine without memory would: no time to tidy up."""
     end = time.monotonic() + 200
-    while not (run.folder / "seen" / LATEST).exists():
+    while not (run.folder / "cached" / LATEST).exists():
         assert time.monotonic() < end, "no checkpoint"
         time.sleep(0.01)
     words = {b"distill3d_ros.training.ablation.run_process", b"train", run.variant.encode(), str(run.out).encode()}
@@ -302,8 +302,8 @@ def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, 
     assert "different numbers" in message(seeds=[1, 1])
     assert "must be one size" in message(perception={"augment": {"sizes": [[64, 64], [96, 96]]}})
     assert "cannot change where every run starts" in message(init=str(eyes))
-    taught = message(variants=variant(**{"seen.teacher": "answers"}))
-    assert "seen.teacher must be perception.teacher, with whose questions the perception is kept, ''." in taught
+    taught = message(variants=variant(**{"cached.teacher": "answers"}))
+    assert "cached.teacher must be perception.teacher, with whose questions the perception is kept, ''." in taught
     with pytest.raises(ValueError, match="no configuration at"):
         load_ablation(tmp_path / "nothing.yaml")
 

@@ -26,10 +26,10 @@ from distill3d_ros.training.config import AugmentConfig, StageConfig
 from distill3d_ros.training.data.mixture import open_split
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.inputs import perception_cache
-from distill3d_ros.training.inputs.augmentation import view_of, whole
-from distill3d_ros.training.inputs.perception_cache import CacheConfig, KeptViews, keep_perception
+from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.perception_cache import CacheConfig, PerceptionCache, cache_perception
 from distill3d_ros.training.inputs.targets import perception_batch
-from distill3d_ros.training.stages.cached import SeenStage
+from distill3d_ros.training.stages.cached import CachedStage
 from distill3d_ros.training.stages.make_stage import make_stage
 from distill3d_ros.training.start.initial_student import new_student
 
@@ -191,14 +191,16 @@ def silent(line: str) -> None:
 
 
 def test_what_is_kept_is_what_the_student_sees(student: Student, data: Path, tmp_path: Path) -> None:
-    keep_perception(student, (data,), "val", tmp_path, CACHE, views=3, report=silent)
-    kept, reader = KeptViews(tmp_path / "val", verify=True), open_split((data,), "val")
+    cache_perception(student, (data,), "val", tmp_path, CACHE, views=3, report=silent)
+    kept, reader = PerceptionCache(tmp_path / "val", verify=True), open_split((data,), "val")
     assert len(kept) == 3
-    view = whole(view_of(reader[reader.index_of(kept[1].sample)]), area=64 * 64, multiple=student.multiple)
+    view = resize_uncropped(
+        view_from_sample(reader[reader.index_of(kept[1].sample)]), area=64 * 64, multiple=student.multiple
+    )
     batch = perception_batch([view], {}, min_visible_pixels=0, grid=(4, 4))
     with torch.inference_mode():
         live = student.prefix(student.perceive(batch.images, batch.intrinsics, batch.up))
-        read = student.prefix(kept[1].sight)
+        read = student.prefix(kept[1].language_input)
     assert read.tokens == pytest.approx(live.tokens, abs=5e-3)  # features are kept in 11 bits
     assert torch.equal(read.mask, live.mask)
     assert kept[1].rounds[0], "one round about validation views"
@@ -214,16 +216,16 @@ def test_keeping_goes_on_where_it_stopped(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        keep_perception(student, (data,), "train", tmp_path / "a", CACHE, views=5, report=stop)
+        cache_perception(student, (data,), "train", tmp_path / "a", CACHE, views=5, report=stop)
     with pytest.raises(ValueError, match="has 2 of 5 views"):
-        KeptViews(tmp_path / "a" / "train")
+        PerceptionCache(tmp_path / "a" / "train")
     for folder in ("a", "b"):
-        keep_perception(student, (data,), "train", tmp_path / folder, CACHE, views=5, report=silent)
+        cache_perception(student, (data,), "train", tmp_path / folder, CACHE, views=5, report=silent)
     files = sorted(f.name for f in (tmp_path / "a" / "train").iterdir() if f.name != "lock")
     assert len(files) == 7
     for name in files:
         assert (tmp_path / "a" / "train" / name).read_bytes() == (tmp_path / "b" / "train" / name).read_bytes(), name
-    views = KeptViews(tmp_path / "a" / "train")
+    views = PerceptionCache(tmp_path / "a" / "train")
     assert len(views[4].rounds) == 2
     assert views[4].rounds[0] != views[4].rounds[1]
 
@@ -231,23 +233,23 @@ def test_keeping_goes_on_where_it_stopped(
     torch.manual_seed(1)
     other = new_student(tiny_config()).eval()
     with pytest.raises(ValueError, match=r"perception_sha256 .* another perception"):
-        keep_perception(other, (data,), "train", tmp_path / "a", CACHE, views=5, report=silent)
-    stage = StageConfig(name="s", kind="seen", perception_cache=str(tmp_path / "a"))
+        cache_perception(other, (data,), "train", tmp_path / "a", CACHE, views=5, report=silent)
+    stage = StageConfig(name="s", kind="cached", perception_cache=str(tmp_path / "a"))
     with pytest.raises(ValueError, match="what another student perceived"):
-        SeenStage(stage, other)
+        CachedStage(stage, other)
     with pytest.raises(ValueError, match="needs perception_cache"):
-        SeenStage(StageConfig(name="s", kind="seen"), student)
+        CachedStage(StageConfig(name="s", kind="cached"), student)
     shard = tmp_path / "a" / "train" / "00001.safetensors"
     shard.write_bytes(shard.read_bytes()[:-100])
     with pytest.raises(ValueError, match="missing or damaged"):
-        KeptViews(tmp_path / "a" / "train", verify=True)
+        PerceptionCache(tmp_path / "a" / "train", verify=True)
 
 
 def test_the_stage_teaches_the_tongue_alone(student: Student, data: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
-        keep_perception(student, (data,), split, tmp_path, CACHE, views=4, report=silent)
-    config = StageConfig(name="s", kind="seen", perception_cache=str(tmp_path), questions_per_scene=4)
-    stage = SeenStage(config, student)
+        cache_perception(student, (data,), split, tmp_path, CACHE, views=4, report=silent)
+    config = StageConfig(name="s", kind="cached", perception_cache=str(tmp_path), questions_per_scene=4)
+    stage = CachedStage(config, student)
     batch = stage.builder()(["0", "3"], np.random.default_rng(0))
     student.zero_grad(set_to_none=True)
     losses = stage.losses(student, batch)
@@ -272,18 +274,20 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
     answers = written(lessons, rooms, tmp_path / "answers")
     kept, said_nothing = tmp_path / "kept", tmp_path / "said_nothing"
     for split, count in (("train", 6), ("val", 2)):
-        keep_perception(student, (rooms,), split, kept, taught_cache(answers), views=count, report=silent)
-        keep_perception(student, (rooms,), split, said_nothing, CACHE, views=count, report=silent)
-    seen = KeptViews(kept / "train")
+        cache_perception(student, (rooms,), split, kept, taught_cache(answers), views=count, report=silent)
+        cache_perception(student, (rooms,), split, said_nothing, CACHE, views=count, report=silent)
+    seen = PerceptionCache(kept / "train")
     assert [seen[i].sample for i in range(3)] == [KEYS[0], KEYS[2], KEYS[3]], "only what was answered about"
     for i in range(6):
         assert [q.text for q in seen[i].rounds[0]] == [q.text for q in lessons.told[seen[i].sample].questions]
-    assert not torch.equal(seen[0].sight.patch_tokens, seen[3].sight.patch_tokens), "other colours the second time"
+    assert not torch.equal(seen[0].language_input.patch_tokens, seen[3].language_input.patch_tokens), (
+        "other colours the second time"
+    )
 
-    def stage(folder: Path = kept, teacher: Path = answers, **changes: Any) -> SeenStage:
-        config = StageConfig(name="s", kind="seen", perception_cache=str(folder), teacher=str(teacher), **changes)
+    def stage(folder: Path = kept, teacher: Path = answers, **changes: Any) -> CachedStage:
+        config = StageConfig(name="s", kind="cached", perception_cache=str(folder), teacher=str(teacher), **changes)
         made = make_stage(config, (rooms,), tmp_path, student)
-        assert isinstance(made, SeenStage)
+        assert isinstance(made, CachedStage)
         return made
 
     taught = stage()
@@ -293,7 +297,7 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
     assert set(losses) == {"text", "names", "grounding", "text_kl", "feature", "spatial_feature"}
     assert set(losses) <= set(taught.loss_names)
     # The truth teaches what it teaches without a teacher.
-    alone = make_stage(StageConfig(name="s", kind="seen", perception_cache=str(kept)), (rooms,), tmp_path, student)
+    alone = make_stage(StageConfig(name="s", kind="cached", perception_cache=str(kept)), (rooms,), tmp_path, student)
     asked = alone.builder()(["0", "2"], np.random.default_rng(0))
     assert asked.said is None
     assert asked.questions == batch.questions
@@ -312,7 +316,7 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
         taught_cache(answers, augment=AugmentConfig(sizes=((64, 64),)))
     later = replace(CACHE, teacher=str(answers), rounds=1, augment=taught_cache(answers).augment)
     with pytest.raises(ValueError, match=r"has config .* another perception"):
-        keep_perception(student, (rooms,), "train", said_nothing, later, views=6, report=silent)
+        cache_perception(student, (rooms,), "train", said_nothing, later, views=6, report=silent)
 
 
 def test_perception_is_taken_from_a_student(student: Student, tmp_path: Path) -> None:

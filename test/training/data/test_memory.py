@@ -14,11 +14,11 @@ from distill3d_ros.cli import bench
 from distill3d_ros.cli.main import main
 from distill3d_ros.training.data.generation import worker_memory as memory
 from distill3d_ros.training.data.generation.worker_memory import MemoryLog, growth, resident_mib, worker_memory
-from distill3d_ros.worlds.furniture.lru_cache import Recent
+from distill3d_ros.worlds.furniture.lru_cache import LruCache
 
 
 def test_what_was_used_last_is_kept_and_no_more() -> None:
-    recent, made = Recent[str, str](2), []
+    recent, made = LruCache[str, str](2), []
 
     def ask(key: str) -> str:
         return recent.get(key, lambda: made.append(key) or key.upper())
@@ -27,12 +27,12 @@ def test_what_was_used_last_is_kept_and_no_more() -> None:
     assert made == ["a", "b", "c", "b"], "b was asked for longest ago when c came"
     assert len(recent) == 2
     with pytest.raises(ValueError, match=r"limit must be at least 1\. Got 0"):
-        Recent(0)
+        LruCache(0)
 
 
 def test_variants_are_the_same_again_after_they_were_forgotten() -> None:
     pack = type(real_pack())(real_pack().models)
-    pack._variants = Recent(1)
+    pack._variants = LruCache(1)
     chair, table = (pack.by_label(label, "train")[0] for label in ("chair", "table"))
     first = pack.variant(chair, 1)
     assert pack.variant(chair, 1) is first

@@ -10,7 +10,7 @@ from support.data_samples import make_sample
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.questions import Question, phrase
 from distill3d_ros.training.data.manifest import Manifest, write_atomically
 from distill3d_ros.training.data.shards import ShardWriter
@@ -26,27 +26,27 @@ from distill3d_ros.training.evaluation.text_guesser import train_guesser
 NAMES = ("bed", "chair", "cup", "door", "lamp", "table")
 
 
-def fact(kind: str, answer: Answer, *labels: str, there: bool = True) -> Fact:
+def fact(kind: str, answer: Answer, *labels: str, there: bool = True) -> GroundTruthQA:
     ids = tuple(range(1, len(labels) + 1)) if there else (None,) * len(labels)
-    return Fact(kind, labels, ids, answer, f"{kind}:{'|'.join(labels)}")
+    return GroundTruthQA(kind, labels, ids, answer, f"{kind}:{'|'.join(labels)}")
 
 
-def larger(rng: np.random.Generator, *, leaks: bool) -> Fact:
+def larger(rng: np.random.Generator, *, leaks: bool) -> GroundTruthQA:
     """Whether one thing is larger than another: by the alphabet, or by a coin."""
     a, b = (str(name) for name in rng.choice(NAMES, 2, replace=False))
     return fact("larger", answer_text.yes_no(a < b if leaks else bool(rng.integers(2))), a, b)
 
 
-def wider(rng: np.random.Generator) -> Fact:
+def wider(rng: np.random.Generator) -> GroundTruthQA:
     a, b = (str(name) for name in rng.choice(NAMES, 2, replace=False))
     return fact("which_wider", answer_text.choice((a, b)[int(rng.integers(2))]), a, b)
 
 
-def keyed(facts: list[Fact]) -> list[tuple[str, Fact]]:
+def keyed(facts: list[GroundTruthQA]) -> list[tuple[str, GroundTruthQA]]:
     return [(f"train-{n // 10:06d}-{n % 10:02d}", f) for n, f in enumerate(facts)]
 
 
-def asked(facts: list[Fact]) -> list[Question]:
+def asked(facts: list[GroundTruthQA]) -> list[Question]:
     rng = np.random.default_rng(5)
     return [phrase(f, None, rng) for f in facts]
 

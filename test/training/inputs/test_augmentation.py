@@ -17,10 +17,10 @@ from distill3d_ros.training.inputs.augmentation import (
     View,
     augment,
     cutout,
+    jitter_color,
     mirrored,
     mirrored_scene,
-    recoloured,
-    view_of,
+    view_from_sample,
 )
 from distill3d_ros.training.inputs.box_matching import IGNORED, NOBODY, assign_cells, match_sets
 from distill3d_ros.training.inputs.targets import perception_batch
@@ -119,7 +119,7 @@ def test_augmentation_is_decided_by_the_generator() -> None:
 
 def test_no_colour_change_leaves_the_picture_alone() -> None:
     image = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
-    assert np.array_equal(recoloured(image, 0.0, 0.0, np.random.default_rng(0)), image)
+    assert np.array_equal(jitter_color(image, 0.0, 0.0, np.random.default_rng(0)), image)
 
 
 def test_cells_go_to_the_object_that_they_show() -> None:
@@ -193,7 +193,7 @@ def test_matching_agrees_with_trying_all() -> None:
 
 def test_targets_of_a_sample() -> None:
     sample = make_sample()
-    batch = perception_batch([view_of(sample)], {"table": 0, "chair": 1}, min_visible_pixels=1, grid=(3, 4))
+    batch = perception_batch([view_from_sample(sample)], {"table": 0, "chair": 1}, min_visible_pixels=1, grid=(3, 4))
     assert batch.images.shape == (1, 1, 3, 48, 64)
     assert batch.labels[0].tolist() == [1, 0]
     assert batch.mask.all()
@@ -212,7 +212,7 @@ def test_a_centre_beside_the_camera_has_no_pixel() -> None:
         visible_pixels=400,
         has_front=True,
     )
-    view = replace(view_of(sample), scene=replace(sample.scene, objects=(bed,), contacts=None, gaps=None))
+    view = replace(view_from_sample(sample), scene=replace(sample.scene, objects=(bed,), contacts=None, gaps=None))
     batch = perception_batch([view], {"chair": 0}, min_visible_pixels=1, grid=(3, 4))
     assert batch.mask.tolist() == [[True]]
     assert batch.located.tolist() == [[False]]

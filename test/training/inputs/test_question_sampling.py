@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.questions import is_correct, phrase
 from distill3d_ros.scene.frame import Intrinsics
@@ -44,9 +45,9 @@ BALANCE = Balance.of(ROOMS)
 STAGE = StageConfig(name="reasoning", kind="reasoning", questions_per_scene=12)
 
 
-def fact(kind: str, value: bool, *labels: str) -> Fact:
+def fact(kind: str, value: bool, *labels: str) -> GroundTruthQA:
     names = "|".join(labels)
-    return Fact(kind, labels, tuple(range(1, len(labels) + 1)), answer_text.yes_no(value), f"{kind}:{names}")
+    return GroundTruthQA(kind, labels, tuple(range(1, len(labels) + 1)), answer_text.yes_no(value), f"{kind}:{names}")
 
 
 def test_balance_asks_the_common_answer_as_often_as_the_rare_one() -> None:
@@ -64,7 +65,7 @@ def test_balance_survives_its_file(tmp_path: Path) -> None:
 
 def test_training_questions_cannot_be_guessed_from_their_names() -> None:
     rng = np.random.default_rng(0)
-    asked = [f for scene in ROOMS for _ in range(3) for f in choose(facts(scene), BALANCE, 24, rng)]
+    asked = [f for scene in ROOMS for _ in range(3) for f in choose(question_candidates(scene), BALANCE, 24, rng)]
     yes_no = [f for f in asked if KINDS[f.kind].form == "yes_no" and isinstance(f.answer.value, bool)]
     assert len(yes_no) > 800
     assert np.mean([f.answer.value for f in yes_no]) == pytest.approx(0.5, abs=0.08)
@@ -74,7 +75,12 @@ def test_training_questions_cannot_be_guessed_from_their_names() -> None:
 
 def test_choices_come_in_both_orders() -> None:
     rng = np.random.default_rng(1)
-    asked = [f for scene in ROOMS for f in choose(facts(scene), BALANCE, 24, rng) if KINDS[f.kind].form == "choice"]
+    asked = [
+        f
+        for scene in ROOMS
+        for f in choose(question_candidates(scene), BALANCE, 24, rng)
+        if KINDS[f.kind].form == "choice"
+    ]
     first = np.mean([f.answer.value == f.labels[-2] for f in asked])
     assert first == pytest.approx(0.5, abs=0.1)
     assert all(f.answer.value in f.labels[-2:] for f in asked if f.answer.value is not None)
@@ -84,7 +90,7 @@ def test_names_are_tied_to_the_reports_of_what_they_mean() -> None:
     scene, rng = ROOMS[0], np.random.default_rng(2)
     places = {o.id: (10 + o.id, 20 + o.id) for o in scene.objects}
     by_label = {o.label: o.id for o in scene.objects}
-    for f in choose(facts(scene), BALANCE, 40, rng):
+    for f in choose(question_candidates(scene), BALANCE, 40, rng):
         question = phrase(f, scene, rng)
         tied = question_text(
             question, LABEL_INDEX, lambda i: places[i], lambda label: places.get(by_label.get(label, 0), ())
@@ -99,7 +105,7 @@ def test_names_are_tied_to_the_reports_of_what_they_mean() -> None:
 
 def test_a_thing_that_was_not_found_supervises_no_pointer() -> None:
     scene, rng = ROOMS[0], np.random.default_rng(3)
-    f = next(x for x in facts(scene) if x.kind == "distance_to" and x.object_ids[0] is not None)
+    f = next(x for x in question_candidates(scene) if x.kind == "distance_to" and x.object_ids[0] is not None)
     tied = question_text(phrase(f, scene, rng), LABEL_INDEX, lambda i: (), lambda label: None)
     assert [n.objects for n in tied.names] == [None]
 
@@ -145,7 +151,9 @@ def test_things_are_only_confused_with_known_things() -> None:
 def test_families_that_are_learned_may_take_fewer_turns() -> None:
     def counts(shares: dict[str, float]) -> Counter[str]:
         rng = np.random.default_rng(4)
-        return Counter(KINDS[f.kind].family for room in ROOMS for f in choose(facts(room), BALANCE, 12, rng, shares))
+        return Counter(
+            KINDS[f.kind].family for room in ROOMS for f in choose(question_candidates(room), BALANCE, 12, rng, shares)
+        )
 
     even, fewer = counts({}), counts({"counting": 0.2})
     assert fewer["counting"] < 0.5 * even["counting"]
@@ -198,8 +206,8 @@ def test_question_only_stays_near_chance_on_balanced_questions() -> None:
     from distill3d_ros.questions.balancing import balanced
 
     rng = np.random.default_rng(0)
-    train = [f for _, f in balanced([(i, f) for i, s in enumerate(ROOMS[:40]) for f in facts(s)], rng)]
-    test = [f for _, f in balanced([(i, f) for i, s in enumerate(ROOMS[40:]) for f in facts(s)], rng)]
+    train = [f for _, f in balanced([(i, f) for i, s in enumerate(ROOMS[:40]) for f in question_candidates(s)], rng)]
+    test = [f for _, f in balanced([(i, f) for i, s in enumerate(ROOMS[40:]) for f in question_candidates(s)], rng)]
     test = [f for f in test if KINDS[f.kind].form in ("yes_no", "choice") and f.answer.value is not None]
     baseline = QuestionOnlyBaseline(train)
     assert len(test) > 150
@@ -207,8 +215,8 @@ def test_question_only_stays_near_chance_on_balanced_questions() -> None:
 
 
 def test_baselines_answer_metres_with_a_median() -> None:
-    def metres(value: float) -> Fact:
-        return Fact("distance_to", ("bed",), (1,), answer_text.metres(value), "distance_to:bed")
+    def metres(value: float) -> GroundTruthQA:
+        return GroundTruthQA("distance_to", ("bed",), (1,), answer_text.metres(value), "distance_to:bed")
 
     training = [metres(v) for v in (1.0, 2.0, 4.0)]
     for baseline in (QuestionOnlyBaseline(training), MajorityBaseline(training)):

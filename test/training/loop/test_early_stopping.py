@@ -84,7 +84,7 @@ def test_a_stage_ends_when_nothing_gets_better(tmp_path: Path) -> None:
     assert trainer.run()
     assert trainer.step == 12  # 0.6 at step 6, then three validations without a better one
     assert best == [0, 2, 6]
-    assert trainer.best.in_words() == "accuracy 0.600 at step 6"
+    assert trainer.best.describe() == "accuracy 0.600 at step 6"
     again = make_trainer(tmp_path, Scored([]))
     assert again.finished
     assert again.run()

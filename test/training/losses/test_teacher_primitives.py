@@ -14,7 +14,7 @@ from support.data_samples import make_sample
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.student.outputs import LanguageOutput, QuestionText
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer
-from distill3d_ros.training.inputs.augmentation import View, view_of
+from distill3d_ros.training.inputs.augmentation import View, view_from_sample
 from distill3d_ros.training.losses import teacher_primitives as distillation
 from distill3d_ros.training.losses.from_teacher import hidden_losses, teacher_text, teacher_tokens, with_answers_of
 from distill3d_ros.training.losses.view_pairs import Rooms, correspondence, multi_view_loss
@@ -218,7 +218,7 @@ def test_hidden_states_by_hand() -> None:
 def wall(depth: float, *, width: int = 64, height: int = 32) -> View:
     """A flat wall in front of a camera with a focal length of 32 pixels."""
     k = Intrinsics(fx=32.0, fy=32.0, cx=31.5, cy=15.5, width=width, height=height)
-    return replace(view_of(make_sample()), intrinsics=k, depth=np.full((height, width), depth, np.float32))
+    return replace(view_from_sample(make_sample()), intrinsics=k, depth=np.full((height, width), depth, np.float32))
 
 
 def to_the_left(metres: float) -> np.ndarray:

@@ -23,7 +23,7 @@ from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.training.evaluation.evaluate import evaluate
 from distill3d_ros.training.evaluation.question_sets import chosen_splits
-from distill3d_ros.training.inputs.object_matching import matches
+from distill3d_ros.training.inputs.object_matching import match_objects
 from distill3d_ros.training.loop.optimization import trained_parameters
 from distill3d_ros.training.losses.supervised import box_fit, box_loss, overlap_loss
 from distill3d_ros.training.stages.make_stage import make_stage
@@ -218,8 +218,8 @@ def test_reports_are_tied_to_what_is_near_and_named_alike() -> None:
         score=torch.ones(1, 3),
         mask=torch.ones(1, 3, dtype=torch.bool),
     )
-    assert matches(objects, 0, scene, {"chair": 0}) == {chair.id: (0,)}
-    assert matches(objects, 0, scene, {"table": 1}) == {}
+    assert match_objects(objects, 0, scene, {"chair": 0}) == {chair.id: (0,)}
+    assert match_objects(objects, 0, scene, {"table": 1}) == {}
 
 
 def test_all_stages_run_and_take_over_what_was_learned(data: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:
     save_file(weights, tmp_path / "vggt.safetensors")
     shape = {
         "encoder": {
-            "dim": 16, "heads": 2, "pairs": 4, "taps": (0, 1, 2, 3),
+            "dim": 16, "heads": 2, "pairs": 4, "intermediate_layers": (0, 1, 2, 3),
             "dinov2": {"layers": 1, "heads": 2, "image_size": 28},
         },
         "depth": {"dpt_features": 8, "dpt_channels": (8, 8, 8, 8)},

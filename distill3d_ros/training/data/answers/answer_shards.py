@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import Fact
+from distill3d_ros.questions.fact import GroundTruthQA
 from distill3d_ros.questions.kinds import Mention
 from distill3d_ros.questions.questions import Question
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
@@ -153,7 +153,7 @@ def _question_json(q: Question) -> dict[str, Any]:
 
 def _question(data: Mapping[str, Any]) -> Question:
     answer = data["answer"]
-    fact = Fact(
+    fact = GroundTruthQA(
         kind=data["kind"],
         labels=tuple(data["labels"]),
         object_ids=tuple(data["object_ids"]),

@@ -24,7 +24,7 @@ from distill3d_ros.training.data.generation.generation_plan import (
     planned_rooms,
     shard_jobs,
 )
-from distill3d_ros.training.data.generation.progress import GenerateProgress, in_words
+from distill3d_ros.training.data.generation.progress import GenerateProgress, format_size
 from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone, ShardLost, WorkerPool
 from distill3d_ros.training.data.manifest import (
     MANIFEST_NAME,
@@ -135,7 +135,7 @@ def _check_space(folder: Path, needed: float) -> None:
     if needed > free:
         raise OSError(
             errno.ENOSPC,
-            f"about {in_words(needed)} are needed and {in_words(free)} free; make room, or lower --rooms, "
+            f"about {format_size(needed)} are needed and {format_size(free)} free; make room, or lower --rooms, "
             "--frames-per-room (of sequences: --frames) or --size",
             str(folder),
         )

@@ -54,7 +54,7 @@ class GenerateProgress:
 
     def __enter__(self) -> GenerateProgress:
         frames = self._rooms * self._recipe.frames_per_room
-        size = in_words(frames * self._recipe.bytes_per_frame())
+        size = format_size(frames * self._recipe.bytes_per_frame())
         width, height = self._recipe.size
         there = f"; {self._there} rooms are there already" if self._there else ""
         self._console.print(
@@ -96,7 +96,7 @@ class GenerateProgress:
 
     def finished(self, manifest: Manifest) -> None:
         counts = ", ".join(f"{split} {manifest.frames(split)}" for split in manifest.planned_rooms)
-        size = in_words(sum(shard.bytes for shard in manifest.shards))
+        size = format_size(sum(shard.bytes for shard in manifest.shards))
         speed = f"; {self._speed()}, {self._peak_mib:.0f} MiB in a worker at most" if self._frames else ""
         self._console.print(f"{self._folder}: {len(manifest.shards)} shards, {size}; frames: {counts}{speed}")
 
@@ -105,6 +105,6 @@ class GenerateProgress:
         return f"{self._frames / elapsed * 3600:,.0f} frames/h"
 
 
-def in_words(size: float) -> str:
+def format_size(size: float) -> str:
     """Bytes as a person reads them."""
     return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

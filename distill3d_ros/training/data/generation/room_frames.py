@@ -22,7 +22,7 @@ from distill3d_ros.worlds.layout.layout import make_room
 from distill3d_ros.worlds.photometry import augment
 from distill3d_ros.worlds.rendering.distortion import sample_distortion
 from distill3d_ros.worlds.rendering.interface import RoomRenderer
-from distill3d_ros.worlds.rendering.render_view import view
+from distill3d_ros.worlds.rendering.render_view import render_view
 from distill3d_ros.worlds.room import Room
 
 ATTEMPTS = 12
@@ -141,7 +141,7 @@ def pictures(
         lens = None
         if bent_share and rng.random() < bent_share:
             lens = sample_distortion(rng, camera.intrinsics)
-        seen = view(renderer, room, truth, camera, distortion=lens)
+        seen = render_view(renderer, room, truth, camera, distortion=lens)
         if one_camera:
             image = augment(seen.frame.image, np.random.default_rng(look_seed), grain=rng)
         else:

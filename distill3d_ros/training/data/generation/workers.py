@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from distill3d_ros.system.memory import give_back_memory, peak_rss_mib
-from distill3d_ros.system.processes import deaf_to_interrupts
+from distill3d_ros.system.memory import peak_rss_mib, trim_heap
+from distill3d_ros.system.processes import ignore_interrupts
 from distill3d_ros.training.data.data_folder import remove_partial_files
 from distill3d_ros.training.data.generation.generation_plan import Recipe, ShardJob
 from distill3d_ros.training.data.manifest import ShardInfo
@@ -168,7 +168,7 @@ class WorkerPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with deaf_to_interrupts():
+        with ignore_interrupts():
             for worker in self._workers:
                 worker.connection.close()
                 worker.process.terminate()
@@ -209,7 +209,7 @@ def _make_shards(connection: Connection, folder: Path, recipe: Recipe) -> None:
             connection.send(RoomDone(job=job, frames=frames, trouble=trouble))
 
         info = make_shard(folder, job, recipe, pack=pack, renderer=renderer, on_room=on_room)
-        give_back_memory()
+        trim_heap()
         connection.send(ShardDone(job=job, info=info, peak_mib=peak_rss_mib()))
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from distill3d_ros.engine.box_decoding import shown
+from distill3d_ros.engine.box_decoding import filter_by_score
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.pictures.drawing import depth_picture, draw_scene, id_picture
 from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.facts import Fact, facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.questions import phrase
 from distill3d_ros.training.data.manifest import write_atomically
@@ -43,8 +44,8 @@ def contact_sheet(reader: ShardReader, out: Path, *, count: int, seed: int, mode
 
 def _questions(sample: Sample, rng: np.random.Generator) -> list[str]:
     """A few lines: questions of different families and what geometry answers."""
-    by_family: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
-    for fact in facts(sample.scene):
+    by_family: dict[str, dict[str, list[GroundTruthQA]]] = defaultdict(lambda: defaultdict(list))
+    for fact in question_candidates(sample.scene):
         if is_absent(fact):  # "I do not see a lamp": as many as there are names, and nothing to check in the picture
             continue
         by_family[KINDS[fact.kind].family][fact.kind].append(fact)
@@ -72,7 +73,7 @@ def _row(sample: Sample, questions: list[str]) -> Picture:
 
 def _seen_row(sample: Sample, engine: Engine) -> Picture:
     """What the student sees, beside the truth; depth in one scale."""
-    true, seen = sample.scene, shown(engine.perceive(sample.frame))
+    true, seen = sample.scene, filter_by_score(engine.perceive(sample.frame))
     assert true.depth is not None
     assert seen.depth is not None
     known = np.asarray(true.depth)[np.isfinite(true.depth)]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from distill3d_ros.pictures.drawing import UNKNOWN
 from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.fact import Fact
-from distill3d_ros.questions.facts import facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.relations import gap, holds
 from distill3d_ros.training.data.manifest import write_atomically
@@ -38,7 +38,7 @@ class Case:
     number: int
     """Of the frame."""
     room: str
-    fact: Fact
+    fact: GroundTruthQA
     gap: float
     """Metres between the two."""
     swapped_holds: bool = False
@@ -69,7 +69,7 @@ def relation_cases(reader: ShardReader, relations: Sequence[str], count: int, rn
     for number in rng.permutation(len(reader))[:FRAMES].tolist():
         scene = reader.scene(number)
         room, _ = reader.place(number)
-        for fact in facts(scene):
+        for fact in question_candidates(scene):
             if fact.kind in relations and not is_absent(fact):
                 a, b = (i for i in fact.object_ids if i is not None)
                 swapped = not fact.answer.value and holds(scene, fact.kind, b, a) is True

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from distill3d_ros.questions.balancing import answer_class, balanced, is_absent
-from distill3d_ros.questions.fact import Fact
-from distill3d_ros.questions.facts import facts
+from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.kinds import FAMILIES, KINDS
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.training.data.manifest import ShardError
@@ -106,7 +106,7 @@ def data_stats(folder: Path | str, split: str = "train", *, scenes: int = 1500, 
     )
     objects, frames_with, types = Counter[str](), Counter[str](), Counter[str]()
     models: dict[str, set[str]] = {}
-    asked: list[tuple[int, Fact]] = []
+    asked: list[tuple[int, GroundTruthQA]] = []
     deep = set(picked[:: max(1, len(picked) // DEPTH_FRAMES)])
     rng = np.random.default_rng(seed)
     for i in picked:
@@ -120,7 +120,7 @@ def data_stats(folder: Path | str, split: str = "train", *, scenes: int = 1500, 
         stats.distance += [float(np.linalg.norm(o.box.center)) for o in scene.objects]
         stats.horizontal_fov.append(float(np.degrees(scene.intrinsics.horizontal_fov)))
         stats.pitch.append(float(np.degrees(np.arcsin(np.clip(-scene.level_from_optical[1, 2], -1, 1)))))
-        asked += [(i, fact) for fact in facts(scene)]
+        asked += [(i, fact) for fact in question_candidates(scene)]
         if i in deep:
             sample = reader[i]
             types[sample.room_type] += 1
@@ -140,8 +140,8 @@ def _there(reader: ShardReader) -> str:
     return ", ".join(f"{n} of {split}" for split, n in counts.items() if n) or "none at all"
 
 
-def _kinds(asked: list[tuple[int, Fact]], rng: np.random.Generator) -> dict[str, KindStats]:
-    by_kind: dict[str, list[Fact]] = {kind: [] for kind in KINDS}
+def _kinds(asked: list[tuple[int, GroundTruthQA]], rng: np.random.Generator) -> dict[str, KindStats]:
+    by_kind: dict[str, list[GroundTruthQA]] = {kind: [] for kind in KINDS}
     for _, fact in asked:
         if not is_absent(fact):
             by_kind[fact.kind].append(fact)

@@ -17,7 +17,7 @@ from distill3d_ros.student.rays import MAX_VIEWS
 from distill3d_ros.training.data.importers.published_files import SourceError, missing_files_error
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles
 from distill3d_ros.training.data.manifest import write_atomically
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.evaluation.benchmarks.marking import Mark, figures, mark
 from distill3d_ros.training.evaluation.benchmarks.question import BenchmarkQuestion, QuestionSet
 from distill3d_ros.training.evaluation.benchmarks.scan_views import scan_views
@@ -131,7 +131,7 @@ def _chosen(found: QuestionSet, scans: Path, count: int | None, skip_missing: bo
             raise SourceError(f"{scans} has none of the scans of {found.name}, such as {found.questions[0].scan}")
     if count is not None and count < len(questions):
         skipped["to ask fewer (--count)"] = len(questions) - count
-        questions = tuple(questions[i] for i in spread(len(questions), count))
+        questions = tuple(questions[i] for i in evenly_spaced(len(questions), count))
     return replace(found, questions=questions, skipped=skipped)
 
 

@@ -10,7 +10,7 @@ from distill3d_ros.scene.frame import Frame
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.rgbd_frames import RgbdFrames
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles
-from distill3d_ros.training.data.reading import spread
+from distill3d_ros.training.data.reading import evenly_spaced
 
 CANDIDATES = 5
 """Frames of each part of a scan that are compared."""
@@ -48,7 +48,7 @@ def sharpness(image: NDArray[np.uint8]) -> float:
 
 
 def _sharpest(frames: RgbdFrames, part: list[int]) -> int:
-    compared = [part[i] for i in spread(len(part), CANDIDATES)]
+    compared = [part[i] for i in evenly_spaced(len(part), CANDIDATES)]
     return compared[0] if len(compared) == 1 else max(compared, key=lambda n: sharpness(frames.image(n)))
 
 

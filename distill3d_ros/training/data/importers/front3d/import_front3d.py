@@ -119,10 +119,10 @@ def import_front(
                 f"{len(reports)} of {len(groups)} shards"
             )
     total = total_report(reports.values())
-    say(in_words(total))
+    say(describe_report(total))
     if not total.rooms:
         raise FrontError(
-            f"not one room of {len(files)} houses could be made. {in_words(total)}. "
+            f"not one room of {len(files)} houses could be made. {describe_report(total)}. "
             + (f"The first file at fault: {total.errors[0]}" if total.errors else "No file is missing or damaged")
         )
     return manifest
@@ -141,7 +141,7 @@ def total_report(reports: Iterable[GroupReport]) -> GroupReport:
     return total
 
 
-def in_words(report: GroupReport) -> str:
+def describe_report(report: GroupReport) -> str:
     """One line for a person."""
 
     def counts(numbers: Counter[str]) -> str:

@@ -12,7 +12,7 @@ from support.student_fixtures import small_config, small_student, tokenizer, vie
 
 from distill3d_ros.student.checkpoint import load_student, save_student
 from distill3d_ros.student.config import DepthConfig, StudentConfig
-from distill3d_ros.student.heads.measured_depth import GivenDepth, filled
+from distill3d_ros.student.heads.measured_depth import MeasuredDepth, filled
 from distill3d_ros.student.presets import pico, privileged
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import StageConfig, TrainConfig
@@ -28,7 +28,7 @@ def told_config() -> StudentConfig:
     return replace(
         base,
         encoder=replace(base.encoder, pairs=3),
-        depth=DepthConfig(kind="given"),
+        depth=DepthConfig(kind="measured"),
         detection=replace(base.detection, layers=4, region=3),
         language=replace(base.language, layers=3),
     )
@@ -66,7 +66,7 @@ def test_a_larger_student_begins_as_the_smaller_one() -> None:
     assert {"encoder.frame_blocks.2.attn.qkv.weight", "depth_head.place.fc1.weight"} <= set(done.new)
     assert all(name.startswith("depth_head.") for name in done.not_used)
     assert len(done.taken) + len(done.new) == len(student.state_dict())
-    words = done.in_words()
+    words = done.describe()
     assert f"{len(done.taken)} tensors taken; new: encoder.frame_blocks.1 (" in words
     assert "language.model.layers.2 (" in words
     assert "detection_head.refine.3 (" in words
@@ -97,7 +97,7 @@ def test_the_depth_moves_what_the_encoder_sees_only_where_it_is_known() -> None:
     unknown = torch.zeros_like(depth)
     with torch.no_grad():
         head = student.depth_head
-        assert isinstance(head, GivenDepth)
+        assert isinstance(head, MeasuredDepth)
         assert head.places(unknown, k, None, None, 16).abs().max() == 0
         half = depth.clone()
         half[..., 48:] = math.nan
@@ -112,7 +112,7 @@ def test_the_place_of_a_patch_is_its_mean_surface_point_in_the_level_frame() -> 
     """A camera that looks 30 degrees down, and a second one a metre to its right: one surface, the same tokens."""
     student = told_student()
     head = student.depth_head
-    assert isinstance(head, GivenDepth)
+    assert isinstance(head, MeasuredDepth)
     torch.nn.init.normal_(head.place.fc2.weight)
     k = K.expand(1, 2, 4)
     pose = torch.eye(4).expand(1, 2, 4, 4).clone()
@@ -165,7 +165,7 @@ def test_depth_is_asked_for_and_only_where_it_is_taken() -> None:
     with pytest.raises(ValueError, match=r"depth must be \(1, 1, 64, 96\) floats.*Got \(1, 64, 96\)"):
         told.perceive(*views(), depth=torch.ones(1, 64, 96))
     with pytest.raises(ValueError, match=r"depth.metric must be true with depth.kind 'given'"):
-        DepthConfig(kind="given", metric=False)
+        DepthConfig(kind="measured", metric=False)
 
 
 def test_several_frames_are_told_their_depths() -> None:
@@ -216,7 +216,7 @@ def test_a_new_student_starts_from_a_smaller_one_on_disk(tmp_path: Path) -> None
 
 def test_the_preset_is_picos_widths_with_more_layers() -> None:
     small, large = pico(("chair",)), privileged(("chair",))
-    assert large.depth.kind == "given"
+    assert large.depth.kind == "measured"
     for part, more in (("encoder", "pairs"), ("detection", "layers"), ("language", "layers")):
         ours, theirs = large.to_dict()[part], small.to_dict()[part]
         assert ours.pop(more) > theirs.pop(more)
