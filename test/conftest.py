@@ -1,4 +1,4 @@
-"""What all tests share. Set before any test imports torch or rclpy: both read their environment once."""
+"""Fixtures of all tests; the environment is set before any test imports torch or rclpy, which read it once."""
 
 from __future__ import annotations
 

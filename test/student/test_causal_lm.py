@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.student_fixtures import objects, questions, small_config, small_student, tokenizer
+from support.causal_lm import SHAPE, save_causal_lm
+from support.student_fixtures import objects, questions, small_config, small_student
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from distill3d_ros.student.checkpoint import load_student, save_student
@@ -14,30 +15,11 @@ from distill3d_ros.student.config import LanguageConfig, StudentConfig
 from distill3d_ros.student.language.causal_lm import read_pretrained
 from distill3d_ros.student.student import Student
 
-SHAPE = {
-    "vocab_size": 400,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "eos_token_id": 1,
-}
-
 
 def language(kind: str, *, tied: bool = False, **changes: object) -> LanguageConfig:
     causal = {"model_type": kind, "tie_word_embeddings": tied, **SHAPE}
     values = {"causal_lm": causal, "vocab_size": 400, "pointer_dim": 16, "prefix_positions": "ordered", **changes}
     return LanguageConfig(**values)  # type: ignore[arg-type]
-
-
-def saved(folder: Path, kind: str = "qwen2", *, tied: bool = False) -> Path:
-    """A small random model as transformers writes it, with a tokenizer."""
-    torch.manual_seed(5)
-    config = AutoConfig.for_model(kind, tie_word_embeddings=tied, **SHAPE)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    tokenizer().save(str(folder / "tokenizer.json"))
-    return folder
 
 
 @pytest.mark.parametrize(("kind", "tied"), [("llama", True), ("llama", False), ("qwen2", False), ("qwen3", True)])
@@ -66,7 +48,7 @@ def test_reading_in_training_is_what_answering_does() -> None:
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_pretrained_model_comes_in_with_all_its_weights(tmp_path: Path, tied: bool) -> None:
-    folder = saved(tmp_path / "lm", tied=tied)
+    folder = save_causal_lm(tmp_path / "lm", tied=tied)
     found = read_pretrained(folder)
     assert found.end_token == "</s>"
     config = small_config(language=language("qwen2", causal_lm=found.config, end_token=found.end_token))
@@ -101,7 +83,7 @@ def test_what_is_no_known_language_model_is_named(tmp_path: Path) -> None:
         LanguageConfig(lora_rank=4)
     student = small_student(language=language("qwen2"))
     with pytest.raises(ValueError, match="of another shape"):
-        student.language.load_pretrained(read_pretrained(saved(tmp_path / "three", "qwen3")))
+        student.language.load_pretrained(read_pretrained(save_causal_lm(tmp_path / "three", "qwen3")))
 
 
 def test_adapters_learn_and_their_base_stays(tmp_path: Path) -> None:
@@ -112,4 +94,4 @@ def test_adapters_learn_and_their_base_stays(tmp_path: Path) -> None:
     model = dict(student.language.model.named_parameters())
     assert any("lora_" in name and p.grad is not None for name, p in model.items())
     assert all(p.grad is None for name, p in model.items() if ".base_layer." in name)
-    student.language.load_pretrained(read_pretrained(saved(tmp_path / "lm", "llama")))
+    student.language.load_pretrained(read_pretrained(save_causal_lm(tmp_path / "lm", "llama")))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training.stages.test_stages import LABELS, sample
+from support.tiny_training import LABELS, six_objects
 
 from distill3d_ros.questions.facts import question_candidates
 from distill3d_ros.questions.questions import Question
@@ -71,7 +71,7 @@ def two_rooms(folder: Path) -> Path:
     for split, keys in (("train", KEYS), ("val", [k.replace("train", "val") for k in KEYS[:2]])):
         with ShardWriter(folder, split=split, number=0, first_room=0, rooms=2) as writer:
             for key in keys:
-                one = sample(split, int(key.split("-")[1]))
+                one = six_objects(split, int(key.split("-")[1]))
                 image = np.random.default_rng(len(key) + int(key[-1])).integers(0, 255, one.frame.image.shape, np.uint8)
                 frame = replace(one.frame, image=image, world_from_camera=np.eye(4))
                 writer.add(replace(one, key=key, frame=frame, room=key[:-3]))

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from training.stages.test_stages import config as tiny_config
-from training.stages.test_stages import data_folder
+from support.tiny_training import tiny_config
 
 from distill3d_ros.student.checkpoint import load_student, save_student
 from distill3d_ros.system.config_loading import build
@@ -23,18 +22,12 @@ from distill3d_ros.training.ablation.results_page import write_results
 from distill3d_ros.training.ablation.runner import ablate
 from distill3d_ros.training.ablation.runs import Run
 from distill3d_ros.training.config import TrainConfig
-from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.evaluation.evaluate import evaluate
 from distill3d_ros.training.loop.checkpointing import LATEST
 from distill3d_ros.training.losses.supervised import LANGUAGE_LOSSES, PERCEPTION_LOSSES, TEACHER_LOSSES
 from distill3d_ros.training.start.initial_student import new_student
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
 
 
 @pytest.fixture(scope="module")

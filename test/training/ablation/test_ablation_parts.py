@@ -12,8 +12,7 @@ import pytest
 import torch
 from support.invented_teacher import KEYS, invented, two_rooms, written
 from support.student_fixtures import questions, small_student, views
-from training.stages.test_stages import config as tiny_config
-from training.stages.test_stages import data_folder
+from support.tiny_training import tiny_config
 
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.config import HiddenCotConfig
@@ -24,7 +23,6 @@ from distill3d_ros.training.ablation.summary import answers_of, difference
 from distill3d_ros.training.ablation.thoughts import attention, conditions, thoughts_as
 from distill3d_ros.training.config import AugmentConfig, StageConfig
 from distill3d_ros.training.data.mixture import open_split
-from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.inputs import perception_cache
 from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.perception_cache import CacheConfig, PerceptionCache, cache_perception
@@ -170,11 +168,6 @@ def test_even_attention_is_the_share_of_the_places() -> None:
 
 
 # ------------------------------------------------------------------------------------------------- kept perception
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
 
 
 @pytest.fixture(scope="module")

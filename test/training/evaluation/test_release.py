@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.random_student import save_random_student
-from training.stages.test_stages import config as tiny_config
-from training.stages.test_stages import data_folder
+from support.tiny_training import data_folder, tiny_config
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student

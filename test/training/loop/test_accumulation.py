@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from support.adding_trainer import AddingStage, Net, make_trainer
 from support.student_fixtures import objects, questions, small_student, views
 from torch import Tensor
-from training.loop.test_process_group import AddingStage, Net, make_trainer
 
 from distill3d_ros.student.encoder.vggt import Block
 from distill3d_ros.student.student import Student

@@ -2,80 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from training.loop.test_trainer import Source, Tiny, TinyStage
+from support.programs import start_module
+from support.scored_trainer import STEPS, FollowsTheWeights, Scored, make_trainer
 
-from distill3d_ros.training.config import StageConfig, StopEarlyConfig, load_config
-from distill3d_ros.training.loop.batches import Sampler
+from distill3d_ros.training.config import StopEarlyConfig, load_config
 from distill3d_ros.training.loop.curves import read_metrics
 from distill3d_ros.training.loop.early_stopping import BestSoFar
-from distill3d_ros.training.loop.trainer import Trainer
-
-STEPS = 40
-
-
-class Scored(TinyStage):
-    """Validation figures from a list, one a validation."""
-
-    def __init__(self, accuracies: list[float], pause: float = 0.0) -> None:
-        super().__init__()
-        self.accuracies, self.pause = accuracies, pause
-
-    def losses(self, student: Tiny, batch: torch.Tensor) -> dict[str, torch.Tensor]:
-        time.sleep(self.pause)
-        return super().losses(student, batch)
-
-    def validate(self, student: Tiny) -> dict[str, float]:
-        return {"seen_accuracy": self.accuracies.pop(0), "seen_contact": 0.5}
-
-
-class FollowsTheWeights(Scored):
-    """A figure that only the weights decide, so that a resumed run must see the same."""
-
-    def validate(self, student: Tiny) -> dict[str, float]:
-        return {"seen_accuracy": float(student.encoder.weight.detach().sum().sin())}
-
-
-def make_trainer(folder: Path, stage: TinyStage, *, best: list[int] | None = None, **changes: Any) -> Trainer:
-    settings: dict[str, Any] = {
-        "name": "tiny",
-        "kind": "joint",
-        "steps": STEPS,
-        "batch_size": 6,
-        "accumulate": 2,
-        "lr": 0.01,
-        "warmup_steps": 2,
-        "precision": "fp32",
-        "weighting": "uncertainty",
-        "log_every": 1,
-        "validate_every": 2,
-        "stop_early": StopEarlyConfig(figure="accuracy", patience=3),
-        "best": True,
-    }
-    config = StageConfig(**{**settings, **changes})
-    sampler = Sampler(Source(13), config.batch_size, 1)
-    kept: list[int] = [] if best is None else best
-    return Trainer(
-        config,
-        Tiny(),  # type: ignore[arg-type]
-        stage,  # type: ignore[arg-type]
-        sampler,
-        folder,
-        seed=1,
-        device=torch.device("cpu"),
-        report=lambda _: None,
-        on_best=lambda t: kept.append(t.step),
-    )
 
 
 def test_a_stage_ends_when_nothing_gets_better(tmp_path: Path) -> None:
@@ -158,7 +97,7 @@ def test_memory_and_minutes_are_logged(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     """Killed without a warning while it writes a checkpoint a step; parts of batches and patience included."""
     killed = tmp_path / "killed"
-    run = subprocess.Popen([sys.executable, __file__, str(killed)], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    run = start_module("support.scored_trainer", str(killed))
     deadline = time.monotonic() + 250
     while time.monotonic() < deadline and run.poll() is None and len(read_metrics(killed / "metrics.jsonl")) < 8:
         time.sleep(0.02)
@@ -182,9 +121,3 @@ def test_rows_of_a_run_that_was_killed_before_its_first_checkpoint_are_taken_out
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "text": 99.0}\n')
     make_trainer(tmp_path, Scored([0.1] * 9), steps=2).run()
     assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl") if "text" in row] == [1, 2]
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    stage = FollowsTheWeights([], pause=0.05)
-    make_trainer(Path(sys.argv[1]), stage, validate_every=3, checkpoint_minutes=1e-9).run()

@@ -6,128 +6,37 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from training.stages.test_stages import config, data_folder
+from safetensors.torch import load_file
+from support.adding_trainer import STEPS, make_trainer, train
+from support.programs import start_module
+from support.tiny_training import data_folder, tiny_config
+from torch import Tensor
 
 from distill3d_ros.student.checkpoint import save_student
-from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache, read_info
-from distill3d_ros.training.loop.batches import Sampler
 from distill3d_ros.training.loop.checkpointing import load_checkpoint
 from distill3d_ros.training.loop.curves import read_metrics
 from distill3d_ros.training.loop.optimization import OptimizerPair
-from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
-from distill3d_ros.training.loop.trainer import Trainer
+from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.start.initial_student import new_student
 from distill3d_ros.training.teachers.teach import make_teacher, teach
 
-STEPS = 30
-
-
-class Source:
-    keys = [f"s{i:03d}" for i in range(26)]  # noqa: RUF012
-
-    def refresh(self) -> int:
-        return len(self.keys)
-
-
-class Net(nn.Module):
-    """The second layer learns from some samples only, so that a process may have no gradient for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(3)
-        self.encoder = nn.Linear(4, 64)
-        self.language = nn.Linear(64, 64)
-        self.rare = nn.Linear(64, 1)
-
-
-def build(keys: Sequence[str], rng: np.random.Generator) -> Tensor:
-    return torch.stack([torch.from_numpy(np.random.default_rng(int(k[1:])).normal(size=4)).float() for k in keys])
-
-
-class AddingStage:
-    """Each loss is a mean over the samples of the batch: the mean over two halves is that over the whole."""
-
-    loss_names = ("text", "names")
-    modules = ("encoder", "language", "rare")
-    workers = 0
-
-    def __init__(self, pause: float = 0.0) -> None:
-        self.pause = pause
-
-    def builder(self) -> object:
-        return build
-
-    def losses(self, student: Net, batch: Tensor) -> dict[str, Tensor]:
-        time.sleep(self.pause)
-        hidden = torch.relu(student.encoder(batch))
-        out = hidden + student.language(hidden)
-        found = {"text": (out.mean(1) - batch.sum(1)).square().mean()}
-        rare = batch[:, 0] > 1.0
-        if rare.any():
-            found["names"] = (student.rare(hidden[rare])[:, 0] - 1).square().sum() / len(batch)
-        return found
-
-    def validate(self, student: Net) -> dict[str, float]:
-        return {"weight": student.encoder.weight.sum().item()}
-
-
-def make_trainer(
-    folder: Path, processes: ProcessGroup | None = None, *, pause: float = 0.0, **changes: object
-) -> Trainer:
-    settings: dict[str, object] = {
-        "name": "adding",
-        "kind": "reasoning",
-        "steps": STEPS,
-        "batch_size": 4,
-        "lr": 0.01,
-        "warmup_steps": 2,
-        "precision": "fp32",
-        "log_every": 1,
-        "validate_every": 10,
-        **changes,
-    }
-    config = StageConfig(**settings)  # type: ignore[arg-type]
-    return Trainer(
-        config,
-        Net(),  # type: ignore[arg-type]
-        AddingStage(pause),  # type: ignore[arg-type]
-        Sampler(Source(), config.batch_size, 1),
-        folder,
-        seed=1,
-        device=torch.device("cpu"),
-        report=lambda _: None,
-        processes=processes,
-    )
-
-
-def train(folder: Path, processes: ProcessGroup, *, pause: float = 0.0, **changes: object) -> Trainer:
-    trainer = make_trainer(folder, processes, pause=pause, **changes)
-    trainer.run()
-    return trainer
-
 
 def two_processes(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """This file as the script of torchrun."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", __file__]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, str(folder), *arguments],
-        env=environment,
+    return start_module(
+        "support.adding_trainer",
+        str(folder),
+        *arguments,
+        processes=2,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         start_new_session=True,
     )
 
@@ -213,7 +122,7 @@ def test_two_processes_teach_what_one_teaches(tmp_path: Path) -> None:
     """Three shards: in the second round one of them has nothing to do."""
     data = data_folder(tmp_path / "data", ("train", "val"))
     torch.manual_seed(0)
-    model = save_student(tmp_path / "model", new_student(replace(config(), preset="privileged")))
+    model = save_student(tmp_path / "model", new_student(replace(tiny_config(), preset="privileged")))
     settings = {"limit": 3, "questions": 4, "measured": 1, "shard_samples": 1}
     run = two_processes(tmp_path / "two", "teach", str(model), str(data), json.dumps(settings))
     teacher = make_teacher("privileged", str(model), device="cpu")
@@ -235,21 +144,3 @@ def test_every_sample_of_a_batch_goes_to_one_process() -> None:
     parts = [ProcessGroup(rank, 3).part(keys) for rank in range(3)]
     assert sorted(key for part in parts for key in part) == keys
     assert {len(p) for p in parts} == {2}
-
-
-def _learn(out: Path, group: ProcessGroup, pause: str = "0", parts: str = "1") -> None:
-    student = train(out, group, pause=float(pause), accumulate=int(parts)).student
-    save_file(student.state_dict(), out / f"rank{group.rank}.safetensors")
-
-
-def _teach(out: Path, group: ProcessGroup, model: str, data: str, settings: str) -> None:
-    teach(make_teacher("privileged", model, device="cpu"), (Path(data),), out, group=group, **json.loads(settings))
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    with process_group_of_torchrun(torch.device("cpu")) as processes_of_torchrun:
-        if sys.argv[2:3] == ["teach"]:
-            _teach(Path(sys.argv[1]), processes_of_torchrun, *sys.argv[3:])
-        else:
-            _learn(Path(sys.argv[1]), processes_of_torchrun, *sys.argv[2:])

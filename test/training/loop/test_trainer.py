@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from support.tiny_trainer import GrowingKeys, TinyStage, TinyStudent, build_batch
 
 from distill3d_ros.system.files import only_one
 from distill3d_ros.training.config import StageConfig, load_config
@@ -20,59 +18,6 @@ from distill3d_ros.training.loop.checkpointing import LATEST, PREVIOUS, load_che
 from distill3d_ros.training.loop.curves import read_metrics
 from distill3d_ros.training.loop.optimization import learning_rate, trained_parameters
 from distill3d_ros.training.loop.trainer import Trainer, TrainingDivergedError
-
-
-class Tiny(nn.Module):
-    """Two parts, so that one can be frozen."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(3)
-        self.encoder = nn.Linear(4, 8)
-        self.language = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 1))
-
-
-class Source:
-    """A data folder that can grow."""
-
-    def __init__(self, n: int) -> None:
-        self.keys = [f"s{i:03d}" for i in range(n)]
-        self.arrivals: list[str] = []
-
-    def refresh(self) -> int:
-        self.keys, self.arrivals = self.keys + self.arrivals, []
-        return len(self.keys)
-
-
-def build(keys: Sequence[str], rng: np.random.Generator) -> Tensor:
-    x = torch.tensor([[float(int(k[1:]) % 7), float(int(k[1:]) % 3)] for k in keys])
-    return torch.cat([x, torch.from_numpy(rng.normal(size=(len(keys), 2))).float()], 1)
-
-
-class TinyStage:
-    """Learns to add."""
-
-    loss_names = ("text", "names")
-    modules = ("encoder", "language")
-    workers = 0
-    poison_at: int | None = None
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def builder(self) -> Any:
-        return build
-
-    def losses(self, student: Tiny, batch: Tensor) -> dict[str, Tensor]:
-        self.calls += 1
-        out = student.language(torch.relu(student.encoder(batch)))[:, 0]
-        loss = (out.float() - batch.sum(1)).square().mean()
-        if self.poison_at == self.calls:
-            loss = loss * float("nan")
-        return {"text": loss}
-
-    def validate(self, student: Tiny) -> dict[str, float]:
-        return {"weight": student.encoder.weight.sum().item()}
 
 
 def make_trainer(folder: Path, stage: TinyStage | None = None, **changes: Any) -> Trainer:
@@ -89,9 +34,16 @@ def make_trainer(folder: Path, stage: TinyStage | None = None, **changes: Any) -
         "validate_every": 100,
     }
     config = StageConfig(**{**settings, **changes})
-    sampler = Sampler(Source(13), config.batch_size, 1)
+    sampler = Sampler(GrowingKeys(13), config.batch_size, 1)
     return Trainer(
-        config, Tiny(), stage or TinyStage(), sampler, folder, seed=1, device=torch.device("cpu"), report=lambda _: None
+        config,
+        TinyStudent(),
+        stage or TinyStage(),
+        sampler,
+        folder,
+        seed=1,
+        device=torch.device("cpu"),
+        report=lambda _: None,
     )
 
 
@@ -173,17 +125,19 @@ def test_a_run_planned_in_minutes_ends_with_them(tmp_path: Path) -> None:
 
 
 def test_only_the_configured_modules_learn() -> None:
-    student = Tiny()
+    student = TinyStudent()
     config = StageConfig(name="a", kind="reasoning", lr_scales={"language.1.bias": 0.0})
     chosen = trained_parameters(student, ("language",), config)
     assert set(chosen) == {"language.1.weight"}
     assert not student.encoder.weight.requires_grad
     with pytest.raises(ValueError, match="trains nothing"):
-        trained_parameters(Tiny(), ("language",), StageConfig(name="a", kind="reasoning", lr_scales={"language": 0.0}))
+        trained_parameters(
+            TinyStudent(), ("language",), StageConfig(name="a", kind="reasoning", lr_scales={"language": 0.0})
+        )
 
 
 def test_sampler_sees_every_sample_once_an_epoch_and_takes_in_new_ones() -> None:
-    source = Source(10)
+    source = GrowingKeys(10)
     sampler = Sampler(source, 5, seed=4)
     first = sampler.next() + sampler.next()
     assert sorted(first) == sorted(source.keys)
@@ -200,7 +154,7 @@ def test_sampler_sees_every_sample_once_an_epoch_and_takes_in_new_ones() -> None
 def test_batches_do_not_depend_on_how_they_are_prepared() -> None:
     results = []
     for ahead in (1, 3):
-        batches = Batches(Sampler(Source(10), 4, seed=2), build, seed=5, ahead=ahead)
+        batches = Batches(Sampler(GrowingKeys(10), 4, seed=2), build_batch, seed=5, ahead=ahead)
         results.append([batches.next()[0] for _ in range(4)])
         batches.close()
     for a, b in zip(*results, strict=True):
@@ -209,7 +163,7 @@ def test_batches_do_not_depend_on_how_they_are_prepared() -> None:
 
 def test_an_empty_data_folder_is_named() -> None:
     with pytest.raises(ValueError, match=r"no training samples.*data generate"):
-        Sampler(Source(0), 4, seed=0).next()
+        Sampler(GrowingKeys(0), 4, seed=0).next()
 
 
 def test_a_truncated_checkpoint_is_named_with_the_remedy(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.invented_teacher import KEYS, WIDTH, Info, Invented, Seen, invented, two_rooms, written
-from training.stages.test_stages import config, moved_parts
+from support.tiny_training import changed_parts, tiny_config
 
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.student import Student
@@ -42,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def student() -> Student:
     torch.manual_seed(0)
-    made = new_student(config())
+    made = new_student(tiny_config())
     with torch.no_grad():  # untrained, it would be sure that there is nothing anywhere
         bias = made.detection_head.propose.labels.fc2.bias
         bias.copy_(torch.randn(len(bias)))
@@ -115,7 +115,7 @@ def test_all_eight_are_there_and_reach_what_they_should(student: Student, data: 
     def reached(*names: str) -> set[str]:
         student.zero_grad(set_to_none=True)
         torch.stack([losses[name] for name in names]).sum().backward(retain_graph=True)
-        return moved_parts(student)
+        return changed_parts(student)
 
     assert reached("depth_bins", "depth_kl", "multi_view") == {"encoder", "depth_head"}
     assert reached("teacher_class", "teacher_box", "spatial") == {"encoder", "detection_head"}
@@ -130,7 +130,7 @@ def test_frozen_eyes_stay_as_they_are(student: Student, data: Path, tmp_path: Pa
     losses = losses_of(stage, student)
     assert set(losses) == {*LANGUAGE_LOSSES, "text_kl", "feature", "spatial_feature"}
     torch.stack(list(losses.values())).sum().backward()
-    assert moved_parts(student) == {"language"}
+    assert changed_parts(student) == {"language"}
 
 
 def test_states_of_another_width_are_projected(student: Student, data: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_states_of_another_width_are_projected(student: Student, data: Path, tmp
     losses["feature"].backward()
     assert stage.own.weight.grad.shape == (2 * WIDTH, WIDTH)
     assert stage.own.weight.grad.abs().sum() > 0
-    assert moved_parts(student) == {"language"}
+    assert changed_parts(student) == {"language"}
 
 
 def test_who_says_nothing_adds_nothing(student: Student, data: Path, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_training_lowers_the_distance_from_the_teacher(student: Student, data: P
     step = stage_config(
         steps=10, batch_size=3, lr=4e-3, lr_scales=FROZEN, weighting="uncertainty", ema=0.0, loss_weights=weights
     )
-    run = TrainConfig(student=config().student, stages=(replace(step, teacher=str(teacher)),))
+    run = TrainConfig(student=tiny_config().student, stages=(replace(step, teacher=str(teacher)),))
     lines: list[str] = []
     made = train_stage(run, "distill", data=(data,), out=tmp_path, report=lines.append)
     assert "distill: 3 of 4 samples have answers of invented, 1 are left out" in lines
@@ -200,7 +200,7 @@ def test_batches_are_the_same_in_another_process(student: Student, data: Path, t
 
 @pytest.mark.parametrize("weighting", ["static", "equal"])
 def test_a_teacher_that_is_no_number_is_named_with_the_sample(data: Path, tmp_path: Path, weighting: str) -> None:
-    student = new_student(config())
+    student = new_student(tiny_config())
     lessons = invented(student, data)
     for told in lessons.told.values():
         told.answers = [replace(a, hidden=np.full(WIDTH, np.nan)) for a in told.answers]

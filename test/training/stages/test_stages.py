@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from support.data_samples import make_sample
+from support.tiny_training import changed_parts, data_folder, six_objects, tiny_config
 
-from distill3d_ros.scene.geometry import level_rotation, project
-from distill3d_ros.scene.objects import Box3D, SceneObject
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.outputs import ObjectSet
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig, StageConfig, TrainConfig
-from distill3d_ros.training.data.manifest import Manifest, write_atomically
-from distill3d_ros.training.data.sample import SPLITS, Sample
-from distill3d_ros.training.data.shards import ShardWriter
+from distill3d_ros.training.config import PERCEPTION_PARTS
 from distill3d_ros.training.evaluation.evaluate import evaluate
 from distill3d_ros.training.evaluation.question_sets import chosen_splits
 from distill3d_ros.training.inputs.object_matching import match_objects
@@ -30,112 +24,22 @@ from distill3d_ros.training.stages.make_stage import make_stage
 from distill3d_ros.training.start.initial_student import new_student, starting_student
 from distill3d_ros.training.train import train_stage
 
-SAMPLES = 4
-LABELS = ("chair", "table", "lamp", "sofa", "plant", "box")
-
-
-def sample(split: str, number: int) -> Sample:
-    """Six things in front of a camera; the pixels are patches around where their centres project to."""
-    rng = np.random.default_rng([SPLITS.index(split), number])
-    base = make_sample(f"{split}-{number:06d}-00", split=split, seed=number)
-    up = np.array([0.0, -0.95, -0.3])
-    up /= np.linalg.norm(up)
-    level = level_rotation(up)
-    ids = np.zeros((64, 64), np.uint16)
-    depth = np.full((64, 64), 4.0, np.float32)
-    intrinsics = base.frame.intrinsics.resized(width=64, height=64)
-    objects = []
-    for i, label in enumerate(LABELS, start=1):
-        optical = np.array([(i - 3.5) * 0.35, rng.uniform(-0.5, 0.5), rng.uniform(1.5, 3)])
-        uv, z = project(optical, intrinsics)
-        u, v = (int(np.clip(x, 4, 59)) for x in uv)
-        ids[v - 4 : v + 4, u - 3 : u + 4] = i
-        depth[ids == i] = z
-        box = Box3D(center=level @ optical, size=rng.uniform(0.2, 0.9, 3), yaw=float(rng.uniform(-3, 3)))
-        objects.append(SceneObject(id=i, label=label, box=box, visible_pixels=56, has_front=i % 2 == 0))
-    scene = replace(
-        base.scene,
-        objects=tuple(objects),
-        intrinsics=intrinsics,
-        level_from_optical=level,
-        depth=depth,
-        contacts=frozenset(),
-        gaps=None,
-        supports={},
-    )
-    image = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    frame = replace(base.frame, image=image, intrinsics=intrinsics, up=up, world_from_camera=None)
-    return Sample(key=base.key, frame=frame, scene=scene, ids=ids, room=base.room, room_type="office", split=split)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
-
-
-def data_folder(folder: Path, splits: Sequence[str]) -> Path:
-    folder.mkdir(exist_ok=True)
-    shards = []
-    for split in splits:
-        with ShardWriter(folder, split=split, number=0, first_room=0, rooms=SAMPLES) as writer:
-            for n in range(SAMPLES):
-                writer.add(sample(split, n))
-        shards.append(writer.info)
-    manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(splits, SAMPLES), shards=tuple(shards))
-    write_atomically(folder / "manifest.json", manifest.to_json().encode())
-    return folder
-
-
-def config(**changes: object) -> TrainConfig:
-    """All stages, two steps each, on 64 x 64 pixels."""
-    common: dict[str, object] = {
-        "steps": 2,
-        "batch_size": 2,
-        "questions_per_scene": 6,
-        "warmup_steps": 1,
-        "validate_samples": 2,
-        "workers": 0,
-        "augment": AugmentConfig(sizes=((64, 64),)),
-        "min_visible_pixels": 20,
-        **changes,
-    }
-    frozen = dict.fromkeys(PERCEPTION_PARTS, 0.0)
-    return TrainConfig(
-        student={
-            "encoder": {"dim": 64, "pairs": 1, "heads": 2},
-            "detection": {"hidden": 64, "layers": 2, "heads": 2, "queries": 12},
-            "language": {"dim": 64, "layers": 1, "heads": 2, "mlp_dim": 128, "pointer_dim": 32},
-            "image_area": 64 * 64,
-        },
-        stages=(
-            StageConfig(name="perception", kind="perception", **common),  # type: ignore[arg-type]
-            StageConfig(name="reasoning", kind="reasoning", weighting="uncertainty", **common),  # type: ignore[arg-type]
-            StageConfig(name="joint", kind="joint", lr_scales=frozen, **common),  # type: ignore[arg-type]
-        ),
-    )
-
 
 @pytest.fixture(scope="module")
 def student() -> Student:
     torch.manual_seed(0)
-    return new_student(config())
+    return new_student(tiny_config())
 
 
 def losses_of(kind: str, student: Student, data: Path, tmp_path: Path, **changes: object) -> dict[str, torch.Tensor]:
-    stage_config = replace(config().stage(kind), **changes)  # type: ignore[arg-type]
+    stage_config = replace(tiny_config().stage(kind), **changes)  # type: ignore[arg-type]
     stage = make_stage(stage_config, (data,), tmp_path, student)
     for parameter in student.parameters():
         parameter.requires_grad_(True)
     trained_parameters(student, stage.modules, stage_config)
-    keys = [sample("train", n).key for n in range(2)]
+    keys = [six_objects("train", n).key for n in range(2)]
     student.zero_grad(set_to_none=True)
     return stage.losses(student, stage.builder()(keys, np.random.default_rng(1)))
-
-
-def moved_parts(student: Student) -> set[str]:
-    return {
-        name.split(".")[0] for name, p in student.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
-    }
 
 
 def test_perception_teaches_the_eyes_and_not_the_tongue(student: Student, data: Path, tmp_path: Path) -> None:
@@ -143,21 +47,21 @@ def test_perception_teaches_the_eyes_and_not_the_tongue(student: Student, data: 
     assert set(losses) >= {"depth", "depth_gradient", "camera", "proposal_class", "proposal_box", "detection_class"}
     assert all(torch.isfinite(loss) for loss in losses.values())
     torch.stack(list(losses.values())).sum().backward()
-    assert moved_parts(student) == set(PERCEPTION_PARTS)
+    assert changed_parts(student) == set(PERCEPTION_PARTS)
 
 
 def test_a_box_error_does_not_bend_the_depth(student: Student, data: Path, tmp_path: Path) -> None:
     losses = losses_of("perception", student, data, tmp_path)
     (losses["proposal_box"] + losses["detection_box"] + losses["detection_overlap"]).backward()
-    assert "depth_head" not in moved_parts(student)
-    assert "detection_head" in moved_parts(student)
+    assert "depth_head" not in changed_parts(student)
+    assert "detection_head" in changed_parts(student)
 
 
 def test_reasoning_teaches_the_tongue_alone(student: Student, data: Path, tmp_path: Path) -> None:
     losses = losses_of("reasoning", student, data, tmp_path)
     assert set(losses) == {"text", "names", "grounding"}
     torch.stack(list(losses.values())).sum().backward()
-    assert moved_parts(student) == {"language"}
+    assert changed_parts(student) == {"language"}
     assert (tmp_path / "balance.json").exists()
 
 
@@ -167,16 +71,16 @@ def test_joint_leaves_frozen_eyes_alone_and_teaches_them_where_it_may(
     losses = losses_of("joint", student, data, tmp_path)
     assert "depth" not in losses
     torch.stack(list(losses.values())).sum().backward()
-    assert moved_parts(student) == {"language"}
+    assert changed_parts(student) == {"language"}
     losses = losses_of("joint", student, data, tmp_path, lr_scales={})
     assert {"depth", "text"} <= set(losses)
     losses["text"].backward()
-    assert {"encoder", "detection_head", "language"} <= moved_parts(student)
+    assert {"encoder", "detection_head", "language"} <= changed_parts(student)
 
 
 def test_boxes_that_are_the_truth_have_no_loss_and_fit(student: Student, data: Path, tmp_path: Path) -> None:
-    stage = make_stage(config().stage("perception"), (data,), tmp_path, student)
-    batch = stage.builder()([sample("train", n).key for n in range(2)], np.random.default_rng(0))
+    stage = make_stage(tiny_config().stage("perception"), (data,), tmp_path, student)
+    batch = stage.builder()([six_objects("train", n).key for n in range(2)], np.random.default_rng(0))
     perception = student.perceive(batch.images, batch.intrinsics, batch.up)
     n = batch.labels.shape[1]
     center, k = batch.center, batch.intrinsics
@@ -205,7 +109,7 @@ def test_boxes_that_are_the_truth_have_no_loss_and_fit(student: Student, data: P
 
 
 def test_reports_are_tied_to_what_is_near_and_named_alike() -> None:
-    scene = sample("train", 0).scene
+    scene = six_objects("train", 0).scene
     chair = scene.objects[0]
     center = torch.tensor(np.stack([chair.box.center, chair.box.center + 0.05, chair.box.center + 9]))[None].float()
     probs = torch.zeros(1, 3, 2)
@@ -224,7 +128,7 @@ def test_reports_are_tied_to_what_is_near_and_named_alike() -> None:
 
 def test_all_stages_run_and_take_over_what_was_learned(data: Path, tmp_path: Path) -> None:
     messages: list[str] = []
-    run = config()
+    run = tiny_config()
     for name in ("perception", "reasoning", "joint"):
         student = train_stage(run, name, data=(data,), out=tmp_path, report=messages.append, command=f"train {name}")
         assert student == tmp_path / name / "student"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from student.test_causal_lm import saved
+from support.causal_lm import save_causal_lm
 from support.student_fixtures import views
 
 from distill3d_ros.training.config import StageConfig, TrainConfig, load_config
@@ -25,7 +25,7 @@ def config(**changes: object) -> TrainConfig:
 
 
 def test_a_small_student_begins_with_the_language_model_that_is_named(tmp_path: Path) -> None:
-    folder = saved(tmp_path / "lm", "llama", tied=True)
+    folder = save_causal_lm(tmp_path / "lm", "llama", tied=True)
     student = new_student(config(language_model=str(folder)))
     found = pretrained_language(str(folder))
     assert student.config.language.vocab_size == 400
@@ -62,7 +62,7 @@ def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:
         "pose": {"layers": 1, "heads": 2},
     }  # fmt: skip
     beginning = {
-        "preset": "paper", "student": shape, "language_model": str(saved(tmp_path / "lm", "llama")),
+        "preset": "paper", "student": shape, "language_model": str(save_causal_lm(tmp_path / "lm", "llama")),
     }  # fmt: skip
     said: list[str] = []
     student = new_student(config(**beginning, vggt=str(tmp_path / "vggt.safetensors")), said.append)

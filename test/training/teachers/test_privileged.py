@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training.stages.test_stages import config, data_folder, sample
+from support.tiny_training import six_objects, tiny_config
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.student.checkpoint import save_student
@@ -24,21 +24,16 @@ SPLITS = ("train", "val", "test_known")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
-
-
-@pytest.fixture(scope="module")
 def student() -> Student:
     torch.manual_seed(0)
-    return new_student(replace(config(), preset="privileged"))
+    return new_student(replace(tiny_config(), preset="privileged"))
 
 
 @pytest.mark.parametrize("kind", ["perception", "joint"])
 def test_the_stages_hand_it_the_true_depth(kind: str, student: Student, data: Path, tmp_path: Path) -> None:
-    stage = make_stage(replace(config().stage(kind), lr_scales={}), (data,), tmp_path, student)
+    stage = make_stage(replace(tiny_config().stage(kind), lr_scales={}), (data,), tmp_path, student)
     student.zero_grad(set_to_none=True)
-    batch = stage.builder()([sample("train", n).key for n in range(2)], np.random.default_rng(1))
+    batch = stage.builder()([six_objects("train", n).key for n in range(2)], np.random.default_rng(1))
     losses = stage.losses(student, batch)
     assert "detection_box" in losses
     assert not {"depth", "depth_gradient"} & set(losses)  # there is nothing to learn of it

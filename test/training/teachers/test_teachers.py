@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training.stages.test_stages import config, data_folder
+from support.tiny_training import data_folder, tiny_config
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.questions.facts import question_candidates
@@ -42,14 +42,9 @@ SETTINGS: dict[str, Any] = {"questions": 5, "measured": 2, "shard_samples": 2, "
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
-
-
-@pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    student = new_student(replace(config(), preset="privileged"))
+    student = new_student(replace(tiny_config(), preset="privileged"))
     return save_student(tmp_path_factory.mktemp("model"), student)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.tiny_training import six_objects
 from tokenizers import Tokenizer
-from training.stages.test_stages import sample
 from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
@@ -89,7 +89,7 @@ def teacher(folder: Path) -> TransformersTeacher:
 
 def test_it_answers_as_the_model_does_alone(teacher: TransformersTeacher) -> None:
     """Batched and padded or alone, step by step by hand: the same tokens, logits and hidden state."""
-    shown = sample("train", 0)
+    shown = six_objects("train", 0)
     said = teacher.answer(shown, QUESTIONS)
     assert isinstance(teacher, Teacher)
     for question, answer in zip(QUESTIONS, said, strict=True):
@@ -120,7 +120,7 @@ def test_it_answers_as_the_model_does_alone(teacher: TransformersTeacher) -> Non
 
 def test_more_questions_than_a_batch_holds(teacher: TransformersTeacher) -> None:
     small = TransformersTeacher(teacher.model, teacher.processor, name="x", top_k=5, batch=2, max_new_tokens=6)
-    shown = sample("train", 1)
+    shown = six_objects("train", 1)
     both = [t.answer(shown, QUESTIONS) for t in (teacher, small)]
     for one, other in zip(*both, strict=True):
         assert one.text == other.text
@@ -128,7 +128,7 @@ def test_more_questions_than_a_batch_holds(teacher: TransformersTeacher) -> None
 
 
 def test_an_answer_stops_at_its_end(teacher: TransformersTeacher) -> None:
-    shown = sample("train", 0)
+    shown = six_objects("train", 0)
     (longer,) = teacher.answer(shown, QUESTIONS[:1])
     last = int(longer.top_tokens[2, 0])
     before = teacher.model.generation_config.eos_token_id
@@ -157,7 +157,7 @@ def test_without_a_template_the_picture_comes_first(tmp_path: Path) -> None:
     assert not plain.describe()["chat_template"]
     assert plain._prompt("Why?").startswith("<image>\nWhy?")
     plain.max_new_tokens = 2
-    assert len(plain.answer(sample("train", 0), QUESTIONS)) == 3
+    assert len(plain.answer(six_objects("train", 0), QUESTIONS)) == 3
 
 
 def test_what_is_no_such_model_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Fixtures of the tests of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of all splits, a few samples each."""
+    from support.tiny_training import data_folder  # torch only for who needs it
+
+    from distill3d_ros.training.data.sample import SPLITS
+
+    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
