@@ -240,7 +240,7 @@ def test_configuration_is_read_with_overrides(tmp_path: Path) -> None:
         ("stages:\n  - {name: p, kind: perception, noise: {rays: 1}}\n", "noise: unknown key 'rays'"),
         (
             "stages:\n  - {name: p, kind: dreaming}\n",
-            "kind must be one of perception, reasoning, joint, distill, seen. Got",
+            "kind must be one of perception, reasoning, joint, distill, cached. Got",
         ),
         (
             "stages:\n  - {name: p, kind: joint, teacher: x}\n",
