@@ -9,22 +9,22 @@ import pytest
 import torch
 from support.student_fixtures import small_student, views
 
+from distill3d_ros.student.checkpoint import load_student, save_student
 from distill3d_ros.student.hub import student_folder
-from distill3d_ros.student.student import Student
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def test_saved_and_loaded_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
     student = small_student()
-    student.save_pretrained(tmp_path / "student")
-    again = Student.from_pretrained(tmp_path / "student")
+    save_student(tmp_path / "student", student)
+    again = load_student(tmp_path / "student")
     assert again.config == student.config
     for name, value in student.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
     with torch.no_grad():
         assert torch.equal(again.perceive(*views()).depth, student.perceive(*views()).depth)
-    again.save_pretrained(tmp_path / "copy")
+    save_student(tmp_path / "copy", again)
     for file in (tmp_path / "student").iterdir():
         assert (tmp_path / "copy" / file.name).read_bytes() == file.read_bytes()
 
@@ -34,7 +34,7 @@ def test_a_hub_id_is_read_from_the_cache_without_asking_anybody(
 ) -> None:
     """The layout of the hub's cache: snapshots by commit, and names of commits."""
     cached = tmp_path / "models--someone--student"
-    small_student().save_pretrained(cached / "snapshots" / COMMIT)
+    save_student(cached / "snapshots" / COMMIT, small_student())
     (cached / "refs").mkdir()
     (cached / "refs" / "v1").write_text(COMMIT)
     for revision in ("v1", COMMIT):

@@ -158,13 +158,13 @@ def test_the_depth_is_handed_on_and_less_is_claimed_where_it_was_filled_in() -> 
 
 def test_depth_is_asked_for_and_only_where_it_is_taken() -> None:
     told, sees = told_student(), small_student()
-    with pytest.raises(ValueError, match=r"depth must be given: this student .*depth.kind 'given'.*Got None"):
+    with pytest.raises(ValueError, match=r"depth must be given: this student .*depth.kind 'measured'.*Got None"):
         told.perceive(*views())
     with pytest.raises(ValueError, match=r"depth must be None: this student sees the depth itself.*\(1, 1, 64, 96\)"):
         sees.perceive(*views(), depth=torch.ones(1, 1, 64, 96))
     with pytest.raises(ValueError, match=r"depth must be \(1, 1, 64, 96\) floats.*Got \(1, 64, 96\)"):
         told.perceive(*views(), depth=torch.ones(1, 64, 96))
-    with pytest.raises(ValueError, match=r"depth.metric must be true with depth.kind 'given'"):
+    with pytest.raises(ValueError, match=r"depth.metric must be true with depth.kind 'measured'"):
         DepthConfig(kind="measured", metric=False)
 
 
