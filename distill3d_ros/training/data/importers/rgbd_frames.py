@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.training.data.importers.published_files import MissingFile, SourceError, read_picture
-from distill3d_ros.training.data.importers.scannet.sens import intrinsics_of
+from distill3d_ros.training.data.importers.sens import intrinsics_of
 
 KINDS = {"color": ".jpg", "depth": ".png", "pose": ".txt"}
 """Folder of exported frames -> how its files end; their stems are frame numbers."""

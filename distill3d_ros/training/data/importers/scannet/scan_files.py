@@ -14,7 +14,7 @@ from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.training.data.importers.published_files import MissingFile, SourceError, missing_files_error
 from distill3d_ros.training.data.importers.rgbd_frames import ExportedFrames, RgbdFrames
 from distill3d_ros.training.data.importers.scannet.scan_labels import LABEL_MAP_NAME
-from distill3d_ros.training.data.importers.scannet.sens import SensFile
+from distill3d_ros.training.data.importers.sens import SensFile
 
 SCAN_NAME = re.compile(r"scene\d{4}_\d{2}")
 SEGMENTS, MESH = "_vh_clean_2.0.010000.segs.json", "_vh_clean_2.ply"
