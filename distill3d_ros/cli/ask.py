@@ -96,6 +96,8 @@ def as_json(options: Namespace, engine: Engine, scene: Scene, answers: list[Answ
             "understood": answer.understood,
             "answer": answer.text,
             "value": answer.value,
+            "value_type": answer.value_type,
+            "unit": answer.unit,
             "confidence": round(answer.confidence, 4),
             "objects": [object_json(scene.by_id(i), scene) for i in answer.object_ids],
             "source": answer.source,

@@ -10,12 +10,11 @@ import numpy as np
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.answer_text import NO_SCALE, answer_value, not_seen_text, unseen_label
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.parsing import ParsedQuestion
+from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS, ParsedQuestion
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import GeneratedAnswer
 
-MAX_QUESTION_CHARACTERS = 500
 EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the lamp?"'
 """What somebody can ask, for those who were not understood."""
 

@@ -12,6 +12,8 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS
+
 MAX_STANDING_QUESTIONS = 16
 
 
@@ -62,7 +64,10 @@ def _check_up(value: Sequence[float]) -> str:
 def _check_questions(value: Sequence[str]) -> str:
     if len(value) > MAX_STANDING_QUESTIONS:
         return f"may have at most {MAX_STANDING_QUESTIONS} questions"
-    return "may have at most 500 characters a question" if any(len(q) > 500 for q in value) else ""
+    longest = max(map(len, value), default=0)
+    if longest > MAX_QUESTION_CHARACTERS:
+        return f"may have at most {MAX_QUESTION_CHARACTERS} characters a question, one has {longest}"
+    return ""
 
 
 SPATIAL_SETTINGS: tuple[Setting, ...] = (

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+VALUE_TYPES: dict[type, str] = {bool: "yes_no", int: "count", float: "length", str: "label"}
+"""Type of an answer's value -> its name in messages and JSON. bool comes before int, of which it is a subclass; a
+length is a distance, a height or a width in metres."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -22,3 +26,13 @@ class Answer:
     source: str = "geometry"
     """``geometry`` (the rules on boxes) or ``language`` (the student's language model)."""
     latency_ms: float = 0.0
+
+    @property
+    def value_type(self) -> str:
+        """What ``value`` is, for a program that cannot carry Python's types: one of VALUE_TYPES, empty without one."""
+        return next((name for kind, name in VALUE_TYPES.items() if isinstance(self.value, kind)), "")
+
+    @property
+    def unit(self) -> str:
+        """Of ``value``: "m" for a length, else empty."""
+        return "m" if self.value_type == "length" else ""

@@ -18,8 +18,8 @@ from distill3d_ros.questions.kinds import KINDS, Mention
 from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference
 from distill3d_ros.scene.labels import known_names
 
-MAX_LENGTH = 300
-"""Characters; nobody asks for a place in more."""
+MAX_QUESTION_CHARACTERS = 500
+"""The limit for every way in: service, topic, parameter and command line. Nobody asks for a place in more."""
 
 _NAMES = {tuple(words.split()): label for words, label in known_names().items()}
 _LONGEST = max(map(len, _NAMES))
@@ -63,7 +63,7 @@ class ParsedQuestion:
 
 def parse(text: str) -> ParsedQuestion | None:
     """The kind and the names of a typed question; None if it is not understood."""
-    if len(text) > MAX_LENGTH:
+    if len(text) > MAX_QUESTION_CHARACTERS:
         return None
     # One character stays one character, so that spans hold in the original.
     plain = "".join(c.lower() if len(c.lower()) == 1 else c for c in text).translate(_PLAIN).replace("(s)", "   ")
@@ -191,4 +191,4 @@ def _told_by_others(sentence: _Sentence) -> Iterator[_Sentence]:
         )
 
 
-__all__ = ["MAX_LENGTH", "VOCABULARY", "ParsedQuestion", "parse"]
+__all__ = ["MAX_QUESTION_CHARACTERS", "VOCABULARY", "ParsedQuestion", "parse"]

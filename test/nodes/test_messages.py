@@ -15,7 +15,8 @@ from distill3d_ros.nodes.camera.transforms import split_pose, transform_message
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.markers import markers_from
 from distill3d_ros.nodes.spatial.tf import STALE_NS, NoTransformError, TransformTree, rotation_of
-from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.answer import VALUE_TYPES, Answer
+from distill3d_ros.questions.answer_text import NOTHING
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.geometry import OPTICAL_FROM_BODY, level_rotation
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
@@ -81,6 +82,38 @@ def test_objects_and_answers_carry_what_the_scene_says():
     assert (said.success, said.answer, said.message, [o.id for o in said.objects]) == (True, "yes", "", [2, 1])
     lost = messages.answer_message(scene, "?", Answer(text="I do not understand", value=None, understood=False))
     assert (lost.success, lost.answer, lost.message) == (False, "", "I do not understand")
+
+
+@pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
+@pytest.mark.parametrize(
+    ("value", "value_type", "number", "unit", "label"),
+    [
+        (True, "yes_no", 1.0, "", ""),
+        (False, "yes_no", 0.0, "", ""),
+        (0, "count", 0.0, "", ""),
+        (12, "count", 12.0, "", ""),
+        (1.375, "length", 1.375, "m", ""),
+        ("chair", "label", math.nan, "", "chair"),
+        (NOTHING, "label", math.nan, "", "nothing"),
+        (None, "", math.nan, "", ""),
+    ],
+)
+def test_a_program_reads_the_value_without_reading_text(value, value_type, number, unit, label):
+    answer = Answer(text="as a person says it", value=value)
+    message = messages.answer_message(tilted_scene(), "?", answer)
+    assert (message.value_type, message.unit, message.label) == (value_type, unit, label)
+    assert message.value == pytest.approx(number, nan_ok=True)
+    back = messages.value_from(message)
+    assert (back, type(back)) == (value, type(value))
+    assert (answer.value_type, answer.unit) == (value_type, unit)
+
+
+@pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
+@pytest.mark.parametrize("kind", ["SpatialAnswer", "AskSpatial"])
+def test_messages_name_every_type_of_value(kind):
+    message = messages.SpatialAnswer if kind == "SpatialAnswer" else messages.AskSpatial.Response
+    named = {message.YES_NO, message.COUNT, message.LENGTH, message.LABEL}
+    assert named == set(VALUE_TYPES.values())
 
 
 @pytest.mark.skipif(not messages.HAVE_VISION_MSGS, reason="vision_msgs is not installed")

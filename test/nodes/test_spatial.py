@@ -26,6 +26,8 @@ from distill3d_ros.nodes.conversions.camera_info import intrinsics_from
 from distill3d_ros.nodes.conversions.clouds import points_of
 from distill3d_ros.nodes.conversions.images import image_to_depth, image_to_rgb, set_stamp, stamp_to_ns
 from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS
+from distill3d_ros.questions.answer_text import answer_value
+from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS
 
 pytestmark = pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
 
@@ -128,6 +130,8 @@ def test_the_service_answers_about_the_frame_that_was_asked_for(robot):
     assert reply.header.frame_id == "camera"
     assert 0.0 <= reply.confidence <= 1.0
     assert reply.latency_ms > 0
+    assert reply.value_type in (reply.YES_NO, "")
+    assert {"yes": 1.0, "no": 0.0}.get(reply.answer, math.nan) == pytest.approx(reply.value, nan_ok=True)
     again = ask(robot, "Is there a chair?")  # the newest one is still the same
     assert (again.answer, stamp_to_ns(again.header.stamp)) == (reply.answer, first)
 
@@ -155,6 +159,7 @@ def test_a_stamp_in_the_future_ends_at_the_time_limit(robot):
     [
         ("", "empty question"),
         ("where " * 2000, "12000 characters; I read at most 500"),
+        ("?" * (MAX_QUESTION_CHARACTERS + 1), f"501 characters; I read at most {MAX_QUESTION_CHARACTERS}"),
         ("¿Dónde está la silla?", "do not understand"),
     ],
 )
@@ -163,6 +168,17 @@ def test_questions_that_cannot_be_answered_are_told(robot, question, says):
     reply = ask(robot, question)
     assert (reply.success, reply.answer) == (False, "")
     assert says in reply.message
+    assert (reply.value_type, reply.unit, reply.label, math.isnan(reply.value)) == ("", "", "", True)
+
+
+def test_a_program_gets_the_value_of_an_answer(robot):
+    robot.show()
+    count = ask(robot, "How many chairs are there?")
+    assert (count.value_type, count.unit, count.label) == ("count", "", "")
+    assert answer_value(count.answer) == count.value >= 0
+    length = ask(robot, "How far away is the chair?")
+    assert (length.value_type, length.unit) in (("length", "m"), ("", ""))  # random weights may see no chair
+    assert answer_value(length.answer) == pytest.approx(length.value, rel=0.1) or math.isnan(length.value)
 
 
 def test_a_negative_time_limit_is_told(robot):
@@ -275,6 +291,9 @@ def test_parameters_have_words_and_ranges_and_refuse_nonsense(robot):
     assert "must have three finite numbers" in set_parameter(robot, "up", **nan).reason
     many = {"type": ParameterType.PARAMETER_STRING_ARRAY, "string_array_value": ["q"] * 17}
     assert "at most 16 questions" in set_parameter(robot, "standing_questions", **many).reason
+    endless = many | {"string_array_value": ["q" * (MAX_QUESTION_CHARACTERS + 1)]}
+    reason = set_parameter(robot, "standing_questions", **endless).reason
+    assert f"at most {MAX_QUESTION_CHARACTERS} characters a question, one has 501" in reason
 
 
 def test_many_questions_at_once_while_frames_come(robot):

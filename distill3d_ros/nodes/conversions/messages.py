@@ -1,7 +1,8 @@
-"""Scenes and answers -> ROS messages. Poses are in the frame of the image, the camera's optical frame."""
+"""Conversions between scenes, answers and their ROS messages. Poses are in the camera's optical frame."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from geometry_msgs.msg import Pose
 from std_msgs.msg import Header
 
 from distill3d_ros.nodes.conversions.images import set_stamp
-from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.answer import VALUE_TYPES, Answer
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.geometry import box_distance
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
@@ -38,6 +39,8 @@ __all__ = [
     "objects_message",
     "pose_of",
     "quaternion_of",
+    "value_fields",
+    "value_from",
 ]
 if HAVE_INTERFACES:
     __all__ += ["AskSpatial", "SpatialAnswer", "SpatialObject", "SpatialObjectArray"]
@@ -97,6 +100,7 @@ def answer_message(scene: Scene, question: str, answer: Answer) -> Any:
         header=header_of(scene),
         question=question,
         answer=answer.text if answer.understood else "",
+        **value_fields(answer),
         confidence=float(answer.confidence),
         # Boxes are in metres; of a scene without a scale they cannot be told.
         objects=[object_message(scene.by_id(i), scene) for i in answer.object_ids if scene.is_metric],
@@ -104,6 +108,27 @@ def answer_message(scene: Scene, question: str, answer: Answer) -> Any:
         success=answer.understood,
         message="" if answer.understood else answer.text,
     )
+
+
+def value_fields(answer: Answer | None) -> dict[str, str | float]:
+    """The fields of SpatialAnswer and AskSpatial.Response that hold an answer's value; None for no answer."""
+    if answer is None or answer.value is None:
+        return {"value_type": "", "value": math.nan, "unit": "", "label": ""}
+    is_label = isinstance(answer.value, str)
+    return {
+        "value_type": answer.value_type,
+        "value": math.nan if is_label else float(answer.value),
+        "unit": answer.unit,
+        "label": str(answer.value) if is_label else "",
+    }
+
+
+def value_from(message: Any) -> bool | int | float | str | None:
+    """``Answer.value`` of a SpatialAnswer or an AskSpatial.Response: yes or no, a count, metres, a label, or None."""
+    if not message.value_type:
+        return None
+    read = {name: kind for kind, name in VALUE_TYPES.items()}[message.value_type]
+    return read(message.label if read is str else message.value)
 
 
 def detections_message(scene: Scene) -> Any:

@@ -84,7 +84,8 @@ class SpatialOutputs:
         if not _wanted(self._answer):
             return
         if messages.HAVE_INTERFACES:
-            self._answer.publish(messages.SpatialAnswer(question=question, success=False, message=trouble))
+            nothing = messages.value_fields(None)
+            self._answer.publish(messages.SpatialAnswer(question=question, success=False, message=trouble, **nothing))
         else:
             self._answer.publish(String(data=trouble))
 

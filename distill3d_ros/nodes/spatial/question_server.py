@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -56,10 +57,10 @@ class QuestionServer:
         scene, answer, trouble = self._answer(request.question, stamp_to_ns(request.stamp), limit)
         if scene is not None and answer is not None:
             filled = messages.answer_message(scene, request.question, answer)
-            for name in ("header", "answer", "confidence", "objects", "success", "message"):
+            for name in response.get_fields_and_field_types():
                 setattr(response, name, getattr(filled, name))
         else:
-            response.success, response.message = False, trouble
+            response.success, response.message, response.value = False, trouble, math.nan
         response.latency_ms = 1e3 * (time.monotonic() - started)
         return response
 
