@@ -1,5 +1,6 @@
-"""The student's raw boxes -> the objects of a scene: scores, duplicates, names, places in the image.
+"""Decoding of the student's raw boxes into the objects of a scene: scores, duplicates, names, rectangles in the image.
 
+The only decoder: what training and evaluation measure are the boxes that the robot publishes. Without torch.
 Letters in shape comments: N boxes, C classes.
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,8 +17,17 @@ from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import box_iou, image_rectangle
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
-FAINTEST = 0.05
-"""Objects down to this score stay in the scene: a question may be about them. ``filter_by_score`` drops the rest."""
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from distill3d_ros.student.outputs import Perception
+
+MIN_BOX_SCORE = 0.02
+"""Lowest score at which a box is decoded at all: average precision, which ranks all boxes, is measured down to it."""
+MIN_OBJECT_SCORE = 0.05
+"""Lowest score of the objects in a scene that may be asked about. It is not MIN_BOX_SCORE: a faint box that overlaps an
+object hands its label scores to it, and the confidence of "I do not see ..." would follow. ``filter_by_score`` leaves
+what is shown."""
 SMALLEST_SIDE_M = 0.005
 
 
@@ -24,7 +35,7 @@ SMALLEST_SIDE_M = 0.005
 class DecodingConfig:
     """What counts as an object."""
 
-    min_score: float = FAINTEST
+    min_score: float = MIN_OBJECT_SCORE
     """Boxes whose best label scores less are left out."""
     plausible_share: float = 0.1
     """Other labels of a box are kept if they reach this share of its best label's score."""
@@ -52,6 +63,17 @@ class RawBoxes:
     """(N, 3) metres."""
     yaw: FloatArray
     """(N,) radians, level frame."""
+
+    @classmethod
+    def of(cls, perception: Perception, scene: int = 0) -> RawBoxes:
+        """The boxes of one scene of a batch."""
+        boxes = perception.detections
+        return cls(
+            scores=_numpy(boxes.scores[scene]),
+            center=_numpy(boxes.center_level[scene]),
+            size=_numpy(boxes.size[scene]),
+            yaw=_numpy(boxes.yaw[scene]),
+        )
 
 
 def decode_objects(
@@ -114,3 +136,7 @@ def _object(raw: RawBoxes, n: int, labels: Sequence[str], object_id: int, config
 def _same_thing(a: SceneObject, b: SceneObject, config: DecodingConfig) -> bool:
     limit = config.duplicate_iou if a.label == b.label else config.twin_iou
     return box_iou(a.box, b.box) > limit
+
+
+def _numpy(tensor: Tensor) -> FloatArray:
+    return tensor.float().cpu().numpy()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_o
 from distill3d_ros.engine.floor_scale import scaled_by_floor
 from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.engine.registration import first_from_second
+from distill3d_ros.engine.scene_features import SceneFeatures, deduplicate_views
+from distill3d_ros.engine.student_inputs import perceive_views
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.description import asks_for_description, describe
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
@@ -27,29 +29,15 @@ from distill3d_ros.questions.references import resolve
 from distill3d_ros.questions.rewording import rephrase_to_training
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import invert_pose
-from distill3d_ros.scene.objects import Scene
+from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
 from distill3d_ros.student.hub import student_folder
-from distill3d_ros.student.language.language import PrefixCache
-from distill3d_ros.student.outputs import Perception, map_tensors
-from distill3d_ros.student.preprocess import preprocess, resize_depth
 from distill3d_ros.student.rays import MAX_VIEWS
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.environment import shared_path
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("", "float32", "bfloat16")
-
-
-@dataclass(slots=True)
-class SceneFeatures:
-    """What the engine keeps of a scene to answer questions about it: the visual tokens, read once."""
-
-    perception: Perception
-    cache: PrefixCache
-    """Of all that was perceived."""
-    object_of_query: dict[int, int]
-    """Index of a box among the student's -> id of the scene's object."""
 
 
 class Engine:
@@ -170,12 +158,13 @@ class Engine:
         if len(shapes) > 1:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
         views, poses = self._resolve_poses(views)
-        perception = self._perception(views, poses)
+        perception = perceive_views(self.student, views, poses)
         if len(views) == 1 and self.is_metric:
             perception = scaled_by_floor(perception, first.camera_height)
         level = _numpy(perception.level_from_optical[0]).astype(np.float64)
+        boxes = RawBoxes.of(perception)
         objects, owner = decode_objects(
-            _raw_boxes(perception),
+            boxes,
             self.labels,
             level_from_optical=level,
             intrinsics=first.intrinsics,
@@ -183,7 +172,7 @@ class Engine:
             min_score=min_score,
         )
         if len(views) > 1:
-            perception, owner = _deduplicate_views(perception, owner, self.student.config.detection.queries)
+            perception, owner = deduplicate_views(perception, owner, self.student.config.detection.queries)
         size = first.image.shape[:2]
         return Scene(
             objects=objects,
@@ -195,8 +184,24 @@ class Engine:
             frame_id=first.frame_id,
             is_metric=self.is_metric,
             views=len(views),
-            features=SceneFeatures(perception, self.student.cache(self.student.prefix(perception)), owner),
+            features=SceneFeatures(perception, boxes, owner),
         )
+
+    def objects(self, scene: Scene, *, min_score: float) -> tuple[SceneObject, ...]:
+        """A perceived scene's objects down to another score, best first, without looking at the picture again.
+
+        Raises:
+            ValueError: the scene was not perceived by an engine.
+        """
+        found, _ = decode_objects(
+            _features(scene).boxes,
+            self.labels,
+            level_from_optical=scene.level_from_optical,
+            intrinsics=scene.intrinsics,
+            config=self.decoding,
+            min_score=min_score,
+        )
+        return found
 
     def ask(self, scene: Scene, question: str) -> Answer:
         """The answer to one question; see ``ask_many``."""
@@ -212,23 +217,23 @@ class Engine:
         Raises:
             ValueError: the scene was not perceived by an engine.
         """
-        if not isinstance(scene.features, SceneFeatures):
-            raise ValueError("ask needs a scene that Engine.perceive made; this one carries no features")
+        features = _features(scene)
         started = time.perf_counter()
-        parsed = [parse(q) if asked_wrongly(q) is None else None for q in questions]
+        # White space counts for the limit alone: to the student every space of it would be a token.
+        parsed = [parse(" ".join(q.split())) if asked_wrongly(q) is None else None for q in questions]
         answers: dict[int, Answer] = {}
         plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}
         if plain:
             texts = [p.plain.strip() if as_worded else rephrase_to_training(p) for p in plain.values()]
-            replies = self.student.answer(scene.features.cache, texts)
+            replies = self.student.answer(features.prefix(self.student), texts)
             for (i, p), said in zip(plain.items(), replies, strict=True):
-                answers[i] = fuse_answers(p, said, scene, scene.features.object_of_query)
+                answers[i] = fuse_answers(p, said, scene, features.object_of_query)
         for i, asked in enumerate(parsed):
             if asked is None:
                 wanted = asks_for_description(questions[i])
                 answers[i] = describe(scene) if wanted else not_understood(questions[i])
             elif asked.references:
-                answers[i] = self._ask_about_some(scene, scene.features, asked)
+                answers[i] = self._ask_about_some(scene, features, asked)
         each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
         return [replace(answers[i], latency_ms=each_ms) for i in range(len(questions))]
 
@@ -259,7 +264,7 @@ class Engine:
         elif self.student.pose_head is not None:
             return views, None
         else:
-            depth = self._perception([first], None).depth[0, 0]
+            depth = perceive_views(self.student, [first], None).depth[0, 0]
             metres = _resized(depth, first.image.shape[:2])
             poses += [first_from_second(first, metres, f) for f in views[1:]]
         known = [(frame, pose) for frame, pose in zip(views, poses, strict=True) if pose is not None]
@@ -267,46 +272,6 @@ class Engine:
             return [first], None
         stacked = torch.as_tensor(np.stack([pose for _, pose in known]), dtype=torch.float32)
         return [frame for frame, _ in known], stacked[None].to(self.device)
-
-    def _perception(self, views: Sequence[Frame], poses: torch.Tensor | None) -> Perception:
-        """What the student makes of frames whose places ``poses`` (1, S, 4, 4) tells."""
-        cameras = [np.array([f.intrinsics.fx, f.intrinsics.fy, f.intrinsics.cx, f.intrinsics.cy]) for f in views]
-        area, multiple = self.student.config.image_area, self.student.multiple
-        prepared = [preprocess(f.image, k, area=area, multiple=multiple) for f, k in zip(views, cameras, strict=True)]
-        images = torch.stack([p.image for p in prepared])[None]
-        intrinsics = torch.stack([p.intrinsics for p in prepared])[None]
-        up = None
-        known = [f.up for f in views if f.up is not None]
-        if len(known) == len(views):
-            up = torch.as_tensor(np.stack(known), dtype=torch.float32)[None].to(self.device)
-        depth = self._depth(views, (images.shape[-2], images.shape[-1])) if self.student.takes_depth else None
-        return self.student.perceive(images.to(self.device), intrinsics.to(self.device), up, poses, depth)
-
-    def _depth(self, views: Sequence[Frame], size: tuple[int, int]) -> torch.Tensor:
-        """(1, S, h, w)"""
-        known = [f.depth for f in views if f.depth is not None]
-        if len(known) < len(views):
-            raise ValueError(
-                f"frame.depth must be given: student '{self.student.config.preset}' is told the depth of every frame, "
-                f"by an RGB-D camera or a data set. Got {len(views) - len(known)} of {len(views)} frames without"
-            )
-        return torch.stack([resize_depth(np.asarray(d), size) for d in known])[None].to(self.device)
-
-
-def _deduplicate_views(perception: Perception, owner: dict[int, int], places: int) -> tuple[Perception, dict[int, int]]:
-    """What several frames show, as one would show it: each thing has one box, and there are as many boxes as usual.
-
-    ``owner`` (box -> object, the best box of an object first) is renumbered with the boxes.
-    """
-    best = {object_id: box for box, object_id in reversed(owner.items())}
-    chosen = [box for box, object_id in owner.items() if best[object_id] == box][:places]
-    certainty = perception.detections.scores[0].amax(-1)
-    faint = [box for box in certainty.argsort(descending=True).tolist() if box not in owner]
-    chosen += faint[: places - len(chosen)]
-    index = torch.tensor(chosen, device=certainty.device)
-    boxes = map_tensors(perception.detections, lambda x: x[:, index])
-    objects = {place: owner[box] for place, box in enumerate(chosen) if box in owner}
-    return replace(perception, detections=boxes, query_patch=perception.query_patch[:, index]), objects
 
 
 def packaged_model() -> Path:
@@ -324,16 +289,6 @@ def _choose_device(device: str) -> str:
     return device
 
 
-def _raw_boxes(perception: Perception) -> RawBoxes:
-    boxes = perception.detections
-    return RawBoxes(
-        scores=_numpy(boxes.scores[0]),
-        center=_numpy(boxes.center_level[0]),
-        size=_numpy(boxes.size[0]),
-        yaw=_numpy(boxes.yaw[0]),
-    )
-
-
 def _resized(values: torch.Tensor, size: tuple[int, int]) -> FloatArray:
     """(h, w) -> (H, W) float32, pixel centres kept in place."""
     large = functional.interpolate(values.float()[None, None], size=size, mode="bilinear", align_corners=False)
@@ -342,3 +297,9 @@ def _resized(values: torch.Tensor, size: tuple[int, int]) -> FloatArray:
 
 def _numpy(tensor: torch.Tensor) -> FloatArray:
     return tensor.float().cpu().numpy()
+
+
+def _features(scene: Scene) -> SceneFeatures:
+    if not isinstance(scene.features, SceneFeatures):
+        raise ValueError("the engine needs a scene that Engine.perceive made; this one carries no features")
+    return scene.features

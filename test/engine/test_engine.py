@@ -14,6 +14,7 @@ import torch
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects, filter_by_score
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.engine.referents import keep_referents
+from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.geometry import box_distance
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
@@ -143,6 +144,14 @@ def test_what_is_not_understood_is_an_answer_that_says_so(engine, scene, questio
     assert re.search(says, answer.text)
 
 
+def test_a_question_is_read_up_to_the_limit(engine, scene):
+    question = "Is the chair{}near the table?"
+    padding = MAX_QUESTION_CHARACTERS - len(question.format(""))
+    assert engine.ask(scene, question.format(" " * padding)).understood
+    longer = engine.ask(scene, question.format(" " * (padding + 1)))
+    assert f"has 501 characters; I read at most {MAX_QUESTION_CHARACTERS}" in longer.text
+
+
 def test_one_by_one_or_together_the_answers_are_the_same(engine, scene):
     questions = ["Is there a lamp?", "", "Is the chair near the table?", "How many chairs are there?", "Qui?"]
     together = engine.ask_many(scene, questions)
@@ -192,13 +201,52 @@ def test_a_scene_from_elsewhere_cannot_be_asked(engine):
         engine.ask(Scene(objects=(), intrinsics=CAMERA), "Is there a chair?")
 
 
-def test_the_second_question_does_not_read_the_picture_again(engine, scene, monkeypatch):
-    def never(*_, **__):
-        raise AssertionError("the picture was read again")
+def never(*_, **__):
+    raise AssertionError("nobody asked for this")
 
+
+def test_perceiving_alone_does_not_run_the_language_model(engine, monkeypatch):
+    monkeypatch.setattr(engine.student.language, "prefix", never)
+    monkeypatch.setattr(engine.student.language, "forward", never)
+    monkeypatch.setattr(engine.student.language, "cache", never)
+    perceived = engine.perceive(frame(), min_score=0.0)
+    assert perceived.objects
+    assert engine.ask(perceived, "What do you see?").understood  # a description is put together from the boxes
+
+
+def test_the_first_question_reads_the_picture_and_the_second_does_not(engine, monkeypatch):
+    perceived = engine.perceive(frame(), min_score=0.0)
+    read = engine.student.language._read_prefix
+    times = []
     monkeypatch.setattr(engine.student, "perceive", never)
-    monkeypatch.setattr(engine.student.language, "_read_prefix", never)
-    assert engine.ask(scene, "Is there a chair?").understood
+    monkeypatch.setattr(engine.student.language, "_read_prefix", lambda prefix: times.append(1) or read(prefix))
+    assert engine.ask(perceived, "Is there a chair?").understood
+    assert times == [1]
+    assert engine.ask(perceived, "Is there a lamp?").understood
+    shown = filter_by_score(perceived, min_score=0.5)  # a copy for the publishers is the same scene
+    assert engine.ask(shown, "How many chairs are there?").understood
+    assert times == [1]
+
+
+def test_an_answer_does_not_depend_on_when_the_first_question_comes(engine):
+    questions = ["Is the chair near the table?", "How many chairs are there?", "What is on the table?"]
+    early = engine.perceive(frame(), min_score=0.0)
+    at_once = engine.ask_many(early, questions)
+    late = engine.perceive(frame(), min_score=0.0)
+    engine.ask_many(engine.perceive(frame(5), min_score=0.0), questions)
+    later = engine.ask_many(late, questions)
+    assert [replace(a, latency_ms=0.0) for a in later] == [replace(a, latency_ms=0.0) for a in at_once]
+
+
+def test_faint_objects_are_decoded_without_another_look(engine, monkeypatch):
+    every = engine.perceive(frame(), min_score=0.0)
+    fewer = engine.perceive(frame(), min_score=every.objects[1].score)
+    monkeypatch.setattr(engine.student, "perceive", never)
+    found = engine.objects(fewer, min_score=0.0)
+    assert [(o.id, o.label, o.score, o.label_scores) for o in found] == [
+        (o.id, o.label, o.score, o.label_scores) for o in every.objects
+    ]
+    assert len(fewer.objects) == 2
 
 
 def test_the_engine_describes_itself_and_knows_its_weights(engine, folder):

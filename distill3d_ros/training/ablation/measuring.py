@@ -24,13 +24,13 @@ from distill3d_ros.training.ablation.thoughts import AS_TRAINED, attention, can_
 from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import evenly_spaced
+from distill3d_ros.training.evaluation.detections import detected_scenes
 from distill3d_ros.training.evaluation.grading import parse_answer
 from distill3d_ros.training.evaluation.metrics import DepthScore, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.evaluation.question_sets import question_set
 from distill3d_ros.training.inputs.augmentation import View, resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.perception_cache import PerceptionCache, perception_sha256
 from distill3d_ros.training.inputs.targets import perceive_batch, perception_batch
-from distill3d_ros.training.stages.perception import decode_scenes
 
 MEASURED = "measured.json"
 
@@ -136,7 +136,7 @@ class _Sights:
         )
         seen = self._look(view, device)
         self.depth.append(depth_score(seen.depth[0, 0].float().cpu().numpy(), view.depth))
-        self.found += decode_scenes(seen, self.student.config.labels, [sample.scene])
+        self.found += detected_scenes(seen, self.student.config.labels, [sample.scene])
         self.true.append(sample.scene)
         return self.student.language_input(seen)
 

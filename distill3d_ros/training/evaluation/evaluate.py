@@ -22,11 +22,9 @@ from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.baselines import Baselines
+from distill3d_ros.training.evaluation.detections import with_all_boxes
 from distill3d_ros.training.evaluation.lenses import lens_figures
-from distill3d_ros.training.evaluation.metrics import (
-    MIN_BOX_SCORE,
-    depth_score,
-)
+from distill3d_ros.training.evaluation.metrics import depth_score
 from distill3d_ros.training.evaluation.question_sets import chosen_splits, has_objects, question_set
 from distill3d_ros.training.evaluation.reference_evaluation import reference_figures
 from distill3d_ros.training.evaluation.report import write_report
@@ -215,8 +213,7 @@ def _look(engine: Engine, sample: Any, scene: Scene, seen: PerceptionTally) -> N
     true = np.asarray(sample.scene.depth)
     seen.depth.append(depth_score(np.asarray(scene.depth), true))
     seen.scaled.append(depth_score(np.asarray(scene.depth), true, median_scaled=True))
-    all_boxes = engine.perceive(sample.frame, min_score=MIN_BOX_SCORE)
-    seen.found.append(replace(all_boxes, depth=None, depth_confidence=None, features=None))
+    seen.found.append(with_all_boxes(engine, scene))
     seen.true.append(replace(sample.scene, depth=None))
 
 

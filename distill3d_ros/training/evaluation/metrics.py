@@ -17,8 +17,6 @@ from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
 NEAR, FAR = 0.1, 10.0
 """Metres: true depth outside of this range is not scored."""
-MIN_BOX_SCORE = 0.02
-"""Score down to which boxes count for average precision, which ranks them all."""
 MIN_VISIBLE_PIXELS = 40
 """A true object that shows fewer pixels (of a 224 x 224 image) is neither a miss nor, when found, a false alarm."""
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from distill3d_ros.engine.box_decoding import MIN_BOX_SCORE
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
-from distill3d_ros.training.evaluation.metrics import MIN_BOX_SCORE, box_score
+from distill3d_ros.training.evaluation.metrics import box_score
 
 NUMBERS = (1, 2, 4, 8)
 

@@ -18,8 +18,9 @@ from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.evaluation import text_metrics
+from distill3d_ros.training.evaluation.detections import with_all_boxes
 from distill3d_ros.training.evaluation.intervals import ratio_interval
-from distill3d_ros.training.evaluation.metrics import MIN_BOX_SCORE, box_score, wilson_interval
+from distill3d_ros.training.evaluation.metrics import box_score, wilson_interval
 
 
 @dataclass(slots=True)
@@ -53,8 +54,7 @@ class TeacherBeside:
         t0 = time.perf_counter()
         scene = self.engine.perceive(sample.frame)  # which carries the true depth, for a teacher that is told it
         marks.perceive_ms.append(1e3 * (time.perf_counter() - t0))
-        every_box = self.engine.perceive(sample.frame, min_score=MIN_BOX_SCORE)
-        marks.found.append(replace(every_box, depth=None, depth_confidence=None, features=None))
+        marks.found.append(with_all_boxes(self.engine, scene))
         marks.true.append(replace(sample.scene, depth=None))
         if not asked:
             return

@@ -1,21 +1,19 @@
-"""The stages of training: what a batch is and which losses it has. The loop that they share is ``trainer``."""
+"""The perception stage: depth, boxes and camera from pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
-from distill3d_ros.student.outputs import Perception
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.mixture import Folders, open_split
 from distill3d_ros.training.data.reading import KeyedReader, evenly_spaced
-from distill3d_ros.training.evaluation.metrics import MIN_BOX_SCORE, box_score, depth_score, mean_depth_score
+from distill3d_ros.training.evaluation.detections import detected_scenes
+from distill3d_ros.training.evaluation.metrics import box_score, depth_score, mean_depth_score
 from distill3d_ros.training.inputs.augmentation import augment, resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.targets import PerceptionBatch, perceive_batch, perception_batch, training_batch
 from distill3d_ros.training.loop.batches import Build
@@ -75,7 +73,7 @@ class PerceptionStage:
             batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid).to(device)
             with torch.inference_mode():
                 perception = perceive_batch(student, batch)
-            found = decode_scenes(perception, self.labels, [s.scene for s in samples])
+            found = detected_scenes(perception, self.labels, [s.scene for s in samples])
             depth = perception.depth[:, 0].float().cpu().numpy()
             for i, sample in enumerate(samples):
                 depths.append(depth_score(depth[i], views[i].depth))
@@ -87,23 +85,3 @@ class PerceptionStage:
         if score is not None:
             figures |= {"absrel": score.absrel, "delta1": score.delta1, "rmse": score.rmse}
         return figures
-
-
-def decode_scenes(
-    perception: Perception, labels: Sequence[str], like: Sequence[Scene], *, least: float = MIN_BOX_SCORE
-) -> list[Scene]:
-    """Predicted boxes as scenes in the frames of ``like``; every label scoring at least ``least`` is kept."""
-    boxes = perception.detections
-    arrays = [t.float().cpu().numpy() for t in (boxes.scores, boxes.center_level, boxes.size, boxes.yaw)]
-    scenes = []
-    for b, truth in enumerate(like):
-        objects = []
-        for n in range(arrays[0].shape[1]):
-            row = arrays[0][b, n]
-            kept = {labels[c]: float(row[c]) for c in np.nonzero(row >= least)[0].tolist()}
-            if kept:
-                box = Box3D(center=arrays[1][b, n], size=arrays[2][b, n], yaw=float(arrays[3][b, n]))
-                label = max(kept, key=lambda name: kept[name])
-                objects.append(SceneObject(id=n + 1, label=label, box=box, score=kept[label], label_scores=kept))
-        scenes.append(replace(truth, objects=tuple(objects), contacts=None, gaps=None, supports=None))
-    return scenes
