@@ -79,6 +79,13 @@ def imported_modules(file: Path) -> set[str]:
     return found | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
 
 
+def test_files_that_the_docs_name_are_there() -> None:
+    named = re.compile(r"\b(?:test|distill3d_ros|launch)/[\w/.]+\.(?:py|yaml|json)\b")
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        missing = [name for name in named.findall(page.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
+        assert not missing, f"{page.relative_to(ROOT)} names {missing}"
+
+
 def test_versions_agree() -> None:
     manifests = [ROOT / "package.xml", ROOT / "distill3d_interfaces" / "package.xml"]
     versions = {file.parent.name: ElementTree.parse(file).findtext("version") for file in manifests}

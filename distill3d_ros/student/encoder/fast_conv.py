@@ -3,7 +3,7 @@
 The gradients of a 5x5 kernel's weights, and in bfloat16 those of a strided convolution's input, fall back to slow
 reference code in torch's CPU library (measured with 2 threads, batch 16, 480 channels, 14x14, 5x5, bfloat16: forward
 0.5 ms, weight gradient 32 ms). Both have fast equals: the taps of a 5x5 kernel are covered by four 3x3 kernels, and
-float32 has a fast path for strides. Values agree with torch's to rounding; test_student_patch_embed.py checks it.
+float32 has a fast path for strides. Values agree with torch's to rounding; a test checks it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from distill3d_ros.student.heads.pose import PoseHead
 from distill3d_ros.student.presets import paper
 from distill3d_ros.student.vggt_weights import VggtWeightsError, load_vggt
 
-KEYS = Path(__file__).parents[3] / "shared" / "reference" / "vggt_1b_keys.json"
+KEYS = Path(__file__).parents[4] / "shared" / "reference" / "vggt_1b_keys.json"
 PUBLISHED = {"aggregator": 1210, "camera_head": 69, "depth_head": 62, "point_head": 62, "track_head": 394}
 """Tensors of VGGT-1B by part; 1797 together."""
 

@@ -20,7 +20,7 @@ from distill3d_ros.training.teachers.llava3d.processor import Views, square_came
 from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_ids
 from distill3d_ros.training.teachers.llava3d.weights import load_weights
 
-PARITY = Path(__file__).parents[4] / "shared" / "parity" / "llava3d"
+PARITY = Path(__file__).parents[5] / "shared" / "parity" / "llava3d"
 pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the numbers of the published code are not here")
 TOLERANCE = 5e-6
 """The largest difference is 1e-6."""
