@@ -2,7 +2,8 @@
 
 ``python -m distill3d_ros.system.launch_runner FILE [NAME:=VALUE ...]`` understands what
 ``launch/distill3d.launch.yaml`` uses:
-``arg``, ``set_env`` and ``node`` (with namespace, args, param, remap, env, if), and the substitutions ``$(var NAME)``,
+``arg``, ``set_env`` and ``node`` (with namespace, args, param, remap, env, if), the types ``str``, ``int``, ``float`` and
+``bool`` of a parameter, and the substitutions ``$(var NAME)``,
 ``$(env NAME [DEFAULT])`` and ``$(find-pkg-share PACKAGE)``. Anything else is an error rather than ignored. With ROS 2
 installed use ``ros2 launch``, which reads the same file.
 """
@@ -29,6 +30,8 @@ from distill3d_ros.system.processes import Processes, ignore_interrupts
 
 _SUBSTITUTION = re.compile(r"\$\((var|env|find-pkg-share)\s+([^\s()]+)(?:\s+([^()]*))?\)")
 _NODE_KEYS = {"pkg", "exec", "name", "namespace", "args", "param", "remap", "env", "if", "output"}
+_PARAMETER_KEYS = {"name", "value", "type", "from"}
+_TYPES = {"str": str, "int": int, "float": float, "bool": bool, "yaml": object}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -159,19 +162,33 @@ def _node_from(body: Mapping[str, Any], variables: Mapping[str, str]) -> LaunchN
         environment={e["name"]: substitute(e["value"], variables) for e in body.get("env", [])},
     )
     for parameter in body.get("param", []):
+        if unknown := set(parameter) - _PARAMETER_KEYS:
+            known = ", ".join(sorted(_PARAMETER_KEYS))
+            raise ValueError(f"a parameter's {', '.join(sorted(unknown))} is not understood. This runner knows {known}")
         if "from" in parameter:
             node.parameter_files.append(substitute(parameter["from"], variables))
         else:
             value = parameter["value"]
-            text = isinstance(value, str)
-            # What a substitution gives is read as YAML, so that '$(var seed)' is a number.
-            node.parameters[parameter["name"]] = _typed(substitute(value, variables)) if text else value
+            if isinstance(value, str):
+                value = _typed(parameter["name"], substitute(value, variables), parameter.get("type", "yaml"))
+            node.parameters[parameter["name"]] = value
     return node
 
 
-def _typed(text: str) -> Any:
+def _typed(name: str, text: str, kind: str) -> Any:
+    """``text`` as a parameter's value; without a type it is read as YAML, so that '$(var seed)' is a number."""
+    if kind not in _TYPES:
+        raise ValueError(f"type of parameter '{name}' must be one of {', '.join(_TYPES)}. Got '{kind}'")
+    if kind == "str":
+        return text
     value = yaml.safe_load(text) if text else ""
-    return value if isinstance(value, bool | int | float | list) else text
+    if kind == "yaml":
+        return value if isinstance(value, bool | int | float | list) else text
+    if kind == "float" and type(value) is int:
+        return float(value)
+    if type(value) is not _TYPES[kind]:
+        raise ValueError(f"parameter '{name}' must be of type {kind}. Got '{text}'")
+    return value
 
 
 def run_launch_file(file: Path, given: Mapping[str, str]) -> int:

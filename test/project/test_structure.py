@@ -11,7 +11,6 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-import yaml
 
 import distill3d_ros
 
@@ -119,15 +118,6 @@ def test_entry_points_lie_where_ros2_run_looks() -> None:
     for _, module, function in points:
         file = ROOT / "distill3d_ros" / (module.replace(".", "/") + ".py")
         assert f"def {function}(" in file.read_text(encoding="utf-8"), file
-
-
-def test_both_launch_files_take_the_same_arguments() -> None:
-    tree = ast.parse((ROOT / "launch" / "distill3d.launch.py").read_text(encoding="utf-8"))
-    table = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
-    entries = yaml.safe_load((ROOT / "launch" / "distill3d.launch.yaml").read_text(encoding="utf-8"))["launch"]
-    listed = {e["arg"]["name"]: (e["arg"]["default"], e["arg"]["description"]) for e in entries if "arg" in e}
-    assert listed.pop("params_file")[0].endswith("config/spatial_node.yaml")
-    assert listed == table
 
 
 def test_nothing_under_the_gpl_on_a_robot() -> None:

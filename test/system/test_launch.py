@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -104,7 +105,22 @@ def test_values_keep_their_types() -> None:
     camera = next(n for n in nodes if n.executable == "camera_node")
     assert camera.parameters == {"source": "drive", "path": "/tmp/1", "seed": 3, "rate": 10.0}
     assert camera.remappings["image"] == "/camera/image_raw"
+    nodes, _, _ = read_launch_file(LAUNCH_FILE, {"play": "true", "path": "2024", "rate": "5"})
+    parameters = nodes[0].parameters
+    assert (parameters["path"], parameters["rate"], type(parameters["rate"])) == ("2024", 5.0, float)
     assert environment["FASTDDS_DEFAULT_PROFILES_FILE"] == str(shared_path("config", "fastdds.xml"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rate": "fast"}, "parameter 'rate' must be of type float. Got 'fast'"),
+        ({"seed": "1.5"}, "parameter 'seed' must be of type int. Got '1.5'"),
+    ],
+)
+def test_a_value_of_another_type_is_an_error(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_launch_file(LAUNCH_FILE, {"play": "true", **arguments})
 
 
 def test_nodes_may_be_left_out() -> None:
@@ -117,6 +133,11 @@ def test_nodes_may_be_left_out() -> None:
     [
         ("launch: [{group: {}}]", "'group'.*is not understood"),
         ("launch: [{node: {pkg: a, exec: b, respawn: true}}]", "respawn is not understood"),
+        ("launch: [{node: {pkg: a, exec: b, param: [{nmae: c}]}}]", "nmae is not understood"),
+        (
+            "launch: [{node: {pkg: a, exec: b, param: [{name: c, value: '1', type: text}]}}]",
+            "'c' must be one of str, int",
+        ),
         ("launch: [{arg: {name: a}}]", "argument 'a'.*needs a value: a:="),
         ("nodes: []", "no YAML launch file"),
         ("launch: [", "no YAML launch file"),
@@ -147,6 +168,16 @@ def test_a_failing_node_ends_the_others(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "spatial_node ended with exit status 1; ending the others" in done.stderr
     assert str(tmp_path / "none") in done.stdout
+
+
+def test_the_python_launch_file_includes_the_yaml_one() -> None:
+    """Its arguments and nodes are those of the YAML file; it has none of its own that could differ."""
+    tree = ast.parse(LAUNCH_FILE.with_suffix(".py").read_text(encoding="utf-8"))
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert {"IncludeLaunchDescription", "AnyLaunchDescriptionSource"} <= called
+    assert not called & {"Node", "DeclareLaunchArgument"}
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert {"distill3d_ros", "launch", LAUNCH_FILE.name} <= texts
 
 
 def test_ctrl_c_ends_the_launch_without_a_traceback(tmp_path: Path) -> None:
