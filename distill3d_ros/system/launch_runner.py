@@ -1,7 +1,7 @@
 """Runs a YAML launch file where ROS 2's launch packages are not installed (its Python wheels have none).
 
 ``python -m distill3d_ros.system.launch_runner FILE [NAME:=VALUE ...]`` understands what
-``launch/distill3d.launch.yaml`` uses: ``arg``, ``set_env`` and ``node`` (with namespace, args, param, remap, env, if), the
+``launch/distill3d.launch.yaml`` uses: ``arg``, ``set_env``, ``node`` (with namespace, args, param, remap, env, if), the
 types ``str``, ``int``, ``float`` and ``bool`` of a parameter, and the substitutions ``$(var NAME)``,
 ``$(env NAME [DEFAULT])`` and ``$(find-pkg-share PACKAGE)``. Anything else is an error rather than ignored. With ROS 2
 installed use ``ros2 launch``, which reads the same file.
