@@ -10,10 +10,11 @@ import numpy as np
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.answer_text import answer_value
 from distill3d_ros.questions.balancing import answer_class, is_absent
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.questions import Question, is_correct, phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 
 ONE_ABSENT_IN = 10
@@ -37,7 +38,7 @@ class QuestionPlan:
         if not candidates:
             return None
         best = min(candidates, key=self._preference)
-        return phrase(best, scene, self._rng)
+        return phrase(best, self._rng)
 
     def count(self, question: Question, truth: GroundTruthQA) -> None:
         """``question`` was answered; ``truth`` is the fact at the moment that the answer is about."""

@@ -26,7 +26,7 @@ from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.description import asks_for_description, describe
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
 from distill3d_ros.questions.references import resolve
-from distill3d_ros.questions.rewording import rephrase_to_training
+from distill3d_ros.questions.rephrasing import rephrase_to_training
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene, SceneObject

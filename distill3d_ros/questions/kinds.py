@@ -22,19 +22,6 @@ class Kind:
     """Whether the two names may change places without changing the answer (for choices they always may)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """Where a question names a thing."""
-
-    start: int
-    """First character of the name, its article not included."""
-    end: int
-    """One past its last character."""
-    label: str
-    object_id: int | None = None
-    """The thing meant; None when it is absent, or when the name stands for a category."""
-
-
 KINDS: dict[str, Kind] = {
     "near": Kind("proximity", "yes_no", 2, True),
     "far": Kind("proximity", "yes_no", 2, True),

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 from distill3d_ros.questions.grammar import VOCABULARY, classify, is_measure
-from distill3d_ros.questions.kinds import KINDS, Mention
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.question import Mention
 from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference
 from distill3d_ros.scene.labels import known_names
 

@@ -8,8 +8,9 @@ from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.questions.questions import is_correct, phrase
-from distill3d_ros.questions.reference_facts import reference_facts
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import is_correct
+from distill3d_ros.questions.reference_candidates import reference_candidates
 from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference, Singled, refer, resolve, single_out
 from distill3d_ros.questions.relations import Relations
 from distill3d_ros.questions.rules import answer_by_rules
@@ -166,8 +167,8 @@ def test_facts_about_one_of_several_are_true_and_read_back() -> None:
             for o in scene.objects[:4]
         ]
         scene = scene_of(*scene.objects, *twins)
-        for fact, reference in reference_facts(scene, rng):
-            question = phrase(fact, None, rng)
+        for fact, reference in reference_candidates(scene, rng):
+            question = phrase(fact, rng)
             text = referring_text(question, reference, rng)
             parsed = parse(text)
             if parsed is None or reference not in parsed.references:

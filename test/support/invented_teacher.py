@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from support.tiny_training import LABELS, six_objects
 
-from distill3d_ros.questions.facts import question_candidates
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, encode_shard
@@ -90,7 +90,7 @@ def invented(student: Student, data: Path, *, labels: tuple[str, ...] | None = N
     told = {}
     for number, key in enumerate(reader.keys):
         one = reader[number]
-        asked = worded(choose(question_candidates(one.scene), Balance({}), 8, rng), one.scene, rng)
+        asked = worded(choose(question_candidates(one.scene), Balance({}), 8, rng), rng)
         probs = np.full((len(LABELS), len(student.config.labels)), 0.02, np.float32)
         for i, o in enumerate(one.scene.objects):
             probs[i, student.config.labels.index(o.label)] = 0.9

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.wordings import templates
+from distill3d_ros.questions.templates import templates
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.language.text import train_tokenizer

@@ -14,7 +14,8 @@ import numpy as np
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.questions import Question, is_correct, phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question, is_correct
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
@@ -229,9 +230,7 @@ def _mark(
     """Asks a frame's questions and marks every row's answers; returns the student's."""
     said = engine.ask_many(scene, [q.text for q in asked])
     elsewhere = said if other is None else engine.ask_many(other, [q.text for q in asked])
-    again = [
-        (n, phrase(q.fact, None, rng, held_out=True)) for n, q in enumerate(asked) if rng.random() < HELD_OUT_SHARE
-    ]
+    again = [(n, phrase(q.fact, rng, held_out=True)) for n, q in enumerate(asked) if rng.random() < HELD_OUT_SHARE]
     said_again, as_worded = (
         engine.ask_many(scene, [q.text for _, q in again], as_worded=literally) for literally in (False, True)
     )

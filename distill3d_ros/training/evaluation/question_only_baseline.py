@@ -17,9 +17,10 @@ import numpy as np
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import FAMILIES, FORMS, KINDS
-from distill3d_ros.questions.questions import Question, is_correct, phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question, is_correct
 from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
 from distill3d_ros.training.data.reading import evenly_spaced
@@ -236,7 +237,7 @@ def _in_words(training: Sequence[Key], seed: int) -> tuple[list[Question], list[
     learned: list[Question] = []
     held: list[Question] = []
     for key, fact in training:
-        (held if key.rsplit("-", 1)[0] in apart else learned).append(phrase(fact, None, rng))
+        (held if key.rsplit("-", 1)[0] in apart else learned).append(phrase(fact, rng))
     return learned, held
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from distill3d_ros.questions.balancing import balanced
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
-from distill3d_ros.questions.questions import Question, phrase
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.training.data.mixture import Reader
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
@@ -44,7 +45,7 @@ def question_set(reader: Reader, picked: Sequence[int], number: int, seed: int) 
     rng = np.random.default_rng([seed, 2])
     asked: dict[int, list[Question]] = defaultdict(list)
     for key, fact in balanced(_facts_of(reader, picked), rng, number):
-        asked[reader.index_of(key)].append(phrase(fact, None, rng))
+        asked[reader.index_of(key)].append(phrase(fact, rng))
     return asked
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.balancing import balanced
-from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.questions.questions import Question, is_correct, phrase
-from distill3d_ros.questions.reference_facts import reference_facts
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.reference_candidates import reference_candidates
 from distill3d_ros.questions.references import Reference, resolve
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.objects import Scene
@@ -44,10 +45,10 @@ def referring_questions(
     rng = np.random.default_rng([seed, 7])
     indexed: list[tuple[tuple[int, Reference], GroundTruthQA]] = []
     for i in picked:
-        indexed += [((i, reference), fact) for fact, reference in reference_facts(reader.scene(i), rng)]
+        indexed += [((i, reference), fact) for fact, reference in reference_candidates(reader.scene(i), rng)]
     asked: dict[int, list[tuple[str, Asked]]] = defaultdict(list)
     for (i, reference), fact in balanced(indexed, rng, number):
-        question = phrase(fact, None, rng)
+        question = phrase(fact, rng)
         text = referring_text(question, reference, rng)
         parsed = parse(text)
         if parsed is not None and reference in parsed.references:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill3d_ros.questions.kinds import FAMILIES, FORMS
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.evaluation.confidence_calibration import abstention_lines
 from distill3d_ros.training.evaluation.lenses import lens_lines

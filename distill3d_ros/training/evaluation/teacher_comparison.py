@@ -13,7 +13,7 @@ import numpy as np
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.kinds import FAMILIES, FORMS
-from distill3d_ros.questions.questions import Question, is_correct
+from distill3d_ros.questions.question import Question, is_correct
 from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.sample import Sample

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
 from distill3d_ros.questions.thresholds import THRESHOLDS
 
 BUCKETS = 1 << 15

@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from distill3d_ros.questions.facts import question_candidates
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.checkpoint import file_sha256
 from distill3d_ros.student.outputs import LanguageInput, NameSpan, ObjectSet, QuestionText
@@ -234,9 +234,7 @@ class _Maker:
             asked = [self.lessons[view.key].questions]
         else:
             known = question_candidates(scene)
-            asked = [
-                worded(choose(known, self.balance, self.config.questions, rng), scene, rng) for _ in range(self.rounds)
-            ]
+            asked = [worded(choose(known, self.balance, self.config.questions, rng), rng) for _ in range(self.rounds)]
         return [
             [_to_json(q) for q in link_names_to_objects(questions, scene, found, self.label_index)]
             for questions in asked

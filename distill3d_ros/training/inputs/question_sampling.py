@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from distill3d_ros.questions.balancing import ABSENT_SHARE, answer_class, is_absent
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.questions import Question, phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import NameSpan, QuestionText
 from distill3d_ros.training.data.mixture import Folders, open_split
@@ -136,9 +137,9 @@ def question_text(
     return QuestionText(text=question.text, answer=question.fact.answer.text, names=tuple(names))
 
 
-def worded(chosen: Sequence[GroundTruthQA], scene: Scene, rng: np.random.Generator) -> list[Question]:
+def worded(chosen: Sequence[GroundTruthQA], rng: np.random.Generator) -> list[Question]:
     """The facts in words that training may use."""
-    return [phrase(fact, scene, rng) for fact in chosen]
+    return [phrase(fact, rng) for fact in chosen]
 
 
 BALANCE_SCENES = 1500

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer
 

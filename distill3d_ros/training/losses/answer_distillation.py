@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.outputs import Prefix, QuestionText
 from distill3d_ros.student.student import Student

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
 from distill3d_ros.student.outputs import LanguageOutput, Perception, QuestionText
 from distill3d_ros.student.rays import level_from_optical
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
 from distill3d_ros.student.outputs import LanguageInput, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, StageConfig

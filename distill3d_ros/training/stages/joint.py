@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from distill3d_ros.questions.facts import question_candidates
-from distill3d_ros.questions.questions import Question
+from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, StageConfig
@@ -65,7 +65,7 @@ class JointBuild:
             perception=training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng),
             scenes=scenes,
             questions=[
-                worded(choose(question_candidates(s), self.balance, self.config.questions_per_scene, rng), s, rng)
+                worded(choose(question_candidates(s), self.balance, self.config.questions_per_scene, rng), rng)
                 for s in scenes
             ],
         )
@@ -117,7 +117,7 @@ class JointStage:
             view = resize_uncropped(
                 view_from_sample(reader[i]), area=student.config.image_area, multiple=student.multiple
             )
-            asked = worded(choose(question_candidates(view.scene), self.balance, 16, rng), view.scene, rng)
+            asked = worded(choose(question_candidates(view.scene), self.balance, 16, rng), rng)
             if asked:
                 accuracy.ask(student, _prefix(student, view, self.stride), asked)
         return accuracy.figures("seen")

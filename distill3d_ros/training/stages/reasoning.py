@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
-from distill3d_ros.questions.questions import Question, is_correct
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import ObjectSet, Prefix, QuestionText
 from distill3d_ros.student.student import Student
@@ -82,7 +82,7 @@ def ask(
 ) -> list[QuestionText]:
     """Questions about what was found."""
     chosen = choose(answerable(scene, report), balance, config.questions_per_scene, rng, config.family_shares)
-    asked = worded(chosen, scene, rng)
+    asked = worded(chosen, rng)
 
     def members(label: str) -> tuple[int, ...] | None:
         places: tuple[int, ...] = ()
@@ -159,7 +159,7 @@ class ReasoningStage:
         for i in evenly_spaced(len(reader), self.config.validate_samples):
             scene = reader.scene(i)
             report = detector.observe(scene, rng)
-            asked = worded(choose(answerable(scene, report), self.balance, 16, rng), scene, rng)
+            asked = worded(choose(answerable(scene, report), self.balance, 16, rng), rng)
             if asked and len(report.score):
                 objects = ReasoningBatch(objects=object_set([report]), questions=[]).to(
                     next(student.parameters()).device

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.wordings import templates
+from distill3d_ros.questions.templates import templates
 from distill3d_ros.scene.labels import LABELS, known_names
 from distill3d_ros.student.language.text import END_TOKEN, train_tokenizer
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from distill3d_ros.questions.facts import question_candidates
-from distill3d_ros.questions.questions import Question, is_correct
+from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import evenly_spaced
@@ -25,7 +25,7 @@ Counts = dict[str, dict[str, int]]
 def questions_about(scene: Scene, key: str, balance: Balance, *, number: int, seed: int) -> list[Question]:
     """What is asked about a sample: the same at every call, whatever else is asked about other samples."""
     rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
-    return worded(choose(question_candidates(scene), balance, number, rng), scene, rng)
+    return worded(choose(question_candidates(scene), balance, number, rng), rng)
 
 
 def measure_accuracy(

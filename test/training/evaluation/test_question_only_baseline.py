@@ -10,8 +10,9 @@ from support.data_samples import make_sample
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.questions import Question, phrase
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question
 from distill3d_ros.training.data.manifest import Manifest, write_atomically
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.training.evaluation.question_only_baseline import (
@@ -48,7 +49,7 @@ def keyed(facts: list[GroundTruthQA]) -> list[tuple[str, GroundTruthQA]]:
 
 def asked(facts: list[GroundTruthQA]) -> list[Question]:
     rng = np.random.default_rng(5)
-    return [phrase(f, None, rng) for f in facts]
+    return [phrase(f, rng) for f in facts]
 
 
 @pytest.mark.parametrize("leaks", [True, False])

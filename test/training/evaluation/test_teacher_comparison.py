@@ -10,8 +10,9 @@ import pytest
 from support.data_samples import make_sample
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.facts import question_candidates
-from distill3d_ros.questions.questions import Question, phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.training.evaluation.intervals import ratio_interval
 from distill3d_ros.training.evaluation.teacher_comparison import TeacherMarks, agree, teacher_figures
 from distill3d_ros.training.evaluation.text_metrics import text_scores
@@ -21,7 +22,7 @@ NOTHING = Answer(text="I do not know.", value=None, understood=False)
 
 def questions() -> list[Question]:
     rng = np.random.default_rng(0)
-    return [phrase(fact, None, rng) for fact in question_candidates(make_sample().scene)]
+    return [phrase(fact, rng) for fact in question_candidates(make_sample().scene)]
 
 
 def test_the_interval_of_a_ratio_agrees_with_scipy() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.questions import is_correct, phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import is_correct
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
@@ -91,7 +92,7 @@ def test_names_are_tied_to_the_reports_of_what_they_mean() -> None:
     places = {o.id: (10 + o.id, 20 + o.id) for o in scene.objects}
     by_label = {o.label: o.id for o in scene.objects}
     for f in choose(question_candidates(scene), BALANCE, 40, rng):
-        question = phrase(f, scene, rng)
+        question = phrase(f, rng)
         tied = question_text(
             question, LABEL_INDEX, lambda i: places[i], lambda label: places.get(by_label.get(label, 0), ())
         )
@@ -106,7 +107,7 @@ def test_names_are_tied_to_the_reports_of_what_they_mean() -> None:
 def test_a_thing_that_was_not_found_supervises_no_pointer() -> None:
     scene, rng = ROOMS[0], np.random.default_rng(3)
     f = next(x for x in question_candidates(scene) if x.kind == "distance_to" and x.object_ids[0] is not None)
-    tied = question_text(phrase(f, scene, rng), LABEL_INDEX, lambda i: (), lambda label: None)
+    tied = question_text(phrase(f, rng), LABEL_INDEX, lambda i: (), lambda label: None)
     assert [n.objects for n in tied.names] == [None]
 
 

@@ -23,7 +23,7 @@ import torch
 from support.tiny_training import data_folder, tiny_config
 
 from distill3d_ros.cli.main import main
-from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description, save_student
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
@@ -130,7 +130,7 @@ def test_the_questions_are_those_of_the_seed(data: Path, taught: Path, tmp_path:
     for found in TeacherCache(taught, (data,)):
         scene = reader.scene(reader.index_of(found.key))
         rng = np.random.default_rng([0, zlib.crc32(found.key.encode())])
-        assert list(found.questions) == worded(choose(question_candidates(scene), balance, 5, rng), scene, rng)
+        assert list(found.questions) == worded(choose(question_candidates(scene), balance, 5, rng), rng)
         assert found.questions
 
 

@@ -12,10 +12,10 @@ from distill3d_ros.engine.engine import Engine
 from distill3d_ros.pictures.drawing import depth_picture, draw_scene, id_picture
 from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.questions import phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
@@ -54,7 +54,7 @@ def _questions(sample: Sample, rng: np.random.Generator) -> list[str]:
         kinds = list(by_family[family].values())
         of_kind = kinds[int(rng.integers(len(kinds)))]
         fact = of_kind[int(rng.integers(len(of_kind)))]
-        lines.append(f"{phrase(fact, sample.scene, rng).text}  >  {fact.answer.text}")
+        lines.append(f"{phrase(fact, rng).text}  >  {fact.answer.text}")
     return lines
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from distill3d_ros.pictures.drawing import UNKNOWN
 from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.questions.relations import gap, holds
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.sample import Sample

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
-from distill3d_ros.questions.wordings import SLOT, before_name, in_form, templates
+from distill3d_ros.questions.templates import SLOT, before_name, in_form, templates
 from distill3d_ros.scene.labels import LABELS
 
 _ANY = ("chair", "table", "lamp")

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates, what_shows
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.question_candidates import question_candidates, what_shows
 from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference, refer, single_out
 from distill3d_ros.questions.relations import DECIDED, Relations
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
@@ -23,7 +23,7 @@ _SUPPORTS = ("what_is_on", "what_is_under", "standing_on")
 """The naming questions that another thing of the same name cannot answer."""
 
 
-def reference_facts(
+def reference_candidates(
     scene: Scene, rng: np.random.Generator, *, thresholds: Thresholds = THRESHOLDS
 ) -> list[tuple[GroundTruthQA, Reference]]:
     """Facts whose question needs a reference, each with it; only where the reference is clear.

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.naming import SURFACES, clear_name
-from distill3d_ros.questions.pair_facts import PAIRWISE, PairFacts
+from distill3d_ros.questions.pair_candidates import PAIRWISE, PairCandidates
 from distill3d_ros.questions.relations import DECIDED, Relations
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
 from distill3d_ros.scene.labels import LABELS
@@ -33,7 +33,7 @@ def question_candidates(
     ``min_visible_pixels``: what an object must show to be asked about; by default a share of the image. Objects whose
     visible pixels are unknown count as visible.
     """
-    return list(_Facts(scene, min_visible_pixels, thresholds).all())
+    return list(_Candidates(scene, min_visible_pixels, thresholds).all())
 
 
 def what_shows(
@@ -47,7 +47,7 @@ def what_shows(
     return seen, {o.id for o in seen if o.visible_pixels is None or o.visible_pixels >= enough}
 
 
-class _Facts:
+class _Candidates:
     """The visible part of one scene, and the generators of its facts."""
 
     def __init__(self, scene: Scene, min_visible_pixels: int | None, thresholds: Thresholds) -> None:
@@ -79,7 +79,7 @@ class _Facts:
         found: list[GroundTruthQA] = []
         for x, i in enumerate(self.unique):
             for j in self.unique[x + 1 :]:
-                asked = PairFacts(self._object(i), self._object(j))
+                asked = PairCandidates(self._object(i), self._object(j))
                 asked.add_symmetric(found, scores, i, j, gap[i][j])
                 asked.add_directed(found, scores, i, j, gap[i][j])
                 asked.add_ordered(found, scores, i, j)

@@ -14,13 +14,14 @@ from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import GroundTruthQA
-from distill3d_ros.questions.facts import question_candidates
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import FAMILIES, FORMS, KINDS
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.questions.questions import Question, is_correct, phrase
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.questions.rules import answer_by_rules
-from distill3d_ros.questions.wordings import templates
+from distill3d_ros.questions.templates import templates
 from distill3d_ros.scene.labels import LABELS, find_label
 
 NAMES = tuple(LABELS)
@@ -61,9 +62,9 @@ def test_every_wording_is_understood(kind: str, monkeypatch: pytest.MonkeyPatch)
     rng = np.random.default_rng(0)
     for held_out in (False, True):
         for number, template in enumerate(templates(kind, held_out)):
-            monkeypatch.setattr("distill3d_ros.questions.questions.templates", lambda *_, t=template: (t,))
+            monkeypatch.setattr("distill3d_ros.questions.phrasing.templates", lambda *_, t=template: (t,))
             labels = some_labels(kind, number)
-            question = phrase(fact_of(kind, labels), None, rng, held_out=held_out)
+            question = phrase(fact_of(kind, labels), rng, held_out=held_out)
             for text in (question.text, question.text.upper().rstrip("?"), question.text.replace("'", "\u2019")):
                 parsed = parse(text)
                 assert parsed is not None, text
@@ -76,7 +77,7 @@ def test_every_wording_is_understood(kind: str, monkeypatch: pytest.MonkeyPatch)
 @given(st.sampled_from(list(KINDS)), st.integers(0, 10_000), st.booleans())
 def test_mentions_span_exactly_the_names(kind: str, seed: int, held_out: bool) -> None:
     fact = fact_of(kind, some_labels(kind, seed))
-    question = phrase(fact, None, np.random.default_rng(seed), held_out=held_out)
+    question = phrase(fact, np.random.default_rng(seed), held_out=held_out)
     assert question.held_out_wording == held_out
     assert len(question.mentions) == KINDS[kind].slots
     for mention in question.mentions:
@@ -89,7 +90,7 @@ def test_mentions_span_exactly_the_names(kind: str, seed: int, held_out: bool) -
 
 def test_synonyms_come_now_and_then() -> None:
     rng = np.random.default_rng(0)
-    texts = [phrase(fact_of("exists", ("sofa",)), None, rng).text for _ in range(300)]
+    texts = [phrase(fact_of("exists", ("sofa",)), rng).text for _ in range(300)]
     called_otherwise = sum("sofa" not in text for text in texts)
     assert 0.1 < called_otherwise / len(texts) < 0.3
 
@@ -97,7 +98,7 @@ def test_synonyms_come_now_and_then() -> None:
 def test_articles_and_plurals_fit_the_name() -> None:
     rng = np.random.default_rng(1)
     asked = [fact_of(kind, (label,)) for label in NAMES for kind in ("exists", "count")]
-    texts = {phrase(fact, None, rng).text for fact in asked for _ in range(40)}
+    texts = {phrase(fact, rng).text for fact in asked for _ in range(40)}
     for text in texts:
         assert not re.search(r"\b[aA] [aeiou]|\b[aA]n [^aeiou]", text), text
         assert not re.search(r"shelfs|boxs|benchs|many (?:chair|lamp|box)\b", text), text
@@ -107,7 +108,7 @@ def test_articles_and_plurals_fit_the_name() -> None:
 
 def test_the_same_generator_gives_the_same_words() -> None:
     fact = fact_of("near", ("chair", "table"))
-    first, second = ([phrase(fact, None, rng).text for _ in range(20)] for rng in map(np.random.default_rng, (5, 5)))
+    first, second = ([phrase(fact, rng).text for _ in range(20)] for rng in map(np.random.default_rng, (5, 5)))
     assert first == second
     assert len(set(first)) > 5
 
@@ -123,7 +124,7 @@ def test_words_and_rules_on_truth_give_the_truth(meshes: bool) -> None:
         for fact in question_candidates(scene):
             if rng.random() > 0.4 and KINDS[fact.kind].family != "naming":
                 continue
-            question = phrase(fact, scene, rng, held_out=bool(rng.random() < 0.3))
+            question = phrase(fact, rng, held_out=bool(rng.random() < 0.3))
             for asked in (fact, question, parse(question.text)):
                 answer = answer_by_rules(asked, visible)
                 assert is_correct(question, answer), (question.text, fact.answer, answer)
@@ -166,7 +167,7 @@ def test_marking_of_absent_things() -> None:
 def test_a_question_knows_its_labels() -> None:
     scene = scene_of(thing(1, "chair", box(-1, FLOOR - 0.2, 3)), thing(2, "table", box(1, FLOOR - 0.2, 3)))
     fact = next(f for f in question_candidates(scene) if f.kind in ("left_side", "right_side"))
-    question = phrase(fact, scene, np.random.default_rng(0))
+    question = phrase(fact, np.random.default_rng(0))
     assert isinstance(question, Question)
     assert question.labels == question.fact.labels
     assert question.family == "orientation"

@@ -7,11 +7,11 @@ import pytest
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
-from distill3d_ros.questions.questions import phrase
-from distill3d_ros.questions.rewording import rephrase_to_training
+from distill3d_ros.questions.phrasing import phrase
+from distill3d_ros.questions.rephrasing import rephrase_to_training
 from distill3d_ros.scene.frame import Frame, Intrinsics
 
 
@@ -46,7 +46,7 @@ def test_every_wording(kind: str) -> None:
         labels = tuple(rng.permutation(["sofa", "sink", "cup", "oven", "trash can"])[:slots].tolist())
         nothing = Answer(text="", value=None)
         fact = GroundTruthQA(kind, labels, object_ids=tuple(range(1, slots + 1)), answer=nothing, group="")
-        usual, unusual = (phrase(fact, None, rng, held_out=held).text for held in (False, True))
+        usual, unusual = (phrase(fact, rng, held_out=held).text for held in (False, True))
         assert rephrase_to_training(read(usual)) == usual
         asked = read(unusual)
         again = read(rephrase_to_training(asked))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.fact import GroundTruthQA
+from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.relations import DECIDED
 from distill3d_ros.scene.objects import SceneObject
 
@@ -39,7 +39,7 @@ _YES_NO_ORDERED = frozenset(_ORDERED) - {"nearer"}
 Scores = Mapping[str, list[list[float]]]
 
 
-class PairFacts:
+class PairCandidates:
     """Makes the facts about one pair; answers are shared between them."""
 
     __slots__ = ("_choices", "_mix", "_sorted", "_ways")
