@@ -1,4 +1,4 @@
-"""The one thread that owns the model: the newest item wins, questions wait for a scene that is new enough.
+"""The one thread that owns the model: newest item first, questions wait for a scene that is new enough.
 
 Knows nothing of ROS: items are whatever the caller submits, so that it is tested without it.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from distill3d_ros.questions.answer import Answer
+from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
 
 Item = TypeVar("Item")
+Reply = Future[tuple[Scene, Answer]]
+"""The scene that an answer is about, and the answer; or what was raised instead."""
 
 
 class NoFrameError(RuntimeError):
@@ -40,13 +43,14 @@ class Counts:
     """Replaced by a newer item before their turn came."""
     failed: int = 0
     answered: int = 0
+    """Questions, standing ones included; also those whose answer is an exception."""
 
 
 @dataclass(slots=True)
 class _Request:
     question: str
     not_before_ns: int
-    reply: Future[tuple[Scene, Answer]]
+    reply: Reply
 
 
 class Worker(Generic[Item]):
@@ -55,22 +59,27 @@ class Worker(Generic[Item]):
     def __init__(
         self,
         *,
-        perceive: Callable[[Item], Scene],
+        perceive: Callable[[Item], tuple[Frame, Scene]],
         ask: Callable[[Scene, str], Answer],
-        on_scene: Callable[[Item, Scene], None],
+        on_scene: Callable[[Item, Frame, Scene], None],
         on_error: Callable[[Exception], None],
+        standing_questions: Callable[[], Sequence[str]] = tuple,
+        on_standing: Callable[[str, Reply], None] = lambda question, reply: None,
         min_period: Callable[[], float] = lambda: 0.0,
         max_waiting: int = 16,
     ) -> None:
         """
         Args:
             perceive, ask: the model; called in the worker's thread only.
-            on_scene: gets each item with its scene, in the worker's thread.
-            on_error: gets what ``perceive`` or ``on_scene`` raised; the worker goes on with the next item.
+            on_scene: gets each item with the frame and the scene that ``perceive`` returned, in the worker's thread.
+            on_error: gets what ``perceive`` or a callback raised; the worker goes on with the next item.
+            standing_questions: asked about every scene, after ``on_scene``.
+            on_standing: gets each of them with its reply, which is done, in the worker's thread.
             min_period: seconds from the start of one perception to the next; asked for each item.
             max_waiting: more questions than this are turned away.
         """
         self._perceive, self._ask, self._on_scene, self._on_error = perceive, ask, on_scene, on_error
+        self._standing_questions, self._on_standing = standing_questions, on_standing
         self._min_period, self._max_waiting = min_period, max_waiting
         self._wake = threading.Condition()
         self._pending: Item | None = None
@@ -122,7 +131,7 @@ class Worker(Generic[Item]):
         Raises:
             NoFrameError, BusyError, StoppedError, TimeoutError: no answer, and why.
         """
-        reply: Future[tuple[Scene, Answer]] = Future()
+        reply: Reply = Future()
         with self._wake:
             if not self._running:
                 raise StoppedError("the node is not active")
@@ -136,7 +145,7 @@ class Worker(Generic[Item]):
         except TimeoutError:
             raise self._too_late(reply, not_before_ns, timeout) from None
 
-    def _too_late(self, reply: Future[tuple[Scene, Answer]], not_before_ns: int, timeout: float) -> Exception:
+    def _too_late(self, reply: Reply, not_before_ns: int, timeout: float) -> Exception:
         cancelled = reply.cancel()
         newest = self.newest_stamp_ns
         if cancelled and newest is None:
@@ -197,11 +206,15 @@ class Worker(Generic[Item]):
 
     def _process(self, item: Item) -> None:
         try:
-            scene = self._perceive(item)
+            frame, scene = self._perceive(item)
             with self._wake:
                 self._scene = scene
                 self._counts.processed += 1
-            self._on_scene(item, scene)
+            self._on_scene(item, frame, scene)
+            for question in self._standing_questions():
+                request = _Request(question, 0, Future())
+                self._reply([request], scene)
+                self._on_standing(question, request.reply)
         except Exception as error:  # one bad frame must not end the node
             with self._wake:
                 self._counts.failed += 1

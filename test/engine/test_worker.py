@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from distill3d_ros.engine.worker import BusyError, NoFrameError, StoppedError, Worker
+from distill3d_ros.engine.worker import BusyError, NoFrameError, Reply, StoppedError, Worker
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.scene.frame import Intrinsics
+from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.objects import Scene
 
 CAMERA = Intrinsics(fx=10.0, fy=10.0, cx=4.5, cy=4.5, width=10, height=10)
@@ -19,6 +20,10 @@ CAMERA = Intrinsics(fx=10.0, fy=10.0, cx=4.5, cy=4.5, width=10, height=10)
 
 def scene_at(stamp_ns: int) -> Scene:
     return Scene(objects=(), intrinsics=CAMERA, stamp_ns=stamp_ns)
+
+
+def frame_at(stamp_ns: int) -> Frame:
+    return Frame(image=np.zeros((10, 10, 3), np.uint8), intrinsics=CAMERA, stamp_ns=stamp_ns)
 
 
 def say_stamp(scene: Scene, question: str) -> Answer:
@@ -39,17 +44,21 @@ class Running:
         self.worker: Worker[int] = Worker(
             perceive=self.perceive,
             ask=say_stamp,
-            on_scene=lambda item, scene: self.seen.append(item),
+            on_scene=self.on_scene,
             on_error=lambda error: self.errors.append(str(error)),
             **options,
         )
 
-    def perceive(self, stamp_ns: int) -> Scene:
+    def on_scene(self, item: int, frame: Frame, scene: Scene) -> None:
+        assert (frame.stamp_ns, scene.stamp_ns) == (item, item)
+        self.seen.append(item)
+
+    def perceive(self, stamp_ns: int) -> tuple[Frame, Scene]:
         self.entered.set()
         assert self.gate.wait(5.0)
         if stamp_ns < 0:
             raise ValueError(f"bad frame {stamp_ns}")
-        return scene_at(stamp_ns)
+        return frame_at(stamp_ns), scene_at(stamp_ns)
 
     def hold(self) -> None:
         self.entered.clear()
@@ -171,6 +180,25 @@ def test_questions_do_not_keep_frames_out():
             until(lambda stamp=stamp: run.seen[-1] == stamp, limit=2.0)
         done.set()
         assert all(c.result(5.0) > 0 for c in crowd)
+
+
+def test_standing_questions_are_asked_about_every_scene_and_counted():
+    """One that fails has its own reply: neither the frame nor the next question is lost."""
+    replies: list[tuple[str, object]] = []
+
+    def keep(question: str, reply: Reply) -> None:
+        replies.append((question, reply.exception() or reply.result()[1].text))
+
+    with Running(standing_questions=lambda: ["where", "raise", "what"], on_standing=keep) as run:
+        for stamp in (5, 6):
+            run.worker.submit(stamp)
+            until(lambda stamp=stamp: run.worker.counts.processed == stamp - 4)
+            assert run.worker.ask("who", timeout=5.0)[1].text == f"who {stamp}"
+        counts = run.worker.counts
+    assert [question for question, _ in replies] == ["where", "raise", "what"] * 2
+    assert [answer for question, answer in replies if question != "raise"] == ["where 5", "what 5", "where 6", "what 6"]
+    assert [str(answer) for question, answer in replies if question == "raise"] == ["no such word"] * 2
+    assert (counts.answered, counts.failed, run.errors) == (8, 0, [])
 
 
 def test_the_rate_is_limited():

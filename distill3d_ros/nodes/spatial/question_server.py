@@ -1,9 +1,10 @@
-"""Where questions come in: the service ~/ask and the topic ~/question."""
+"""The ways in for questions: the service ~/ask, the topic ~/question and the parameter `standing_questions`."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -11,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
-from distill3d_ros.engine.worker import BusyError, NoFrameError, StoppedError, Worker
+from distill3d_ros.engine.worker import BusyError, NoFrameError, Reply, StoppedError, Worker
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.images import stamp_to_ns
 from distill3d_ros.nodes.spatial.diagnostics import Statistics
@@ -46,6 +47,15 @@ class QuestionServer:
         """From now on questions are turned away."""
         self._worker = None
 
+    def standing_questions(self) -> list[str]:
+        """The questions to ask about every scene, as the parameter has them now."""
+        questions = self._node.get_parameter("standing_questions").value
+        return [question.strip() for question in questions if question.strip()]
+
+    def publish_standing(self, question: str, reply: Reply) -> None:
+        """Puts the worker's reply to a standing question on ~/answer."""
+        self._publish(question, *self._outcome(question, reply.result))
+
     def close(self) -> None:
         self._node.destroy_subscription(self._topic)
         if self._service is not None:
@@ -65,11 +75,13 @@ class QuestionServer:
         return response
 
     def _on_question(self, message: String) -> None:
-        scene, answer, trouble = self._answer(message.data, 0, 0.0)
+        self._publish(message.data, *self._answer(message.data, 0, 0.0))
+
+    def _publish(self, question: str, scene: Scene | None, answer: Answer | None, trouble: str) -> None:
         if scene is not None and answer is not None:
-            self._outputs.publish_answer(scene, message.data, answer)
+            self._outputs.publish_answer(scene, question, answer)
         else:
-            self._outputs.publish_trouble(message.data, trouble)
+            self._outputs.publish_trouble(question, trouble)
 
     def _answer(self, question: str, not_before_ns: int, limit: float) -> tuple[Scene | None, Answer | None, str]:
         """The scene and the answer, or why there is none."""
@@ -78,16 +90,28 @@ class QuestionServer:
             return None, None, "the node is not active; activate it first"
         if limit < 0:
             return None, None, f"the time limit must not be negative. Got {limit:.3f} s"
+
+        def ask() -> tuple[Scene, Answer]:
+            timeout = limit or float(self._node.get_parameter("answer_timeout").value)
+            return worker.ask(question, not_before_ns=not_before_ns, timeout=timeout)
+
         started = time.monotonic()
+        outcome = self._outcome(question, ask)
+        if outcome[0] is not None:
+            self._statistics.took("ask", 1e3 * (time.monotonic() - started))
+        return outcome
+
+    def _outcome(
+        self, question: str, reply: Callable[[], tuple[Scene, Answer]]
+    ) -> tuple[Scene | None, Answer | None, str]:
+        """What ``reply`` returns, or why it has nothing to return."""
         try:
-            limit = limit or float(self._node.get_parameter("answer_timeout").value)
-            scene, answer = worker.ask(question, not_before_ns=not_before_ns, timeout=limit)
+            scene, answer = reply()
         except (NoFrameError, BusyError, StoppedError, TimeoutError) as error:
             return None, None, str(error)
         except Exception as error:  # the student failed on this question; the node serves the next one
             self._statistics.failed(f"question not answered: {error}")
             self._node.get_logger().error(f"question {question[:80]!r} not answered: {error}")
             return None, None, f"the question could not be answered: {error}"
-        self._statistics.took("ask", 1e3 * (time.monotonic() - started))
         self._statistics.took("answer", answer.latency_ms)
         return scene, answer, ""

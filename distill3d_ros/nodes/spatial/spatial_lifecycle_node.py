@@ -1,4 +1,4 @@
-"""The lifecycle node: wires camera, worker, engine, publishers and questions together."""
+"""The spatial node's life cycle: camera, worker, engine, publishers and questions wired together."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class SpatialNode(LifecycleNode):
         """``options`` go to LifecycleNode. Raises ValueError for a wrong parameter."""
         super().__init__("spatial_node", **options)
         self._engine: Engine | None = None
-        self._worker: Worker[tuple[CameraItem, list[Frame]]] | None = None
+        self._worker: Worker[CameraItem] | None = None
         self._inputs: CameraInputs | None = None
         self._outputs: SpatialOutputs | None = None
-        self._desk: QuestionServer | None = None
-        self._place: CameraTransforms | None = None
+        self._questions: QuestionServer | None = None
+        self._transforms: CameraTransforms | None = None
         self._keyframes = Keyframes()
         self._views = 0
         """Of the newest scene."""
@@ -53,9 +53,9 @@ class SpatialNode(LifecycleNode):
         """Metres of the camera above the floor at the newest scene, as far as it is known."""
         self._statistics = Statistics()
         self._state, self._quiet = "unconfigured", ""
-        self._said: dict[str, float] = {}
+        self._warned: dict[str, float] = {}
         declare(self, SPATIAL_SETTINGS, configured=lambda: self._engine is not None)
-        self._asking = ReentrantCallbackGroup()
+        self._question_group = ReentrantCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._report, callback_group=MutuallyExclusiveCallbackGroup())
 
@@ -64,7 +64,7 @@ class SpatialNode(LifecycleNode):
         return self.get_parameter(name).value
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads the student, warms it up and opens the questions' doors."""
+        """Loads the student, warms it up and makes publishers, service and topics."""
         if not self._succeeds("configured", self._configure):
             self._release()
             return TransitionCallbackReturn.FAILURE
@@ -127,10 +127,12 @@ class SpatialNode(LifecycleNode):
                 f"not published; {relative} as it is"
             )
         self._outputs = SpatialOutputs(self, self.setting)
-        self._place = CameraTransforms(
+        self._transforms = CameraTransforms(
             self, **{name: self.setting(name) for name in ("gravity_frame", "floor_frame", "odom_frame")}
         )
-        self._desk = QuestionServer(self, group=self._asking, outputs=self._outputs, statistics=self._statistics)
+        self._questions = QuestionServer(
+            self, group=self._question_group, outputs=self._outputs, statistics=self._statistics
+        )
         if not messages.HAVE_INTERFACES:
             self.get_logger().warning(
                 "distill3d_interfaces is not built: no service ~/ask and no ~/objects; "
@@ -139,24 +141,26 @@ class SpatialNode(LifecycleNode):
 
     def _activate(self) -> None:
         assert self._engine is not None
-        assert self._desk is not None
+        assert self._questions is not None
         self._keyframes = Keyframes()
         self._worker = Worker(
             perceive=self._perceive,
             ask=self._engine.ask,
             on_scene=self._publish,
             on_error=self._on_frame_error,
+            standing_questions=self._questions.standing_questions,
+            on_standing=self._questions.publish_standing,
             min_period=self._min_period,
             max_waiting=WAITING_QUESTIONS,
         )
         self._worker.start()
-        self._desk.open(self._worker)
+        self._questions.open(self._worker)
         self._inputs = CameraInputs(
             self,
             compressed=self.setting("image_transport") == "compressed",
             reliability=self.setting("reliability"),
             rectified=self.setting("rectified"),
-            on_item=lambda item: self._worker.submit((item, [])) if self._worker else None,
+            on_item=self._worker.submit,
         )
 
     def _succeeds(self, what: str, action: Callable[[], None]) -> bool:
@@ -172,51 +176,45 @@ class SpatialNode(LifecycleNode):
     def _stop(self) -> None:
         if self._inputs is not None:
             self._inputs.close()
-        if self._desk is not None:
-            self._desk.shut()
+        if self._questions is not None:
+            self._questions.shut()
         if self._worker is not None and not self._worker.stop():
             self.get_logger().warning("the student is still busy with a frame after 10 s")
         self._inputs = self._worker = None
 
     def _release(self) -> None:
-        for part in (self._desk, self._outputs, self._place):
+        for part in (self._questions, self._outputs, self._transforms):
             if part is not None:
                 part.close()
-        self._engine = self._desk = self._outputs = self._place = None
+        self._engine = self._questions = self._outputs = self._transforms = None
 
-    def _perceive(self, job: tuple[CameraItem, list[Frame]]) -> Scene:
-        item, decoded = job
+    def _perceive(self, item: CameraItem) -> tuple[Frame, Scene]:
         assert self._engine is not None
         header = item.image.header
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-        assert self._place is not None
-        up = self._place.up(header.frame_id, stamp_ns)
+        assert self._transforms is not None
+        up = self._transforms.up(header.frame_id, stamp_ns)
         if up is None and (given := up_or_none(self.setting("up"))):
             up = np.asarray(given)
         started = time.monotonic()
-        height = self._place.height(header.frame_id, stamp_ns) or self.setting("camera_height") or None
+        height = self._transforms.height(header.frame_id, stamp_ns) or self.setting("camera_height") or None
         frame = replace(item.to_frame(rectified=self.setting("rectified"), up=up), camera_height=height)
         views = [frame]
         if self.setting("views") > 1:
-            frame = replace(frame, world_from_camera=self._place.world_from_camera(header.frame_id, stamp_ns))
+            frame = replace(frame, world_from_camera=self._transforms.world_from_camera(header.frame_id, stamp_ns))
             views = self._keyframes.together(frame, self.setting("views"), memory_s=self.setting("view_memory"))
-        decoded.append(frame)
         self._statistics.took("decode", 1e3 * (time.monotonic() - started))
         started = time.monotonic()
         scene = self._engine.perceive(views)
         self._views, self._height = scene.views, height
         self._statistics.took("perceive", 1e3 * (time.monotonic() - started))
-        return scene
+        return frame, scene
 
-    def _publish(self, job: tuple[CameraItem, list[Frame]], scene: Scene) -> None:
-        item, (frame,) = job
+    def _publish(self, item: CameraItem, frame: Frame, scene: Scene) -> None:
         assert self._outputs is not None
-        assert self._engine is not None
         started = time.monotonic()
         self._outputs.publish_scene(frame, filter_by_score(scene, min_score=self.setting("min_score")))
         self._statistics.took("publish", 1e3 * (time.monotonic() - started))
-        for question in filter(None, (q.strip() for q in self.setting("standing_questions"))):
-            self._outputs.publish_answer(scene, question, self._engine.ask(scene, question))
         self._statistics.took("arrival_to_published", 1e3 * (time.monotonic() - item.arrived))
         self._statistics.frame_done()
 
@@ -233,8 +231,8 @@ class SpatialNode(LifecycleNode):
     def _say_sometimes(self, text: str) -> None:
         """The same kind of trouble at most every few seconds."""
         kind, now = re.sub(r"\d+", "", text)[:40], time.monotonic()  # "for 5 s" and "for 6 s" are the same trouble
-        if now - self._said.get(kind, float("-inf")) >= _REPEAT_ERROR_S:
-            self._said[kind] = now
+        if now - self._warned.get(kind, float("-inf")) >= _REPEAT_ERROR_S:
+            self._warned[kind] = now
             self.get_logger().warning(text)
 
     def _report(self) -> None:

@@ -67,6 +67,12 @@ def set_parameter(robot: Robot, name: str, **value):
     return robot.call(SetParametersAtomically, f"{NODE}/set_parameters_atomically", request).result
 
 
+def answered(robot: Robot) -> int:
+    """Answers of the worker so far, as the newest diagnostics count them."""
+    statuses = [s for m in list(robot.heard["/diagnostics"]) for s in m.status if "spatial_node" in s.name]
+    return next((int(v.value) for s in reversed(statuses) for v in s.values if v.key == "answered"), 0)
+
+
 def change_state(robot: Robot, transition: int) -> bool:
     request = ChangeState.Request(transition=Transition(id=transition))
     return robot.call(ChangeState, f"{NODE}/change_state", request).success
@@ -269,6 +275,9 @@ def test_questions_and_answers_on_topics(robot):
     stamp_ns = robot.show()
     standing = until(lambda: robot.with_stamp(f"{NODE}/answer", stamp_ns))
     assert standing.question == "Is there a bed?"
+    before = answered(robot)
+    robot.show()
+    until(lambda: answered(robot) > before, what="a standing answer in the diagnostics")
     strings["string_array_value"] = [""]
     assert set_parameter(robot, "standing_questions", **strings).successful
     robot.deaf(f"{NODE}/answer")
