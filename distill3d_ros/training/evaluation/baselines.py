@@ -1,4 +1,4 @@
-"""What can be answered without looking: the baselines that a student must beat."""
+"""Baselines that answer without looking, which a student must beat."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from distill3d_ros.questions.answer_text import answer_value
 from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.training.data.manifest import manifest_sha256
-from distill3d_ros.training.evaluation.question_sets import splits_in_words, training_facts
+from distill3d_ros.training.evaluation.question_sets import describe_splits, training_facts
 
 Key = tuple[Hashable, ...]
 
-CONFIDENCE_AT = 8.0
+PRIOR_WEIGHT = 8.0
 """So many questions of a group weigh as much as all that is known of the coarser group."""
 
 
@@ -33,14 +33,14 @@ class MajorityBaseline:
         self._answers = {kind: _best(facts) for kind, facts in by_kind.items()}
 
     def answer(self, fact: GroundTruthQA) -> Answer:
-        return _spoken(self._answers.get(fact.kind))
+        return _as_answer(self._answers.get(fact.kind))
 
 
 class QuestionOnlyBaseline:
     """Knows the kind of a question and its names, and how such questions were answered in training; sees nothing.
 
     The distribution of answers is estimated for the kind with all its names, and backs off to the kind with each single
-    name and to the kind alone, as far as the finer group was rare (a Dirichlet prior of weight ``CONFIDENCE_AT``).
+    name and to the kind alone, as far as the finer group was rare (a Dirichlet prior of weight ``PRIOR_WEIGHT``).
     """
 
     def __init__(self, training: Iterable[GroundTruthQA]) -> None:
@@ -54,7 +54,7 @@ class QuestionOnlyBaseline:
 
     def answer(self, fact: GroundTruthQA) -> Answer:
         if KINDS[fact.kind].form == "metric":
-            return _spoken(self._median(fact))
+            return _as_answer(self._median(fact))
         scores: dict[str, float] = {}
         *fine, coarse = _keys(fact)
         prior = _shares(self._counts.get(coarse, Counter()))
@@ -64,11 +64,11 @@ class QuestionOnlyBaseline:
             counts = self._counts.get(key, Counter())
             n = sum(counts.values())
             scores = {
-                text: (counts[text] + CONFIDENCE_AT * scores.get(text, 0.0)) / (n + CONFIDENCE_AT)
+                text: (counts[text] + PRIOR_WEIGHT * scores.get(text, 0.0)) / (n + PRIOR_WEIGHT)
                 for text in set(scores) | set(counts)
             }
         allowed = {t: s for t, s in scores.items() if _possible(t, fact)}
-        return _spoken(max(sorted(allowed), key=lambda t: allowed[t]) if allowed else None)
+        return _as_answer(max(sorted(allowed), key=lambda t: allowed[t]) if allowed else None)
 
     def _median(self, fact: GroundTruthQA) -> str | None:
         for key in _keys(fact):
@@ -101,7 +101,7 @@ class Baselines:
         training = [fact for _, fact in training_facts(folder, seed)]
         if not training and elsewhere:
             raise ValueError(
-                f"train_data must be a folder with a training split. {folder} has {splits_in_words(folder)}"
+                f"train_data must be a folder with a training split. {folder} has {describe_splits(folder)}"
             )
         models: dict[str, MajorityBaseline | QuestionOnlyBaseline] = {}
         if training:
@@ -169,7 +169,7 @@ def _shares(counts: Counter[str]) -> dict[str, float]:
     return {text: count / n for text, count in counts.items()}
 
 
-def _spoken(text: str | None) -> Answer:
+def _as_answer(text: str | None) -> Answer:
     if text is None:
         return Answer(text="", value=None, understood=False, source="baseline")
     text = text.partition(":")[2] if text.startswith("#") else text

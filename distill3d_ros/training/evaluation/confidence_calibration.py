@@ -1,4 +1,4 @@
-"""What a student's confidence is worth: whether it is as high as it should be, and whether silence would help."""
+"""Calibration of a student's confidence, and accuracy when it keeps back what it is least sure of."""
 
 from __future__ import annotations
 

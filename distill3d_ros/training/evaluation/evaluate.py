@@ -1,4 +1,4 @@
-"""How good a student is in rooms that it never saw: answers against geometry, beside what others would answer."""
+"""Evaluation of a student on rooms that it never saw: answers against geometry, beside those of baselines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,20 @@ from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.reading import evenly_spaced
+from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.baselines import Baselines
 from distill3d_ros.training.evaluation.detections import with_all_boxes
 from distill3d_ros.training.evaluation.lenses import lens_figures
 from distill3d_ros.training.evaluation.metrics import depth_score
 from distill3d_ros.training.evaluation.question_sets import chosen_splits, has_objects, question_set
-from distill3d_ros.training.evaluation.reference_evaluation import reference_figures
+from distill3d_ros.training.evaluation.reference_evaluation import ReferenceQuestions
 from distill3d_ros.training.evaluation.report import write_report
 from distill3d_ros.training.evaluation.several_views import view_figures
 from distill3d_ros.training.evaluation.tallies import PerceptionTally, QuestionTally, figures, latency, outcomes
 from distill3d_ros.training.evaluation.teacher_comparison import (
-    TeacherBeside,
-    TeacherMarks,
+    TeacherComparison,
+    TeacherTally,
     teacher_description,
     teacher_figures,
 )
@@ -70,11 +71,11 @@ def evaluate(
         train_data: folder whose training split the baselines learn from, unless it is ``data``. Where there is no
             training split they stay out of the report, and it says so.
         questions: how many are asked in each split, balanced so that their names do not give the answers away.
-        frames: at most so many frames of each split are looked at, evenly spread.
+        frames: at most so many frames of each split are perceived, evenly spread.
         lens_rooms: so many rooms are rendered through three lenses (see ``lenses``); needs the furniture.
-        view_scenes: in so many rooms of each split, several frames are looked at together (see ``several_views``).
-        references: so many questions a split tell which of several things of a name they mean (see ``referring``).
-        teacher: folder of a model of the student's family that is asked the same (see ``against_teacher``).
+        view_scenes: in so many rooms of each split, several frames are perceived together (see ``several_views``).
+        references: so many questions a split tell which of several things they mean (see ``reference_evaluation``).
+        teacher: folder of a model of the student's family that is asked the same (see ``teacher_comparison``).
         camera_height: tell the student how high above the floor each frame was taken (see ``scene.floor``).
 
     Raises:
@@ -87,49 +88,47 @@ def evaluate(
     engine = Engine.from_pretrained(model, device=device, threads=threads)
     report(engine.describe())
     engine.warm_up()
-    beside = None
+    comparison = None
     if teacher is not None:
-        beside = TeacherBeside(Engine.from_pretrained(teacher, device=device, threads=threads))
-        report(f"teacher: {beside.engine.describe()}")
-        beside.engine.warm_up()
+        comparison = TeacherComparison(Engine.from_pretrained(teacher, device=device, threads=threads))
+        report(f"teacher: {comparison.engine.describe()}")
+        comparison.engine.warm_up()
     baselines = Baselines.learned(data, None if train_data is None else Path(train_data), seed)
     report(baselines.describe())
-    every, seen_in_all, compared_in_all = QuestionTally(), PerceptionTally(), TeacherMarks()
+    evaluation = _Evaluation(
+        engine=engine,
+        baselines=baselines,
+        comparison=comparison,
+        seed=seed,
+        questions=questions,
+        frames=frames,
+        references=references,
+        camera_height=camera_height,
+        report=report,
+    )
+    total = _Tally()
     result: dict[str, Any] = {"splits": {}}
     for split in splits:
         reader = ShardReader(data, split)
-        marks, seen, compared = _split(
-            engine,
-            reader,
-            baselines,
-            beside,
-            seed=seed,
-            questions=questions,
-            frames=frames,
-            camera_height=camera_height,
-            report=report,
-        )
-        result["splits"][split] = figures(marks, seen) | {"outcomes": outcomes(marks)}
-        if beside is not None:
-            result["splits"][split]["teacher"] = teacher_figures(compared, seed=seed)
+        tally, referring = evaluation.measure(reader)
+        part = figures(tally.questions, tally.perception) | {"outcomes": outcomes(tally.questions)}
+        if comparison is not None:
+            part["teacher"] = teacher_figures(tally.teacher, seed=seed)
         if view_scenes:
-            result["splits"][split]["several_views"] = view_figures(engine, reader, scenes=view_scenes)
-        if references:
-            picked = evenly_spaced(len(reader), frames)
-            told = reference_figures(engine, reader, picked, questions=references, seed=seed)
-            result["splits"][split]["references"] = told
-        every.extend(marks)
-        seen_in_all.extend(seen)
-        compared_in_all.extend(compared)
-    result = {**figures(every, seen_in_all), **result}
-    if beside is not None:
-        described = teacher_description(beside.engine, compared_in_all, latency(seen_in_all))
-        result["teacher"] = teacher_figures(compared_in_all, seed=seed) | described
+            part["several_views"] = view_figures(engine, reader, scenes=view_scenes)
+        if referring is not None:
+            part["references"] = referring.figures()
+        result["splits"][split] = part
+        total.extend(tally)
+    result = {**figures(total.questions, total.perception), **result}
+    if comparison is not None:
+        described = teacher_description(comparison.engine, total.teacher, latency(total.perception))
+        result["teacher"] = teacher_figures(total.teacher, seed=seed) | described
     if lens_rooms:
         report(f"the same views through several lenses, in {lens_rooms} rooms")
         result["lenses"] = lens_figures(engine, FurniturePack.load(), rooms=lens_rooms, seed=seed)
     result |= {
-        "latency_ms": latency(seen_in_all),
+        "latency_ms": latency(total.perception),
         "device": engine.device_name,
         "depth_given": engine.student.takes_depth,
         "model_sha256": engine.model_sha256,
@@ -146,110 +145,156 @@ def evaluate(
     return result
 
 
-def _split(
-    engine: Engine,
-    reader: ShardReader,
-    baselines: Baselines,
-    beside: TeacherBeside | None,
-    *,
-    seed: int,
-    questions: int,
-    frames: int,
-    camera_height: bool,
-    report: Callable[[str], None],
-) -> tuple[QuestionTally, PerceptionTally, TeacherMarks]:
-    picked = evenly_spaced(len(reader), frames)
-    if has_objects(reader, picked):
-        asked = question_set(reader, picked, questions, seed)
-        number = sum(map(len, asked.values()))
-        report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
-    else:
-        asked = {}
-        report(f"{reader.split}: no objects are marked in its frames, so only depth is measured, on {len(picked)}")
-    rng = np.random.default_rng([seed, 3])
-    marks, seen, compared = QuestionTally(), PerceptionTally(), TeacherMarks()
-    before: Scene | None = None
-    told = 0
-    for count, i in enumerate(picked, start=1):
-        sample = reader[i]
-        if camera_height:
-            sample = replace(sample, frame=told_its_height(sample.frame))
-            told += sample.frame.camera_height is not None
-        t0 = time.perf_counter()
-        scene = engine.perceive(sample.frame)
-        seen.perceive_ms.append(1e3 * (time.perf_counter() - t0))
-        _look(engine, sample, scene, seen)
-        said: list[Answer] = []
-        if asked.get(i):
-            true = replace(sample.scene, contacts=None, gaps=None, supports=None)
-            rows = {
-                "rules": [answer_by_rules(q, scene) for q in asked[i]],
-                **{name: [model.answer(q.fact) for q in asked[i]] for name, model in baselines.models.items()},
-                "rules_on_true_boxes": [answer_by_rules(q, true) for q in asked[i]],
-            }
-            said = _mark(engine, asked[i], scene, before, rows, marks, rng)
-            marks.frames += [sample.key] * len(said)
-            t0 = time.perf_counter()
-            engine.ask(scene, asked[i][0].text)
-            seen.ask_ms.append(1e3 * (time.perf_counter() - t0))
-        if beside is not None:
-            beside.answer(sample, asked.get(i, []), said, compared)
-        before = scene
-        if count % 100 == 0 or count == len(picked):
-            done = marks.right["language"]
-            right = f", right so far {np.mean(done):.3f}" if done else ""
-            report(f"{reader.split}: {count}/{len(picked)} frames{right}")
-    if camera_height:
-        report(f"{reader.split}: the height of the camera is known in {told} of {len(picked)} frames")
-        if not told:
-            raise ValueError(
-                "--camera-height needs frames whose pose is known, as those of simulated rooms and of ScanNet are, and "
-                "of `data import rgbd --floor` where the floor is in sight; leave it out for these data"
+@dataclass(slots=True)
+class _Tally:
+    """The tallies of a split, or of all."""
+
+    questions: QuestionTally = field(default_factory=QuestionTally)
+    perception: PerceptionTally = field(default_factory=PerceptionTally)
+    teacher: TeacherTally = field(default_factory=TeacherTally)
+
+    def extend(self, other: _Tally) -> None:
+        self.questions.extend(other.questions)
+        self.perception.extend(other.perception)
+        self.teacher.extend(other.teacher)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Evaluation:
+    """What is measured on every split alike; the arguments of ``evaluate``. Each frame is perceived once."""
+
+    engine: Engine
+    baselines: Baselines
+    comparison: TeacherComparison | None
+    seed: int
+    questions: int
+    frames: int
+    references: int
+    camera_height: bool
+    report: Callable[[str], None]
+
+    def measure(self, reader: ShardReader) -> tuple[_Tally, ReferenceQuestions | None]:
+        """Perceives the frames of a split and asks its questions; the second is None without questions of the kind."""
+        picked = evenly_spaced(len(reader), self.frames)
+        asked = self._questions(reader, picked)
+        referring = None
+        if self.references:
+            referring = ReferenceQuestions(reader, picked, number=self.references, seed=self.seed)
+        rng = np.random.default_rng([self.seed, 3])
+        tally = _Tally()
+        before: Scene | None = None
+        known_heights = 0
+        for count, i in enumerate(picked, start=1):
+            sample = reader[i]
+            if self.camera_height:
+                sample = replace(sample, frame=with_camera_height(sample.frame))
+                known_heights += sample.frame.camera_height is not None
+            scene = self._perceive(sample, tally.perception)
+            answers: list[Answer] = []
+            if asked.get(i):
+                answers = self._ask(asked[i], sample, scene, before, tally, rng)
+            if self.comparison is not None:
+                self.comparison.ask(sample, asked.get(i, []), answers, tally.teacher)
+            if referring is not None:
+                referring.ask(self.engine, i, scene, sample.scene)
+            before = scene
+            if count % 100 == 0 or count == len(picked):
+                done = tally.questions.right["language"]
+                right = f", right so far {np.mean(done):.3f}" if done else ""
+                self.report(f"{reader.split}: {count}/{len(picked)} frames{right}")
+        if self.camera_height:
+            self.report(f"{reader.split}: the height of the camera is known in {known_heights} of {len(picked)} frames")
+            if not known_heights:
+                raise ValueError(
+                    "--camera-height needs frames whose pose is known, as those of simulated rooms and of ScanNet are, "
+                    "and of `data import rgbd --floor` where the floor is in sight; leave it out for these data"
+                )
+        return tally, referring
+
+    def _questions(self, reader: ShardReader, picked: Sequence[int]) -> dict[int, list[Question]]:
+        """Number of the frame -> its questions."""
+        if not has_objects(reader, picked):
+            self.report(
+                f"{reader.split}: no objects are marked in its frames, so only depth is measured, on {len(picked)}"
             )
-    return marks, seen, compared
+            return {}
+        asked = question_set(reader, picked, self.questions, self.seed)
+        number = sum(map(len, asked.values()))
+        self.report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
+        return asked
+
+    def _perceive(self, sample: Sample, tally: PerceptionTally) -> Scene:
+        """Depth and boxes of one frame."""
+        t0 = time.perf_counter()
+        scene = self.engine.perceive(sample.frame)
+        tally.perceive_ms.append(1e3 * (time.perf_counter() - t0))
+        predicted, true = np.asarray(scene.depth), np.asarray(sample.scene.depth)
+        tally.depth.append(depth_score(predicted, true))
+        tally.scaled.append(depth_score(predicted, true, median_scaled=True))
+        tally.found.append(with_all_boxes(self.engine, scene))
+        tally.true.append(replace(sample.scene, depth=None))
+        return scene
+
+    def _ask(
+        self,
+        asked: Sequence[Question],
+        sample: Sample,
+        scene: Scene,
+        other: Scene | None,
+        tally: _Tally,
+        rng: np.random.Generator,
+    ) -> list[Answer]:
+        """Asks a frame's questions and grades the answers of every row; returns the student's.
+
+        Args:
+            other: the scene that the row *wrong image* is asked about; None takes ``scene``.
+        """
+        true_boxes = replace(sample.scene, contacts=None, gaps=None, supports=None)
+        rows = {
+            "rules": [answer_by_rules(q, scene) for q in asked],
+            **{name: [model.answer(q.fact) for q in asked] for name, model in self.baselines.models.items()},
+            "rules_on_true_boxes": [answer_by_rules(q, true_boxes) for q in asked],
+        }
+        answers = _grade(self.engine, asked, scene, other, rows, tally.questions, rng)
+        tally.questions.frames += [sample.key] * len(answers)
+        t0 = time.perf_counter()
+        self.engine.ask(scene, asked[0].text)
+        tally.perception.ask_ms.append(1e3 * (time.perf_counter() - t0))
+        return answers
 
 
-def _look(engine: Engine, sample: Any, scene: Scene, seen: PerceptionTally) -> None:
-    """Depth and boxes of one frame."""
-    true = np.asarray(sample.scene.depth)
-    seen.depth.append(depth_score(np.asarray(scene.depth), true))
-    seen.scaled.append(depth_score(np.asarray(scene.depth), true, median_scaled=True))
-    seen.found.append(with_all_boxes(engine, scene))
-    seen.true.append(replace(sample.scene, depth=None))
-
-
-def _mark(
+def _grade(
     engine: Engine,
     asked: Sequence[Question],
     scene: Scene,
     other: Scene | None,
     rows: dict[str, list[Answer]],
-    marks: QuestionTally,
+    tally: QuestionTally,
     rng: np.random.Generator,
 ) -> list[Answer]:
-    """Asks a frame's questions and marks every row's answers; returns the student's."""
-    said = engine.ask_many(scene, [q.text for q in asked])
-    elsewhere = said if other is None else engine.ask_many(other, [q.text for q in asked])
+    """The student's answers, graded together with the given ``rows``."""
+    answers = engine.ask_many(scene, [q.text for q in asked])
+    elsewhere = answers if other is None else engine.ask_many(other, [q.text for q in asked])
     again = [(n, phrase(q.fact, rng, held_out=True)) for n, q in enumerate(asked) if rng.random() < HELD_OUT_SHARE]
-    said_again, as_worded = (
+    rephrased, as_worded = (
         engine.ask_many(scene, [q.text for _, q in again], as_worded=literally) for literally in (False, True)
     )
     for n, question in enumerate(asked):
-        marks.questions.append(question)
-        marks.right["language"].append(is_correct(question, said[n]))
-        marks.right["wrong_image"].append(is_correct(question, elsewhere[n]))
-        marks.confidence.append(said[n].confidence)
-        marks.by_language += said[n].source == "language"
-        for row, answers in rows.items():
-            marks.right[row].append(is_correct(question, answers[n]))
-    for (n, question), answer, literal in zip(again, said_again, as_worded, strict=True):
-        marks.held_out.append(is_correct(question, answer))
-        marks.held_out_as_worded.append(is_correct(question, literal))
-        marks.same_facts.append(is_correct(asked[n], said[n]))
-    return said
+        tally.questions.append(question)
+        tally.right["language"].append(is_correct(question, answers[n]))
+        tally.right["wrong_image"].append(is_correct(question, elsewhere[n]))
+        tally.confidence.append(answers[n].confidence)
+        tally.by_language += answers[n].source == "language"
+        for row, row_answers in rows.items():
+            tally.right[row].append(is_correct(question, row_answers[n]))
+    for (n, question), answer, literal in zip(again, rephrased, as_worded, strict=True):
+        tally.held_out.append(is_correct(question, answer))
+        tally.held_out_as_worded.append(is_correct(question, literal))
+        tally.same_facts.append(is_correct(asked[n], answers[n]))
+    return answers
 
 
-def told_its_height(frame: Frame) -> Frame:
+def with_camera_height(frame: Frame) -> Frame:
     """The frame with the height of its camera above the floor, which is z = 0 in a data set's rooms, if it has a pose.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The text of a student's answer."""
+"""Parsing of a language model's text into an answer that can be graded."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from distill3d_ros.questions.answer_text import NOT_UNDERSTOOD, answer_value
 
 
 def parse_answer(text: str) -> Answer:
-    """A language model's words as an answer that can be marked."""
+    """A language model's words as an answer, right or wrong."""
     return Answer(text=text, value=answer_value(text), understood=text != NOT_UNDERSTOOD, source="language")

@@ -1,4 +1,4 @@
-"""How sure a ratio of two accuracies is, when questions about one picture stand or fall together."""
+"""Confidence interval of a ratio of two accuracies, for questions that come in groups about one picture."""
 
 from __future__ import annotations
 

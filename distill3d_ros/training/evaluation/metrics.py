@@ -1,4 +1,4 @@
-"""How good a student is: depth, 3D boxes, proportions.
+"""Metrics of depth and of 3D boxes, and intervals of proportions.
 
 Nothing here knows the network; everything takes arrays and scenes.
 """

@@ -1,4 +1,4 @@
-"""What a model that reads the question and never looks gets right: ``distill3d data blind``.
+"""Accuracy of models that read the question and never look: ``distill3d data blind``.
 
 Balanced questions should leave it at chance. Two such models are tried: the question-only statistics that every
 evaluation reports, and a small network trained on the text.
@@ -132,7 +132,7 @@ def blind_table(
     """
     facts = [fact for _, fact in training]
     constant, majority, statistics = BestConstant(facts), MajorityBaseline(facts), QuestionOnlyBaseline(facts)
-    learned, held = _in_words(training, seed)
+    learned, held = _phrased(training, seed)
     report(f"the text model learns from {len(learned)} questions")
     text = train_guesser(learned, held, steps=steps, seed=seed, report=report).answers(asked)
     rows = {
@@ -229,7 +229,7 @@ def _or_dash(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "-"
 
 
-def _in_words(training: Sequence[Key], seed: int) -> tuple[list[Question], list[Question]]:
+def _phrased(training: Sequence[Key], seed: int) -> tuple[list[Question], list[Question]]:
     """The questions to learn from, and those of the rooms that are held out."""
     rng = np.random.default_rng([seed, 4])
     rooms = sorted({key.rsplit("-", 1)[0] for key, _ in training})

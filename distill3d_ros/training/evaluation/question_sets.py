@@ -1,4 +1,4 @@
-"""The questions of an evaluation: which are asked in test rooms, and from which guessing is learned."""
+"""Question sets of an evaluation: those asked in test rooms, and those that the baselines learn from."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def chosen_splits(data: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:
     if wanted:
         for split in wanted:
             if not len(ShardReader(data, split)):
-                raise ValueError(f"{data} has no samples of split {split!r}; it has {splits_in_words(data)}")
+                raise ValueError(f"{data} has no samples of split {split!r}; it has {describe_splits(data)}")
         return tuple(dict.fromkeys(wanted))
     found = tuple(split for split in TEST_SPLITS if len(ShardReader(data, split)))
     if not found:
         raise ValueError(
             f"{data} has no samples of {' or '.join(TEST_SPLITS)}; name another split with --splits, it has "
-            f"{splits_in_words(data)}"
+            f"{describe_splits(data)}"
         )
     return found
 
 
-def splits_in_words(data: Path) -> str:
+def describe_splits(data: Path) -> str:
     """ "384 frames of val, 1152 of train"."""
     manifest = ShardReader(data, "train").manifest
     counts = [(manifest.frames(split), split) for split in manifest.planned_rooms]

@@ -1,4 +1,4 @@
-"""How well a student answers about one of several things of a name: "the nearest chair", "the lamp on the desk"."""
+"""Evaluation of questions about one of several things of a name: "the nearest chair", "the lamp on the desk"."""
 
 from __future__ import annotations
 
@@ -65,28 +65,36 @@ def by_rules(text: str, scene: Scene) -> Answer:
     return meant if isinstance(meant, Answer) else answer_by_rules(parsed, meant.scene)
 
 
-def reference_figures(
-    engine: Engine, reader: ShardReader, picked: Sequence[int], *, questions: int, seed: int
-) -> dict[str, Any]:
-    """Accuracy on questions with references, and of the same student on the same questions without them.
+class ReferenceQuestions:
+    """The questions with references of a split, and whether each row of the table answered them right."""
 
-    Returns:
-        ``n``, the accuracies of ``_ROWS``, and ``ways``: how a thing is told -> the same of those questions.
-    """
-    asked = referring_questions(reader, picked, questions, seed)
-    marks: dict[str, list[tuple[bool, ...]]] = defaultdict(list)
-    for i, texts in asked.items():
-        sample = reader[i]
-        scene = engine.perceive(sample.frame)
+    def __init__(self, reader: ShardReader, picked: Sequence[int], *, number: int, seed: int) -> None:
+        """Raises ValueError where no frame has two things of one name."""
+        self._asked = referring_questions(reader, picked, number, seed)
+        self._right: dict[str, list[tuple[bool, ...]]] = defaultdict(list)
+        """How a thing is told -> for each question, whether each of ``_ROWS`` was right."""
+        if not self._asked:
+            raise ValueError(f"split {reader.split!r} has no frame with two things of one name that can be told apart")
+
+    def ask(self, engine: Engine, i: int, scene: Scene, true: Scene) -> None:
+        """Asks the questions of frame ``i`` of the reader about what ``engine`` perceived of it."""
+        texts = self._asked.get(i, [])
+        if not texts:
+            return
         with_words = engine.ask_many(scene, [text for text, _ in texts])
         without = engine.ask_many(scene, [question.text for _, (question, _) in texts])
-        for (text, (question, reference)), told, untold in zip(texts, with_words, without, strict=True):
-            answers = (told, untold, by_rules(text, scene), by_rules(text, sample.scene))
-            marks[reference.how].append(tuple(is_correct(question, answer) for answer in answers))
-    every = [row for rows in marks.values() for row in rows]
-    if not every:
-        raise ValueError(f"split {reader.split!r} has no frame with two things of one name that can be told apart")
-    return _accuracies(every) | {"ways": {how: _accuracies(marks[how]) for how in sorted(marks)}}
+        for (text, (question, reference)), referred, unreferred in zip(texts, with_words, without, strict=True):
+            answers = (referred, unreferred, by_rules(text, scene), by_rules(text, true))
+            self._right[reference.how].append(tuple(is_correct(question, answer) for answer in answers))
+
+    def figures(self) -> dict[str, Any]:
+        """Accuracy with the references, and of the same student on the same questions without them.
+
+        Returns:
+            ``n``, the accuracies of ``_ROWS``, and ``ways``: how a thing is told -> the same of those questions.
+        """
+        every = [row for rows in self._right.values() for row in rows]
+        return _accuracies(every) | {"ways": {how: _accuracies(self._right[how]) for how in sorted(self._right)}}
 
 
 def _accuracies(rows: list[tuple[bool, ...]]) -> dict[str, Any]:

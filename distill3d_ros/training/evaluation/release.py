@@ -1,4 +1,4 @@
-"""From a training run to a student that ships: weights of half the size, and a card that says what they are worth."""
+"""Export of a trained student for release: weights of half the size, and a model card with its measured figures."""
 
 from __future__ import annotations
 

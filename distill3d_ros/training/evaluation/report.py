@@ -1,4 +1,4 @@
-"""The tables of an evaluation, as JSON for programs and Markdown for people."""
+"""Report of an evaluation: JSON for programs and Markdown tables for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What more views of a room are worth to a student, and what they cost."""
+"""Gain and cost of more views of a room for a student."""
 
 from __future__ import annotations
 

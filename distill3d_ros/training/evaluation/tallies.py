@@ -1,4 +1,4 @@
-"""What is kept of an evaluation while it runs, and the figures that it comes to."""
+"""Running tallies of an evaluation, and their figures."""
 
 from __future__ import annotations
 
@@ -80,42 +80,42 @@ class PerceptionTally:
         }
 
 
-def figures(marks: QuestionTally, seen: PerceptionTally) -> dict[str, Any]:
+def figures(questions: QuestionTally, perception: PerceptionTally) -> dict[str, Any]:
     """The numbers of a split, or of all of them together."""
-    table = accuracy_table(marks.questions, marks.right, ROWS)
-    n = len(marks.questions)
+    table = accuracy_table(questions.questions, questions.right, ROWS)
+    n = len(questions.questions)
     return {
         "questions": n,
         **table,
         "held_out_wordings": {
-            "n": len(marks.held_out),
-            "accuracy": _mean(marks.held_out),
-            "as_worded": _mean(marks.held_out_as_worded),
-            "same_facts_in_known_wordings": _mean(marks.same_facts),
+            "n": len(questions.held_out),
+            "accuracy": _mean(questions.held_out),
+            "as_worded": _mean(questions.held_out_as_worded),
+            "same_facts_in_known_wordings": _mean(questions.same_facts),
         },
-        "calibration": calibration(marks.confidence, marks.right["language"]),
-        "abstention": abstention(marks.confidence, marks.right["language"]),
-        "answered_by_language_model": marks.by_language / max(1, n),
-        **seen.figures(),
+        "calibration": calibration(questions.confidence, questions.right["language"]),
+        "abstention": abstention(questions.confidence, questions.right["language"]),
+        "answered_by_language_model": questions.by_language / max(1, n),
+        **perception.figures(),
     }
 
 
-def outcomes(marks: QuestionTally) -> dict[str, str]:
+def outcomes(questions: QuestionTally) -> dict[str, str]:
     """Key of each frame -> a 1 or a 0 for each of its questions in turn: whether the student was right.
 
     Two students that were asked the same can be compared question by question.
     """
     found: dict[str, str] = defaultdict(str)
-    for key, right in zip(marks.frames, marks.right["language"], strict=True):
+    for key, right in zip(questions.frames, questions.right["language"], strict=True):
         found[key] += "1" if right else "0"
     return dict(found)
 
 
-def latency(seen: PerceptionTally) -> dict[str, float]:
+def latency(perception: PerceptionTally) -> dict[str, float]:
     """Medians over the frames, milliseconds."""
     return {
-        "perceive": float(np.median(seen.perceive_ms)) if seen.perceive_ms else float("nan"),
-        "ask": float(np.median(seen.ask_ms)) if seen.ask_ms else float("nan"),
+        "perceive": float(np.median(perception.perceive_ms)) if perception.perceive_ms else float("nan"),
+        "ask": float(np.median(perception.ask_ms)) if perception.ask_ms else float("nan"),
     }
 
 

@@ -1,4 +1,4 @@
-"""A student beside its teacher: the same questions about the same frames, in the same run, on the same device."""
+"""Comparison of a student with its teacher: the same questions about the same frames, in one run, on one device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from distill3d_ros.training.evaluation.metrics import box_score, wilson_interval
 
 
 @dataclass(slots=True)
-class TeacherMarks:
+class TeacherTally:
     """What student and teacher said, question by question, and what the teacher saw, frame by frame."""
 
     questions: list[Question] = field(default_factory=list)
@@ -37,37 +37,37 @@ class TeacherMarks:
     perceive_ms: list[float] = field(default_factory=list)
     ask_ms: list[float] = field(default_factory=list)
 
-    def extend(self, other: TeacherMarks) -> None:
+    def extend(self, other: TeacherTally) -> None:
         for f in fields(self):
             getattr(self, f.name).extend(getattr(other, f.name))
 
 
-class TeacherBeside:
+class TeacherComparison:
     """A teacher of the student's family, asked what the student is asked."""
 
     def __init__(self, engine: Engine) -> None:
         text_metrics.libraries()
         self.engine = engine
 
-    def answer(self, sample: Sample, asked: Sequence[Question], said: Sequence[Answer], marks: TeacherMarks) -> None:
-        """Looks at a frame, answers its questions, and notes both beside what the student ``said``."""
+    def ask(self, sample: Sample, asked: Sequence[Question], answers: Sequence[Answer], tally: TeacherTally) -> None:
+        """Shows the teacher a frame, asks the questions that the student gave ``answers`` to, and notes both."""
         t0 = time.perf_counter()
         scene = self.engine.perceive(sample.frame)  # which carries the true depth, for a teacher that is told it
-        marks.perceive_ms.append(1e3 * (time.perf_counter() - t0))
-        marks.found.append(with_all_boxes(self.engine, scene))
-        marks.true.append(replace(sample.scene, depth=None))
+        tally.perceive_ms.append(1e3 * (time.perf_counter() - t0))
+        tally.found.append(with_all_boxes(self.engine, scene))
+        tally.true.append(replace(sample.scene, depth=None))
         if not asked:
             return
-        marks.questions += asked
-        marks.frames += [f"{sample.split}/{sample.key}"] * len(asked)
-        marks.student += said
-        marks.teacher += self.engine.ask_many(scene, [q.text for q in asked])
+        tally.questions += asked
+        tally.frames += [f"{sample.split}/{sample.key}"] * len(asked)
+        tally.student += answers
+        tally.teacher += self.engine.ask_many(scene, [q.text for q in asked])
         t0 = time.perf_counter()
         self.engine.ask(scene, asked[0].text)
-        marks.ask_ms.append(1e3 * (time.perf_counter() - t0))
+        tally.ask_ms.append(1e3 * (time.perf_counter() - t0))
 
 
-def teacher_figures(marks: TeacherMarks, *, seed: int) -> dict[str, Any]:
+def teacher_figures(tally: TeacherTally, *, seed: int) -> dict[str, Any]:
     """Accuracy of the teacher, what of it the student keeps, and how alike they speak.
 
     Returns:
@@ -75,17 +75,17 @@ def teacher_figures(marks: TeacherMarks, *, seed: int) -> dict[str, Any]:
         / teacher) and ``retention_interval`` (paired bootstrap over frames), ``agreement`` and who alone was right;
         the same by ``families`` and ``forms``; ``text`` and ``boxes``.
     """
-    everything = range(len(marks.questions))
+    everything = range(len(tally.questions))
     right = {
-        name: [is_correct(q, a) for q, a in zip(marks.questions, answers, strict=True)]
-        for name, answers in (("student", marks.student), ("teacher", marks.teacher))
+        name: [is_correct(q, a) for q, a in zip(tally.questions, answers, strict=True)]
+        for name, answers in (("student", tally.student), ("teacher", tally.teacher))
     }
-    alike = [agree(q, a, b) for q, a, b in zip(marks.questions, marks.student, marks.teacher, strict=True)]
+    alike = [agree(q, a, b) for q, a, b in zip(tally.questions, tally.student, tally.teacher, strict=True)]
 
     def entry(members: Sequence[int]) -> dict[str, Any]:
         student, teacher = ([right[name][i] for i in members] for name in ("student", "teacher"))
         n, hits = len(members), sum(teacher)
-        interval = ratio_interval(student, teacher, [marks.frames[i] for i in members], seed=seed)
+        interval = ratio_interval(student, teacher, [tally.frames[i] for i in members], seed=seed)
         return {
             "n": n,
             "accuracy": hits / n if n else math.nan,
@@ -100,12 +100,12 @@ def teacher_figures(marks: TeacherMarks, *, seed: int) -> dict[str, Any]:
 
     result = entry(everything)
     for name, values in (("families", FAMILIES), ("forms", FORMS)):
-        of = [q.family if name == "families" else q.form for q in marks.questions]
+        of = [q.family if name == "families" else q.form for q in tally.questions]
         groups = {value: [i for i in everything if of[i] == value] for value in values}
         result[name] = {value: entry(members) for value, members in groups.items() if members}
-    boxes = box_score(marks.found, marks.true)
+    boxes = box_score(tally.found, tally.true)
     return result | {
-        "text": text_metrics.text_scores([a.text for a in marks.student], [a.text for a in marks.teacher]),
+        "text": text_metrics.text_scores([a.text for a in tally.student], [a.text for a in tally.teacher]),
         "boxes": {"map25": boxes.mean(0.25), "map50": boxes.mean(0.5)},
     }
 
@@ -121,11 +121,11 @@ def agree(question: Question, a: Answer, b: Answer) -> bool:
     return bool(a.value == b.value)
 
 
-def teacher_description(engine: Engine, marks: TeacherMarks, student_ms: Mapping[str, float]) -> dict[str, Any]:
+def teacher_description(engine: Engine, tally: TeacherTally, student_ms: Mapping[str, float]) -> dict[str, Any]:
     """Which teacher it is, and how long both take: medians over the frames, in milliseconds, and teacher / student."""
     ms = {
         name: float(np.median(values)) if values else math.nan
-        for name, values in (("perceive", marks.perceive_ms), ("ask", marks.ask_ms))
+        for name, values in (("perceive", tally.perceive_ms), ("ask", tally.ask_ms))
     }
     return {
         "in_words": engine.describe(),

@@ -1,4 +1,4 @@
-"""The tables of a student beside its teacher, for people."""
+"""Tables of the comparison of a student with its teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small network that reads questions and never looks: what it gets right above chance, words give away.
+"""A small network that reads questions and never looks; what it gets right above chance, the words give away.
 
 Words, pairs and triples of words are hashed into a bag of embeddings (Joulin et al., "Bag of Tricks for Efficient Text
 Classification", 2017) and a hidden layer sees the whole bag. The answers are limited to those that the question allows:

@@ -1,6 +1,6 @@
-"""How near a student's words are to its teacher's: the text metrics of the literature, by libraries.
+"""Text metrics of the literature, by libraries: how near a student's words are to its teacher's.
 
-They say nothing about being right: that is marked against geometry.
+They say nothing about being right: answers are graded against geometry.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from distill3d_ros.training.data.manifest import Manifest, write_atomically
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
 from distill3d_ros.training.evaluation.lenses import _seen_from, lens_figures, lens_lines
-from distill3d_ros.training.evaluation.reference_evaluation import reference_figures, reference_lines
+from distill3d_ros.training.evaluation.reference_evaluation import ReferenceQuestions, reference_lines
 from distill3d_ros.training.evaluation.several_views import view_figures, view_lines
 
 
@@ -89,7 +89,9 @@ class TwoChairs:
 
 def test_questions_about_one_of_several_are_marked(engine: Engine) -> None:
     reader = TwoChairs()
-    figures = reference_figures(engine, reader, [0], questions=30, seed=1)  # type: ignore[arg-type]
+    asked = ReferenceQuestions(reader, [0], number=30, seed=1)  # type: ignore[arg-type]
+    asked.ask(engine, 0, engine.perceive(reader.sample.frame), reader.sample.scene)
+    figures = asked.figures()
     assert figures["n"] > 5
     assert figures["rules_on_true_boxes"] == 1
     assert sum(row["n"] for row in figures["ways"].values()) == figures["n"]
@@ -97,4 +99,4 @@ def test_questions_about_one_of_several_are_marked(engine: Engine) -> None:
     assert reference_lines(figures)[-1].startswith(f"| **all** | {figures['n']} |")
     reader.sample = replace(reader.sample, scene=replace(reader.sample.scene, objects=()))
     with pytest.raises(ValueError, match="has no frame with two things of one name"):
-        reference_figures(engine, reader, [0], questions=30, seed=1)  # type: ignore[arg-type]
+        ReferenceQuestions(reader, [0], number=30, seed=1)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from distill3d_ros.questions.phrasing import phrase
 from distill3d_ros.questions.question import Question
 from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.training.evaluation.intervals import ratio_interval
-from distill3d_ros.training.evaluation.teacher_comparison import TeacherMarks, agree, teacher_figures
+from distill3d_ros.training.evaluation.teacher_comparison import TeacherTally, agree, teacher_figures
 from distill3d_ros.training.evaluation.text_metrics import text_scores
 
 NOTHING = Answer(text="I do not know.", value=None, understood=False)
@@ -66,13 +66,13 @@ def test_figures_by_hand() -> None:
     asked = questions()
     n = len(asked)
     truth = [q.fact.answer for q in asked]
-    marks = TeacherMarks(
+    tally = TeacherTally(
         questions=asked,
         frames=[f"frame{i % 5}" for i in range(n)],
         teacher=[*truth[: n - 2], NOTHING, NOTHING],
         student=[NOTHING, *truth[1:3], *[NOTHING] * (n - 4), truth[-1]],
     )
-    found = teacher_figures(marks, seed=0)
+    found = teacher_figures(tally, seed=0)
     assert found["n"] == n
     assert found["accuracy"] == pytest.approx((n - 2) / n)
     assert found["student"] == pytest.approx(3 / n)

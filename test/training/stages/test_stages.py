@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.tiny_training import changed_parts, data_folder, six_objects, tiny_config
 
+from distill3d_ros.engine.engine import Engine
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.outputs import ObjectSet
 from distill3d_ros.student.student import Student
@@ -174,11 +175,16 @@ def test_evaluation_writes_what_later_work_relies_on(student: Student, data: Pat
     assert "question only" in text
 
 
-def test_a_student_that_is_its_own_teacher_keeps_everything(student: Student, data: Path, tmp_path: Path) -> None:
+def test_a_student_that_is_its_own_teacher_keeps_everything(
+    student: Student, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("nltk")
     save_student(tmp_path / "student", student)
+    perceive, perceived = Engine.perceive, []
+    monkeypatch.setattr(Engine, "perceive", lambda *a, **k: perceived.append(1) or perceive(*a, **k))
     how = {"questions": 20, "splits": ["val"], "device": "cpu", "report": lambda _: None}
     result = evaluate(tmp_path / "student", data, tmp_path / "report", teacher=tmp_path / "student", **how)  # type: ignore[arg-type]
+    assert len(perceived) == 2 * (1 + result["frames"]), "each warms up, then perceives each frame once"
     teacher = result["teacher"]
     assert teacher["n"] == result["questions"] == result["splits"]["val"]["teacher"]["n"]
     assert (teacher["accuracy"], teacher["interval"]) == (result["accuracy"], result["interval"])
