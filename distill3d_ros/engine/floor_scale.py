@@ -13,7 +13,7 @@ def scaled_by_floor(perception: Perception, camera_height: float | None) -> Perc
     Depth, boxes and what the language model is told of them are scaled alike. It stays as it is where the height is not
     known, the depth was handed in, or no floor is in sight. See ``scene.floor`` for how far the floor is trusted.
     """
-    if camera_height is None or perception.depth_given:
+    if camera_height is None or perception.depth_measured:
         return perception
     depth = perception.log_depth[0, 0].float().exp().cpu().numpy()
     height, width = depth.shape

@@ -1,1 +1,1 @@
-"""Pictures for people: annotated images, depth, plans, sheets."""
+"""Visualisation: annotated images, depth, top-down plans, sheets."""

@@ -1,6 +1,6 @@
-"""Pictures for people: boxes drawn into the image, coloured depth, a plan from above.
+"""Drawing of scenes: boxes in the image, coloured depth, a plan from above.
 
-All pictures are (H, W, 3) uint8 RGB. Knows scenes only; numpy and OpenCV.
+All pictures are (H, W, 3) uint8 RGB. numpy and OpenCV only.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def top_down(scene: Scene, truth: Scene | None = None, *, size: int = 640) -> Pi
 
 
 class _Plan:
-    """A drawing from above with its scale; the camera sits at the bottom, looking up."""
+    """A drawing from above with its scale; the camera is at the bottom, pointing up."""
 
     def __init__(self, scene: Scene, truth: Scene | None, size: int) -> None:
         corners = [o.box.footprint() for s in (scene, truth) if s for o in s.objects]
@@ -217,12 +217,12 @@ def _hidden_edges(box: Box3D) -> set[tuple[int, int]]:
     """The edges that meet at the corner which the box hides from the camera."""
     corners = box.corners()
     center = corners.mean(0)
-    seen: set[int] = set()
+    facing: set[int] = set()
     for face in ((0, 1, 2, 3), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)):
         middle = corners[list(face)].mean(0)
-        if np.dot(middle - center, middle) < 0:  # the face looks towards the camera at the origin
-            seen.update(face)
-    behind = set(range(8)) - seen
+        if np.dot(middle - center, middle) < 0:  # the face is towards the camera at the origin
+            facing.update(face)
+    behind = set(range(8)) - facing
     return {edge for edge in BOX_EDGES if behind & set(edge)}
 
 
@@ -239,16 +239,16 @@ def _segment(optical: NDArray[Any], intrinsics: Intrinsics) -> NDArray[Any] | No
 
 
 def _label_anchor(box: Box3D, level_from_optical: NDArray[Any], intrinsics: Intrinsics) -> tuple[int, int] | None:
-    """The pixel above which the name goes: the middle of the box's top, or of what the image shows of the box."""
-    seen = image_rectangle(box, level_from_optical, intrinsics, near=NEAR)
-    if seen is None:
+    """The pixel below the name's tag: the middle of the box's top, or of the box's visible rectangle."""
+    visible = image_rectangle(box, level_from_optical, intrinsics, near=NEAR)
+    if visible is None:
         return None
     middle = (box.center - [0.0, box.size[1] / 2, 0.0]) @ level_from_optical
     if middle[2] > NEAR:
         uv, _ = project(middle, intrinsics)
-        if seen[0] <= uv[0] <= seen[2] and seen[1] <= uv[1] <= seen[3]:
+        if visible[0] <= uv[0] <= visible[2] and visible[1] <= uv[1] <= visible[3]:
             return int(uv[0]), int(uv[1])
-    return int((seen[0] + seen[2]) / 2), int(max(seen[1], 0.0))
+    return int((visible[0] + visible[2]) / 2), int(max(visible[1], 0.0))
 
 
 def _draw_tag(

@@ -1,4 +1,4 @@
-"""Pictures for people put together: captions, sheets of many pictures, PNG. All are (H, W, 3) uint8 RGB."""
+"""Captions, sheets of several pictures, PNG encoding. All pictures are (H, W, 3) uint8 RGB."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The words every room speaks: frames, boxes, scenes, relations, questions. numpy only."""
+"""Common data types: frames, boxes, objects, scenes, labels, and their geometry. numpy only."""

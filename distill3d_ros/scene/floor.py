@@ -1,6 +1,6 @@
-"""The floor as a yardstick: what one image cannot tell, how large everything is, a known height of the camera can.
+"""Metric scale from the floor and a known height of the camera, which one image alone does not determine.
 
-A monocular depth estimate is most often wrong by one factor for the whole image. Where the floor is in sight, its
+A monocular depth estimate is most often wrong by one factor for the whole image. Where the floor is visible, its
 estimated distance below the camera over the true one is that factor: as the ground plane gives monocular odometry its
 scale (Kitt et al., "Monocular Visual Odometry using a Planar Road Model to Solve Scale Ambiguity", 2011). Numpy only.
 """
@@ -17,23 +17,23 @@ from distill3d_ros.scene.geometry import unproject
 LEVEL = 0.9
 """Cosine between up and the normal of a surface that counts as level."""
 LEAST_SHARE = 0.005
-"""A floor covers at least this share of the image; and 0.15 of what the best seen height does."""
+"""A floor covers at least this share of the image; and 0.15 of the most frequent height's share."""
 NEAREST = 0.04
-"""Metres below the camera within which nothing is taken for a floor."""
+"""Least distance of a floor below the camera, metres."""
 TABLE = 0.35
-"""A level surface that seems nearer than the floor by more than this (log of the ratio) is taken for a table top: the
-floor is out of sight. In the other direction there is no such doubt, since nothing lies below the floor."""
+"""A level surface nearer than the floor by more than this (log of the ratio) is taken for a table top, with the floor
+not visible. In the other direction there is no such ambiguity, since nothing lies below the floor."""
 FARTHEST = 1.6
-"""Log of the largest ratio that is believed, a factor of 5."""
+"""Log of the largest plausible ratio, a factor of 5."""
 TRUST = 0.5
-"""Share of a small ratio's log by which depth is corrected: the floor is seen no more surely than the rest."""
+"""Share of a small ratio's log by which depth is corrected: the floor's depth is no more certain than the rest."""
 KEPT = 0.15
-"""What is left of a large ratio, in its log. With ``TRUST`` chosen on validation rooms."""
+"""Log of a large ratio that remains uncorrected. Chosen with ``TRUST`` on validation rooms."""
 _BIN = 0.05
 
 
 def floor_distance(depth: FloatArray, intrinsics: Intrinsics, up: FloatArray) -> float | None:
-    """How far below the camera the lowest level surface lies, metres; None if no level surface is in sight.
+    """How far below the camera the lowest level surface lies, metres; None if no level surface is visible.
 
     Args:
         depth: (H, W) metres along the optical axis, 0 or NaN where unknown.
@@ -62,16 +62,16 @@ def floor_distance(depth: FloatArray, intrinsics: Intrinsics, up: FloatArray) ->
     return math.exp(float(np.median(logs[np.abs(logs - height) < 3 * _BIN])))
 
 
-def scale_by_floor(seen: float | None, known: float) -> float:
-    """The factor by which depth is to be multiplied, 1 if the floor tells nothing.
+def scale_by_floor(estimated: float | None, known: float) -> float:
+    """The factor by which depth is to be multiplied, 1 if the floor gives no estimate.
 
     Args:
-        seen: metres from the camera down to the floor as the depth has it; None if it is not in sight.
+        estimated: metres from the camera down to the floor by the depth image; None if it is not visible.
         known: the true height of the camera above the floor, metres.
     """
-    if seen is None:
+    if estimated is None:
         return 1.0
-    ratio = math.log(seen / known)
+    ratio = math.log(estimated / known)
     if not -TABLE < ratio < FARTHEST:
         return 1.0
     return math.exp(-math.copysign(max(TRUST * abs(ratio), abs(ratio) - KEPT), ratio))

@@ -1,4 +1,4 @@
-"""One RGB image together with what is known about the camera that took it.
+"""One RGB image and its camera: intrinsics, up vector, pose, height, depth as far as known.
 
 Pixel coordinates follow OpenCV and ROS: ``u`` grows to the right, ``v`` downwards, and the centre of the
 top-left pixel is (0, 0). The optical frame is REP 103's: x right, y down, z forward, in metres.
@@ -94,7 +94,7 @@ class Intrinsics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """An RGB image and its camera. What is not known is None."""
+    """An RGB image and its camera. Unknown values are None."""
 
     image: NDArray[np.uint8]
     """(H, W, 3) RGB."""
@@ -104,10 +104,10 @@ class Frame:
     world_from_camera: FloatArray | None = None
     """(4, 4) pose of the optical frame in a z-up world, metres."""
     camera_height: float | None = None
-    """Metres of the camera above the floor, from tf or measured; where the floor is in sight it gives the scale."""
+    """Metres of the camera above the floor, from tf or measured; it determines the scale where the floor is visible."""
     depth: FloatArray | None = None
     """(H, W) metres along the optical axis, 0 or NaN where unknown: an RGB-D camera's, or a simulated room's truth.
-    Only a student that takes depth (``depth.kind`` "measured") looks at it."""
+    Used by students with ``depth.kind`` "measured" only."""
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
 

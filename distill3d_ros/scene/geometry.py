@@ -13,9 +13,6 @@ import numpy as np
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.objects import Box3D
 
-OPTICAL_FROM_BODY: FloatArray = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
-"""(3, 3): turns REP 103 body coordinates (x forward, y left, z up) into optical ones (x right, y down, z forward)."""
-
 BOX_EDGES: tuple[tuple[int, int], ...] = (
     (0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7),
 )  # fmt: skip
@@ -36,7 +33,7 @@ def level_rotation(up: FloatArray) -> FloatArray:
     forward = np.array([0.0, 0.0, 1.0])
     forward = forward - down * (forward @ down)
     if np.linalg.norm(forward) < 1e-6:
-        # Looking straight down, what is ahead is at the top of the image (-y); looking up, at its bottom (+y).
+        # Pointing straight down, forward is the top of the image (-y); straight up, its bottom (+y).
         image_up = np.array([0.0, -1.0, 0.0]) * np.sign(down[2])
         forward = image_up - down * (image_up @ down)
     forward = forward / np.linalg.norm(forward)
@@ -112,19 +109,8 @@ def box_distance(box: Box3D) -> float:
     return float(np.linalg.norm(box_nearest_point(box, np.zeros(3))))
 
 
-def box_contains(box: Box3D, points: FloatArray, *, margin: float = 0.0) -> np.ndarray:
-    """Which of the points (..., 3) lie in the box grown by ``margin`` on every side: (...) bool."""
-    own = (np.asarray(points) - box.center) @ box.rotation
-    return np.asarray((np.abs(own) <= box.size / 2 + margin).all(axis=-1))
-
-
-def box_gap(a: Box3D, b: Box3D) -> float:
-    """Smallest distance between two boxes, 0 where they overlap; exact, as both stand upright."""
-    return float(box_gaps([a, b])[0, 1])
-
-
 def box_gaps(boxes: Sequence[Box3D]) -> FloatArray:
-    """(N, N) smallest distances between upright boxes."""
+    """(N, N) smallest distances between upright boxes, 0 where they overlap; exact."""
     horizontal, vertical = box_gap_parts(boxes)
     return np.hypot(horizontal, vertical)
 
@@ -200,11 +186,6 @@ def box_iou(a: Box3D, b: Box3D) -> float:
         return 0.0
     shared = footprint_overlap(a, b) * height
     return min(1.0, shared / (a.volume + b.volume - shared))
-
-
-def box_ious(a: Sequence[Box3D], b: Sequence[Box3D]) -> FloatArray:
-    """(N, M) intersections over unions."""
-    return np.array([[box_iou(x, y) for y in b] for x in a], float).reshape(len(a), len(b))
 
 
 def image_rectangle(

@@ -1,4 +1,4 @@
-"""The names of things: one word a category, its plural, and what else people call it."""
+"""Labels of object categories: name, plural and synonyms."""
 
 from __future__ import annotations
 

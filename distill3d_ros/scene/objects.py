@@ -1,6 +1,6 @@
-"""What is in front of the camera: boxes, objects, the scene.
+"""Boxes, objects and the scene in front of a camera.
 
-All boxes of a scene live in its *level frame*: origin in the camera's optical centre, x to the right, y straight
+All boxes of a scene are in its *level frame*: origin in the camera's optical centre, x to the right, y straight
 down along gravity, z forward and horizontal; metres. With a camera held level it is the optical frame itself.
 """
 
@@ -93,9 +93,9 @@ class SceneObject:
     image_box: tuple[float, float, float, float] | None = None
     """(left, top, right, bottom) of its visible part, pixels."""
     has_front: bool = False
-    """Whether the yaw tells front from back (a chair has a front, a round table none)."""
+    """Whether the yaw distinguishes front and back (a chair has a front, a round table none)."""
     model: str = ""
-    """Which furniture model it is made from; empty when unknown."""
+    """Name of its furniture model; empty when unknown."""
 
     def label_score(self, label: str) -> float:
         return self.label_scores.get(label, 0.0) if self.label_scores else (self.score if label == self.label else 0.0)
@@ -103,7 +103,7 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What one frame (or several frames of the same place) shows, in the level frame of its first camera."""
+    """The objects in one frame (or several frames of the same place), in the level frame of its first camera."""
 
     objects: tuple[SceneObject, ...]
     intrinsics: Intrinsics
@@ -123,9 +123,9 @@ class Scene:
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
     views: int = 1
-    """How many frames it rests on."""
+    """Number of frames that it was perceived from."""
     features: Any = None
-    """The student's own tokens of this scene, opaque to everybody else."""
+    """The student's tokens of this scene, opaque to other code."""
 
     def __post_init__(self) -> None:
         ids = [o.id for o in self.objects]

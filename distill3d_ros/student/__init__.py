@@ -1,1 +1,1 @@
-"""The network."""
+"""The student network: encoder, heads, language model, checkpoints."""

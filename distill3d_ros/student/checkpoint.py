@@ -28,7 +28,7 @@ STORED_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16":
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used, and why."""
+    """A checkpoint that cannot be used; the message has the reason."""
 
 
 def save_student(

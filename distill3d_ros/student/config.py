@@ -1,4 +1,4 @@
-"""What a student is made of; ``presets`` has the sizes.
+"""Configuration of a student; ``presets`` has the sizes.
 
 A configuration is plain data: ``to_dict`` and ``from_dict`` carry it through the ``config.json`` of a checkpoint.
 """
@@ -43,7 +43,7 @@ class Dinov2Config:
     registers: int = 4
     patch_size: int = 14
     image_size: int = 518
-    """Side of the square image that the table of positions is made for; it is resized for other sizes."""
+    """Side of the square image of the table of positions; it is resized for other sizes."""
 
     def __post_init__(self) -> None:
         _at_least("dinov2", 1, layers=self.layers, heads=self.heads, patch_size=self.patch_size)
@@ -114,8 +114,8 @@ class DepthConfig:
 
     kind: str = "fusion"
     """``fusion`` of the patch embedding's own finer maps, VGGT's ``dpt`` over four intermediate layers of the
-    encoder, or ``measured``: the depth of every frame is handed in, as a teacher knows it or an RGB-D camera measures
-    it."""
+    encoder, or ``measured``: the depth of every frame is an input, from an RGB-D camera or, for a teacher, from the
+    simulation."""
     dim: int = 64
     """``fusion``: channels at stride 8 and 4."""
     dpt_features: int = 256
@@ -138,7 +138,7 @@ class DepthConfig:
                 f"Got {self.dpt_channels}, {self.dpt_features}"
             )
         if self.kind == "measured" and not self.metric:
-            raise ValueError("depth.metric must be true with depth.kind 'measured': what is handed in is in metres")
+            raise ValueError("depth.metric must be true with depth.kind 'measured': the input is in metres")
         _at_least("depth", 8, dim=self.dim)
         _at_least("depth", 1e-3, canonical_focal=self.canonical_focal, initial_depth=self.initial_depth)
 
@@ -168,7 +168,7 @@ class DetectionConfig:
 
 @dataclass(kw_only=True, slots=True)
 class LanguageConfig:
-    """The causal language model and what it is shown."""
+    """The causal language model and its visual tokens."""
 
     vocab_size: int = 2048
     dim: int = 256
@@ -181,9 +181,9 @@ class LanguageConfig:
     pointer_dim: int = 128
     """Width of the grounding pointer and of the pair features."""
     name_window: int = 7
-    """How many tokens, the current one included, the pointer reads to recognise a name."""
+    """Tokens, the current one included, that the pointer reads to recognise a name."""
     patch_pool: int = 2
-    """Patch tokens are averaged over patch_pool x patch_pool before they become visual tokens; 0 shows none."""
+    """Patch tokens are averaged over patch_pool x patch_pool before they become visual tokens; 0 leaves them out."""
     prefix_positions: str = "shared"
     """``shared``: every visual token has position 0 (a set has no order); ``ordered`` counts, for pretrained models."""
     causal_lm: dict[str, Any] = field(default_factory=dict)
@@ -221,8 +221,8 @@ class HiddenCotConfig:
     position: str = "after_question"
     """``before_question`` is the paper's order, where a causal mask keeps T from seeing the question."""
     mode: str = "learned"
-    """``zero`` and ``random_frozen`` are the controls that a gain must be held against; ``recurrent`` feeds the state
-    before each thought back into it."""
+    """``zero`` and ``random_frozen`` are the controls for a gain of ``learned``; ``recurrent`` adds the hidden state
+    before each thought to its embedding."""
 
     def __post_init__(self) -> None:
         _at_least("hidden_cot", 0, tokens=self.tokens)
@@ -232,7 +232,7 @@ class HiddenCotConfig:
 
 @dataclass(kw_only=True, slots=True)
 class PoseConfig:
-    """VGGT's head for the places and lenses of several frames, for those that nobody knows."""
+    """VGGT's camera head: poses and fields of view of several frames, where no pose is known."""
 
     layers: int = 0
     """Blocks of its trunk, 4 in VGGT-1B; 0 leaves the head out."""
@@ -251,7 +251,7 @@ class StudentConfig:
 
     preset: str
     labels: tuple[str, ...]
-    """The classes that the detection head knows, in the order of its logits."""
+    """The classes of the detection head, in the order of its logits."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     detection: DetectionConfig = field(default_factory=DetectionConfig)
@@ -292,7 +292,7 @@ class StudentConfig:
 
     @property
     def box_dim(self) -> int:
-        """Width of what the detection head hands on of each box."""
+        """Width of the detection head's feature of each box."""
         return self.detection.dim or self.encoder.width
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Where a student is found: in a folder, or on a Hugging Face hub, which is asked only for what is not here yet."""
+"""Lookup of a model: a folder, or a Hugging Face hub with a local cache."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def hub_folder(
 
     Args:
         source: a folder, or ``owner/name@revision`` on the hub. The revision (a commit or a tag) is not optional: a
-            robot must not see differently after a restart because somebody uploaded something.
-        files: names or patterns of what is fetched.
-        what: is expected there, for the message.
-        cache_dir: where downloads are kept; None is the hub's own choice (``HF_HOME``).
+            robot must not change after a restart because somebody uploaded something.
+        files: names or patterns of the files to fetch.
+        what: description of the expected content, for the message.
+        cache_dir: folder of the downloads; None is the hub's own choice (``HF_HOME``).
 
     Raises:
-        FileNotFoundError: it is neither here nor can it be fetched; the message says what to do.
+        FileNotFoundError: it is not on this machine and cannot be fetched; the message has the remedy.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():

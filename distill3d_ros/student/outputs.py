@@ -1,4 +1,4 @@
-"""What the student's parts hand to each other and to the losses.
+"""Data types of the student: perception, language input, questions as tokens, answers.
 
 Letters: B scenes, S frames of a scene, H W pixels, h w the patch grid, P = h w patches, N boxes, C classes,
 D width of an encoder token, V visual tokens, E width of a language model token, Q questions of a scene, T tokens of a
@@ -31,7 +31,7 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def to_float(x: Tensor) -> Tensor:
-    """float32, unless it counts or marks; for ``map_tensors``."""
+    """float32, unless it holds integers or booleans; for ``map_tensors``."""
     return x.float() if x.is_floating_point() else x
 
 
@@ -39,11 +39,11 @@ def to_float(x: Tensor) -> Tensor:
 class Boxes:
     """Labelled 3D boxes, raw enough for the losses. ``N`` is the number of queries, or of patches for proposals.
 
-    ``center_uv`` and ``depth`` are as the frame sees it that the box grew from, ``center`` as the first camera does.
+    ``center_uv`` and ``depth`` are in the frame of the box's query patch, ``center`` in the first camera's.
     """
 
     class_logits: Tensor  # (B, N, C) one sigmoid a class
-    objectness: Tensor  # (B, N) logit: is there any object; of a refined box, how well it fits (see objectives.box_fit)
+    objectness: Tensor  # (B, N) logit: is there any object; of a refined box, its fit (``box_fit`` of the losses)
     center_uv: Tensor  # (B, N, 2) pixel of the box centre, may lie outside the image
     log_depth_ratio: Tensor  # (B, N) log of the centre's depth over the dense depth at the token
     log_size: Tensor  # (B, N, 3)
@@ -69,7 +69,7 @@ class Boxes:
 
 @dataclass(kw_only=True, slots=True)
 class Perception:
-    """Everything that is known of a scene before a question is asked.
+    """The perception of a scene, before any question.
 
     Boxes are in the first camera's frame: of what the first frame shows, or, with known poses, all frames. Then there
     are S times as many queries and proposals, and a thing that several frames show has a box from each.
@@ -77,25 +77,25 @@ class Perception:
 
     depth: Tensor  # (B, S, H, W) metres
     depth_log_error: Tensor  # (B, S, H, W) log of the expected |log depth error| (Laplace scale)
-    log_depth: Tensor  # (B, S, H/4, W/4) what the head computes before it is enlarged, (B, S, H, W) if given; metric
+    log_depth: Tensor  # (B, S, H/4, W/4) output of the head before upsampling, (B, S, H, W) if measured; metric
     up: Tensor  # (B, S, 3) predicted, unit, optical frame
     fov: Tensor  # (B, S, 2) predicted (vertical, horizontal), radians
-    level_from_optical: Tensor  # (B, 3, 3) of the first frame, from the given up or else the predicted
+    level_from_optical: Tensor  # (B, 3, 3) of the first frame, from the known up vector or else the predicted one
     detections: Boxes  # N queries
     proposals: Boxes  # N = P, one a patch of the first frame (of each frame with poses), row-major
     decoder_layers: list[Boxes]  # after each decoder layer but the last, for auxiliary losses
-    query_patch: Tensor  # (B, N) which patch each query grew from
+    query_patch: Tensor  # (B, N) the patch of whose proposal each query started
     patch_tokens: Tensor  # (B, S, P, D)
     camera_token: Tensor  # (B, S, D)
     patch_points: Tensor  # (B, S, P, 3) level-frame position of each patch's surface, metres; no gradient
     grid: tuple[int, int]  # (h, w)
     image_size: tuple[int, int]  # (H, W)
     intrinsics: Tensor  # (B, S, 4) fx, fy, cx, cy
-    poses: Tensor | None = None  # (B, S, 4, 4) the first camera from each, given or estimated; None: nobody knows
-    depth_given: bool = False  # the depth was handed in, not seen
+    poses: Tensor | None = None  # (B, S, 4, 4) the first camera from each, known or estimated; None: unknown
+    depth_measured: bool = False  # the depth was an input, not predicted
 
     def scaled(self, factor: float) -> Perception:
-        """The same scene at ``factor`` times the size, for one that shows all in one frame."""
+        """The same scene at ``factor`` times the size, for a perception of one frame."""
         shift = math.log(factor)
 
         def boxes(found: Boxes) -> Boxes:
@@ -120,20 +120,20 @@ class Perception:
 
 @dataclass(kw_only=True, slots=True)
 class ObjectSet:
-    """The objects that the language model is told of: predicted, or noisy true ones in the stage without pixels."""
+    """The objects as input of the language model: predicted, or noisy true ones in the stage without pixels."""
 
     center: Tensor  # (B, N, 3) level frame, metres
     size: Tensor  # (B, N, 3) metres
     yaw: Tensor  # (B, N) radians, level frame
     class_probs: Tensor  # (B, N, C) independent scores in 0..1
-    score: Tensor  # (B, N) 0..1: is it an object at all
+    score: Tensor  # (B, N) 0..1: probability that it is an object
     mask: Tensor  # (B, N) bool, False for padding
     feature: Tensor | None = None  # (B, N, D) of the detection head; None where there are no pixels
 
 
 @dataclass(kw_only=True, slots=True)
 class LanguageInput:
-    """What the language model is told of a perception, before any weight of its own: all that need be kept of it."""
+    """The inputs of the language model from a perception, before any of its weights; enough to cache a perception."""
 
     objects: ObjectSet
     patch_tokens: Tensor  # (B, S, P, D)
@@ -149,12 +149,12 @@ class Prefix:
     tokens: Tensor  # (B, V, E)
     mask: Tensor  # (B, V) bool
     objects: ObjectSet
-    pairs: Tensor  # (B, N, N, F) geometry of object j as seen from object i
+    pairs: Tensor  # (B, N, N, F) geometry of object j relative to object i
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameSpan:
-    """Where a question names something, and what is meant."""
+    """A name in a question, and its referents."""
 
     start: int
     """First character."""
@@ -163,7 +163,7 @@ class NameSpan:
     label: int | None = None
     """Index in the student's labels; None when the name stands for none of them."""
     objects: tuple[int, ...] | None = None
-    """Indices of the prefix's objects that are meant; empty: it is absent; None: the pointer is not supervised."""
+    """Indices of the referents among the prefix's objects; empty: absent; None: the pointer is not supervised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ class QuestionBatch:
     kind: Tensor  # (B, Q, T) one of PAD, QUESTION, THOUGHT, ANSWER
     targets: Tensor  # (B, Q, T) the next token where it belongs to the answer, else IGNORE
     name_targets: Tensor  # (B, Q, T) label at the last token of a name, C ("no name") at other words, else IGNORE
-    pointer_targets: Tensor  # (B, Q, T, N + 1) bool: the objects that are meant; the last entry is "none"
+    pointer_targets: Tensor  # (B, Q, T, N + 1) bool: the referents; the last entry is "none"
     pointer_supervised: Tensor  # (B, Q, T) bool: where pointer_targets holds; ordinary words mean "none"
     is_name: Tensor  # (B, Q, T) bool: the last token of a supervised name
 
@@ -207,7 +207,7 @@ class LanguageOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerScores:
-    """What a language model weighed while it answered; L counts the answer's tokens with the end token."""
+    """Token scores of an answer; L counts the answer's tokens with the end token."""
 
     top_tokens: Tensor  # (L, K) the likeliest at each token of the answer, best first
     top_logits: Tensor  # (L, K) their log probabilities: logits that are normalised over the whole vocabulary
@@ -216,7 +216,7 @@ class AnswerScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedAnswer:
-    """What the language model says."""
+    """An answer of the language model."""
 
     text: str
     confidence: float
@@ -224,4 +224,4 @@ class GeneratedAnswer:
     object_indices: tuple[int, ...] = field(default=())
     """Objects of the prefix that the question's names pointed at, in the order of the names."""
     scores: AnswerScores | None = None
-    """Where they were asked for."""
+    """Only if requested."""

@@ -1,4 +1,4 @@
-"""From a camera's image to the student's input."""
+"""Preprocessing: a camera's image and intrinsics to the student's input."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def preprocess(
 ) -> NetworkInput:
     """``image`` (H, W, 3) uint8 RGB and its ``intrinsics`` fx, fy, cx, cy, resized together with area filtering.
 
-    The aspect changes by up to a few per cent to meet the multiple; the intrinsics say so (fx and fy differ).
+    The aspect changes by up to a few per cent to meet the multiple; the intrinsics account for it (fx and fy differ).
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image must be (H, W, 3) uint8 RGB. Got shape {image.shape}, {image.dtype}")

@@ -1,4 +1,4 @@
-"""Students of three sizes, and a teacher of their family; each is a function of the list of classes."""
+"""Presets: students of three sizes, and a privileged teacher; each is a function of the list of classes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def paper(labels: Iterable[str]) -> StudentConfig:
 
 
 def privileged(labels: Iterable[str]) -> StudentConfig:
-    """A teacher for the others: pico's widths with more layers, and true depth in place of a depth head."""
+    """A teacher for the others: pico's widths with more layers, and measured depth in place of a depth head."""
     return StudentConfig(
         preset="privileged",
         labels=tuple(labels),

@@ -1,4 +1,4 @@
-"""Where pixels look: rays, the level frame, and the checks of what is handed to the student.
+"""Pixel rays, the level frame, and the checks of the student's inputs.
 
 Pixel centres are integers and the intrinsics are fx, fy, cx, cy in pixels; the optical frame is x right, y down, z
 forward; the level frame has the same origin, y along gravity and z forward and horizontal.
@@ -17,7 +17,7 @@ MAX_VIEWS = 8
 def check_views(
     images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None = None, *, multiple: int = 32
 ) -> None:
-    """Raises ValueError that names what is wrong with the student's input."""
+    """Raises ValueError that names the invalid input of the student."""
     if images.ndim != 5 or images.shape[2] != 3 or not images.is_floating_point():
         raise ValueError(f"images must be (B, S, 3, H, W) floats in 0..1. Got {tuple(images.shape)} {images.dtype}")
     height, width = images.shape[-2:]
@@ -50,17 +50,17 @@ def check_views(
 
 
 def check_depth(depth: Tensor | None, images: Tensor, *, taken: bool) -> None:
-    """Raises ValueError unless ``depth`` is there exactly if the student takes it, in the shape of ``images``."""
+    """Raises ValueError unless ``depth`` is present exactly if the student takes it, in the shape of ``images``."""
     if depth is None:
         if taken:
             raise ValueError(
-                "depth must be given: this student (depth.kind 'measured') is told the depth of every frame. Got None"
+                "depth must be given: this student (depth.kind 'measured') needs the depth of every frame. Got None"
             )
         return
     if not taken:
         raise ValueError(
-            "depth must be None: this student sees the depth itself. Only one with depth.kind 'measured', such as "
-            f"preset 'privileged', is told it. Got {tuple(depth.shape)}"
+            "depth must be None: this student predicts depth itself. Only one with depth.kind 'measured', such as "
+            f"preset 'privileged', takes it. Got {tuple(depth.shape)}"
         )
     views = (*images.shape[:2], *images.shape[-2:])
     if tuple(depth.shape) != views or not depth.is_floating_point():
@@ -103,7 +103,7 @@ def level_from_optical(up: Tensor) -> Tensor:
     forward[..., 2] = 1.0
     image_up = torch.zeros_like(up)
     image_up[..., 1] = -1.0
-    # A camera that looks straight down has no horizontal forward: the image's upper edge serves instead.
+    # A camera pointing straight down has no horizontal forward: the image's upper edge serves instead.
     forward = torch.where((y[..., 2:].abs() > 0.9999), image_up, forward)
     z = functional.normalize(forward - (forward * y).sum(-1, keepdim=True) * y, dim=-1)
     return torch.stack([torch.linalg.cross(y, z), y, z], -2)
@@ -118,7 +118,7 @@ def level_points(
     patch: int = 16,
     poses: Tensor | None = None,
 ) -> Tensor:
-    """(B, S, P, 3) metres: the surface seen by each patch, in the first camera's level frame. ``depth`` (B, S, P);
+    """(B, S, P, 3) metres: the surface point of each patch, in the first camera's level frame. ``depth`` (B, S, P);
     ``poses`` (B, S, 3 or 4, 4), first camera from each; without them all cameras are taken to be the first."""
     rays = rays_at(patch_centers(grid, patch, depth), intrinsics)  # (B, S, P, 2)
     points = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]
@@ -136,7 +136,7 @@ def fourier(x: Tensor, octaves: int, lowest: float) -> Tensor:
 
 
 def lens_features(intrinsics: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """(..., 6) what of the lens can matter: focal lengths and principal point relative to the image."""
+    """(..., 6) focal lengths (logarithm, inverse) and principal point, relative to the image size."""
     height, width = image_size
     size = intrinsics.new_tensor([width, height])
     focal, center = intrinsics[..., :2] / size, (intrinsics[..., 2:] + 0.5) / size - 0.5

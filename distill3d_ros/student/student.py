@@ -32,7 +32,7 @@ from distill3d_ros.student.rays import check_depth, check_views, level_from_opti
 
 
 class Student(nn.Module):
-    """Encoder, depth, camera and detection heads, and a language model that is told what they found."""
+    """Encoder, depth, camera and detection heads, and a language model that reads their outputs."""
 
     def __init__(self, config: StudentConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Student(nn.Module):
 
     @property
     def takes_depth(self) -> bool:
-        """Whether it is told the depth of every frame instead of seeing it."""
+        """Whether the depth of every frame is an input instead of a prediction."""
         return self.config.depth.kind == "measured"
 
     def perceive(
@@ -82,7 +82,7 @@ class Student(nn.Module):
         """Depth of every frame, and the boxes of what they show, in the first camera's frame.
 
         Without ``poses`` a student with a pose head estimates them; one without takes boxes from the first frame
-        alone, and the others to stand where it stands.
+        alone, and treats the other frames as taken from the same pose.
 
         Args:
             images: (B, S, 3, H, W) in 0..1, 1 to 8 frames a scene, sides multiples of ``multiple``.
@@ -104,17 +104,18 @@ class Student(nn.Module):
         return torch.autocast(device, getattr(torch, self.inference_dtype))
 
     def _perceive(
-        self, images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None, given: Tensor | None
+        self, images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None, measured: Tensor | None
     ) -> Perception:
-        if given is None:
+        if measured is None:
             features = self.encoder(images)
             depth = self.depth_head(features, intrinsics)
         else:
             assert isinstance(self.depth_head, MeasuredDepth)
-            known = None if up is None else level_from_optical(up[:, 0])
+            known_level = None if up is None else level_from_optical(up[:, 0])
             patch = self.encoder.patch_embed.patch_size
-            features = self.encoder(images, self.depth_head.places(given, intrinsics, known, poses, patch))
-            depth = self.depth_head(features, intrinsics, given)
+            points = self.depth_head.point_embedding(measured, intrinsics, known_level, poses, patch)
+            features = self.encoder(images, points)
+            depth = self.depth_head(features, intrinsics, measured)
         predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
         level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
         if poses is None and self.pose_head is not None and images.shape[1] > 1:
@@ -145,23 +146,23 @@ class Student(nn.Module):
             image_size=(images.shape[-2], images.shape[-1]),
             intrinsics=intrinsics,
             poses=poses,
-            depth_given=given is not None,
+            depth_measured=measured is not None,
         )
 
     def objects(self, perception: Perception) -> ObjectSet:
-        """The detected objects as the language model is told of them."""
+        """The detected objects as input of the language model."""
         return self.language.visual.objects(perception)
 
     def language_input(self, perception: Perception) -> LanguageInput:
-        """What the language model reads of a perception; nothing that is learned comes between."""
+        """The inputs of the language model from a perception; no learned weights in between."""
         return self.language.visual.language_input(perception)
 
     def prefix(self, perception: Perception | LanguageInput, *, stop_gradient: bool = False) -> Prefix:
-        """The visual tokens of what was perceived; ``stop_gradient`` keeps the answers' loss out of the perception."""
+        """The visual tokens of a perception; ``stop_gradient`` keeps the answers' loss out of the perception."""
         return self.language.prefix(perception, stop_gradient=stop_gradient)
 
     def prefix_from_objects(self, objects: ObjectSet) -> Prefix:
-        """The visual tokens of given objects, without pixels."""
+        """The visual tokens of objects alone, without pixels."""
         return self.language.prefix(objects)
 
     def collate(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionBatch:
@@ -177,6 +178,6 @@ class Student(nn.Module):
         return self.language.cache(prefix)
 
     def answer(self, cache: PrefixCache, questions: Sequence[str], *, top: int = 0) -> list[GeneratedAnswer]:
-        """The likeliest answers to any number of questions about one scene; with ``top`` also the scores of so many
-        tokens at each place, for a student that learns from this one."""
+        """The likeliest answers to any number of questions about one scene; ``top`` above 0 also keeps the scores of
+        that many tokens at each position, for distillation."""
         return self.language.answer(cache, questions, top=top)

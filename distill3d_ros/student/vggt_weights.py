@@ -1,6 +1,6 @@
-"""VGGT's public weights, key by key, into the student's modules.
+"""Conversion of VGGT's public weights, key by key, into the student's modules.
 
-What is missing or unknown is an error that lists it: a network that is half random looks like one that works.
+Missing or unknown tensors are an error that lists them: a half random network looks like one that works.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from distill3d_ros.student.heads.dpt import DptHead
 from distill3d_ros.student.heads.pose import PoseHead
 
 NOT_USED = ("point_head.", "track_head.")
-"""Heads of VGGT that a student does without."""
+"""Heads of VGGT that a student does not have."""
 _DINO = "aggregator.patch_embed."
 _DINO_NAMES = (
     (r"(cls_token|mask_token|register_tokens)", r"embeddings.\1"),
@@ -36,12 +36,12 @@ _DINO_QKV = re.compile(r"blocks\.(\d+)\.attn\.qkv\.(weight|bias)")
 
 
 class VggtWeightsError(ValueError):
-    """A file that does not hold the VGGT that is expected, and how it differs."""
+    """A file that does not hold the expected VGGT; the message lists the differences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """What became of each tensor of a file."""
+    """The tensors of a file that were loaded, and those that were not."""
 
     loaded: tuple[str, ...]
     not_used: tuple[str, ...]

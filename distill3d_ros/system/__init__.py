@@ -1,1 +1,1 @@
-"""The machine and its processes: environment, memory, child processes, files."""
+"""Access to the machine: environment, memory, child processes, files."""

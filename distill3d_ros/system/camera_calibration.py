@@ -13,7 +13,7 @@ def read_camera_yaml(file: Path) -> Intrinsics:
     """The camera in a file as camera_calibration and camera_info_manager write it.
 
     Raises:
-        ValueError: something in it is missing or wrong.
+        ValueError: an entry is missing or wrong.
     """
     try:
         data = yaml.safe_load(file.read_text())
@@ -29,7 +29,7 @@ def read_camera_yaml(file: Path) -> Intrinsics:
 
 
 def for_image(camera: Intrinsics, *, width: int, height: int, origin: str) -> Intrinsics:
-    """The camera of an image that is as large as the calibration's, or the same picture resized.
+    """The intrinsics for an image of the calibration's size, or of the same picture resized.
 
     Raises:
         ValueError: the image has another shape; ``origin`` names it in the message.

@@ -1,4 +1,4 @@
-"""Environment variables for processes that talk ROS 2, and where the package keeps its files."""
+"""Environment variables of ROS 2 processes, and the folder of the package's data files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHECKOUT = Path(__file__).resolve().parent.parent.parent
 def shared_path(*parts: str) -> Path:
     """A file or folder of this package that is not code, such as ``shared_path("config", "fastdds.xml")``.
 
-    Looks into the checkout that this module belongs to, then into the share folders of the installation prefixes.
+    Searches the checkout of this module, then the share folders of the installation prefixes.
     """
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
     places = [_CHECKOUT, *(Path(prefix, "share", "distill3d_ros") for prefix in prefixes)]
@@ -39,7 +39,7 @@ def ros_environment(
     environment = dict(os.environ if base is None else base)
     # The Python wheels of ROS 2 set none, and interfaces are found through it.
     environment.setdefault("AMENT_PREFIX_PATH", sys.prefix)
-    # Jazzy and older know only the second name; newer ones warn about it.
+    # Jazzy and older read FASTRTPS_...; newer distributions warn about it.
     older = environment.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     name = "FASTRTPS_DEFAULT_PROFILES_FILE" if older else "FASTDDS_DEFAULT_PROFILES_FILE"
     environment.setdefault(name, str(shared_path("config", "fastdds.xml")))
@@ -49,6 +49,6 @@ def ros_environment(
         environment["ROS_DOMAIN_ID"] = str(domain)
     if localhost:
         environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        if environment.get("ROS_DISTRO") == "humble":  # which knows only this; newer ones warn about it
+        if environment.get("ROS_DISTRO") == "humble":  # its only variable for this; newer distributions warn about it
             environment["ROS_LOCALHOST_ONLY"] = "1"
     return environment

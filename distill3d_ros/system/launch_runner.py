@@ -1,6 +1,6 @@
-"""Runs a YAML launch file where ROS 2's launch packages are not installed (its Python wheels have none).
+"""Runner of a YAML launch file where ROS 2's launch packages are not installed (its Python wheels have none).
 
-``python -m distill3d_ros.system.launch_runner FILE [NAME:=VALUE ...]`` understands what
+``python -m distill3d_ros.system.launch_runner FILE [NAME:=VALUE ...]`` supports what
 ``launch/distill3d.launch.yaml`` uses: ``arg``, ``set_env``, ``node`` (with namespace, args, param, remap, env, if), the
 types ``str``, ``int``, ``float`` and ``bool`` of a parameter, and the substitutions ``$(var NAME)``,
 ``$(env NAME [DEFAULT])`` and ``$(find-pkg-share PACKAGE)``. Anything else is an error rather than ignored. With ROS 2
@@ -55,8 +55,8 @@ class LaunchNode:
             words += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
         for origin, target in self.remappings.items():
             words += ["-r", f"{origin}:={target}"]
-        for given in self.parameter_files:
-            words += ["--params-file", given]
+        for parameter_file in self.parameter_files:
+            words += ["--params-file", parameter_file]
         if self.parameters:
             file = folder / f"{self.name}.yaml"
             file.write_text(yaml.safe_dump({"/**": {"ros__parameters": self.parameters}}), encoding="utf-8")
@@ -118,7 +118,7 @@ def read_launch_file(file: Path, given: Mapping[str, str]) -> tuple[list[LaunchN
     """The nodes, the environment variables that the file sets, and the arguments with their values.
 
     Raises:
-        ValueError: the file has something that this runner does not know, or ``given`` has an unknown argument.
+        ValueError: the file has an entry that this runner does not support, or ``given`` has an unknown argument.
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -208,7 +208,7 @@ def run_launch_file(file: Path, given: Mapping[str, str]) -> int:
                 time.sleep(0.1)
         except KeyboardInterrupt:
             print("[launch] interrupted", file=sys.stderr)
-            # An end that was asked for is a good one, unless a node made something else of it.
+            # A node that ends after SIGINT was stopped as intended, unless its status says otherwise.
             with ignore_interrupts():
                 return 1 if any(status > 0 for status in processes.stop().values()) else 0
         return 1 if any(processes.ended().values()) else 0

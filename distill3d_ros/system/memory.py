@@ -1,4 +1,4 @@
-"""How much memory a process takes."""
+"""Memory of a process: its peak, and the return of freed heap to the system."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 
 
 def peak_rss_mib() -> float:
-    """MiB that this process held at most so far, without its children."""
+    """Peak resident memory of this process, without its children, MiB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def trim_heap() -> None:
-    """What was freed between things that are still held stays with the process unless it is asked for (glibc)."""
+    """Returns freed heap memory to the system, which glibc otherwise keeps where it is fragmented."""
     with contextlib.suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

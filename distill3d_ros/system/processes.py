@@ -1,4 +1,4 @@
-"""Child processes that end with their parent: started together, their output prefixed, stopped in good order."""
+"""Child processes that end with their parent, with prefixed output and an orderly stop."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def _print_line(name: str, line: str) -> None:
 def _end_with_parent() -> None:
     """Runs in the child: have the kernel end it when its parent dies, even by SIGKILL.
 
-    A shell starts jobs in the background with SIGINT ignored, and children inherit that: ``stop`` needs it heard.
+    A shell starts jobs in the background with SIGINT ignored, and children inherit that: ``stop`` needs the default
+    handler.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if _LIBC is not None:
@@ -112,7 +113,7 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def ignore_interrupts() -> Iterator[None]:
-    """A second Ctrl-C must not break the tidying up."""
+    """Inside, SIGINT is ignored: a second Ctrl-C must not interrupt the cleanup."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

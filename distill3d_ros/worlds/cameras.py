@@ -1,4 +1,4 @@
-"""Where a robot's camera may stand in a room, and which of its views are worth keeping."""
+"""Random camera poses in a room, and the selection of informative views."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class CameraRange:
     """The cameras that ``sample_cameras`` draws from and the views that it keeps."""
 
     horizontal_fov: tuple[float, float] = (35.0, 95.0)
-    """Degrees. Metric scale on real cameras hangs on this range: a student must see the lenses it will meet."""
+    """Degrees. Metric scale on real cameras depends on it: training must cover the lenses in use."""
     height: tuple[float, float] = (0.3, 1.6)
     """Metres above the floor."""
     pitch: tuple[float, float] = (-25.0, 8.0)
-    """Degrees, up is positive; a camera that is high above what it looks at may look down by 20 more."""
+    """Degrees, up is positive; a camera more than 1 m above the floor may be pitched down by 20 more."""
     roll: float = 3.0
     """Largest roll either way, degrees."""
     tabletop: float = 0.2
@@ -58,7 +58,7 @@ class CameraRange:
 
 
 LOOK_THROUGH = 0.25
-"""Of the cameras in a room with a second one, the share that look through the opening at a thing in it."""
+"""Of the cameras in a room with a second one, the share pointed through the opening at a thing in it."""
 
 HAND_HELD = CameraRange(height=(0.5, 1.8), pitch=(-40.0, 15.0), roll=20.0, tabletop=0.4)
 """Cameras as people hold them, and those on arms and drones."""
@@ -66,14 +66,7 @@ HAND_HELD = CameraRange(height=(0.5, 1.8), pitch=(-40.0, 15.0), roll=20.0, table
 LOW = CameraRange(
     height=(0.08, 0.3), pitch=(-15.0, 20.0), tabletop=0.0, min_objects=2, max_share=0.75, median_depth=(0.3, 5.0)
 )
-"""Cameras of small robots, a hand's breadth above the floor. Who never stood so low sees all twice too large."""
-
-
-def look_at(intrinsics: Intrinsics, *, eye: FloatArray, target: FloatArray, roll: float = 0.0) -> CameraPose:
-    """A camera at ``eye`` (3,) that looks at ``target`` (3,); ``roll`` about its viewing direction, radians."""
-    forward = np.asarray(target, float) - np.asarray(eye, float)
-    return pose_along(intrinsics, eye=eye, yaw=math.atan2(forward[1], forward[0]),
-                      pitch=math.atan2(forward[2], math.hypot(forward[0], forward[1])), roll=roll)  # fmt: skip
+"""Cameras of small robots, near the floor. Without them in training, sizes there are estimated twice too large."""
 
 
 def pose_along(intrinsics: Intrinsics, *, eye: FloatArray, yaw: float, pitch: float, roll: float = 0.0) -> CameraPose:
@@ -106,19 +99,19 @@ def sample_cameras(
     if renderer.room is not room:
         raise ValueError("sample_cameras needs the renderer to hold the same room; call renderer.set_room(room) first")
     ranges = ranges or CameraRange()
-    places = _Places(room, ranges)
+    poses = _PoseSampler(room, ranges)
     cameras: list[CameraPose] = []
     for _ in range(2 * n):
         if len(cameras) == n:
             break
         intrinsics = sample_lens(rng, ranges, size)
-        place = places.anywhere
-        if places.tabletops and rng.random() < ranges.tabletop:
-            place = places.near_tabletop
-        elif len(places.beyond) and rng.random() < LOOK_THROUGH:
-            place = places.through_opening
+        sample = poses.anywhere
+        if poses.tabletops and rng.random() < ranges.tabletop:
+            sample = poses.near_tabletop
+        elif len(poses.beyond) and rng.random() < LOOK_THROUGH:
+            sample = poses.through_opening
         for _ in range(attempts):
-            camera = place(intrinsics, rng)
+            camera = sample(intrinsics, rng)
             if camera is not None and is_good_view(camera, room, renderer, ranges):
                 cameras.append(camera)
                 break
@@ -126,7 +119,7 @@ def sample_cameras(
 
 
 def is_good_view(camera: CameraPose, room: Room, renderer: RoomRenderer, ranges: CameraRange | None = None) -> bool:
-    """Whether a view shows enough to ask about; judged by a small depth and id image."""
+    """Whether a view shows enough objects at useful distances, from a small depth and id image."""
     ranges = ranges or CameraRange()
     width = 56
     height = max(8, round(width * camera.intrinsics.height / camera.intrinsics.width))
@@ -142,8 +135,8 @@ def is_good_view(camera: CameraPose, room: Room, renderer: RoomRenderer, ranges:
     return sum(share[o.id] >= ranges.min_share for o in room.labelled()) >= ranges.min_objects
 
 
-class _Places:
-    """Draws camera positions in one room."""
+class _PoseSampler:
+    """Draws camera poses in one room."""
 
     def __init__(self, room: Room, ranges: CameraRange) -> None:
         self.ranges = ranges
@@ -209,7 +202,7 @@ class _Places:
             return None
         return self._aim(intrinsics, eye, target, rng, low=self.ranges.pitch[0])
 
-    def _seen_beyond(self, eye: FloatArray) -> FloatArray:
+    def _visible_beyond(self, eye: FloatArray) -> FloatArray:
         """(N, 3) centres of the named things in the second room that no wall hides."""
         return np.asarray(self.beyond[self.room.in_sight(eye, self.beyond)])
 
@@ -227,13 +220,13 @@ class _Places:
             pitch = min(max(pitch, low), high)
         roll = math.radians(rng.uniform(-self.ranges.roll, self.ranges.roll))
         camera = pose_along(intrinsics, eye=eye, yaw=yaw, pitch=pitch, roll=roll)
-        # Cheaper than a picture: how many of the named things have their centre near the field of view?
-        centers = np.concatenate([self.target_centers, self._seen_beyond(eye)])
-        seen = (centers - eye) @ camera.world_from_optical[:3, :3]
+        # Cheaper than rendering: the number of named things with their centre near the field of view.
+        centers = np.concatenate([self.target_centers, self._visible_beyond(eye)])
+        optical = (centers - eye) @ camera.world_from_optical[:3, :3]
         reach_x = 1.2 * math.tan(intrinsics.horizontal_fov / 2)
         reach_y = 1.2 * math.tan(intrinsics.vertical_fov / 2)
-        ahead = seen[:, 2]
-        inside = (np.abs(seen[:, 0]) < reach_x * ahead + 0.3) & (np.abs(seen[:, 1]) < reach_y * ahead + 0.3)
+        ahead = optical[:, 2]
+        inside = (np.abs(optical[:, 0]) < reach_x * ahead + 0.3) & (np.abs(optical[:, 1]) < reach_y * ahead + 0.3)
         inside &= ahead > 0.2
         return camera if inside.sum() >= self.ranges.min_objects else None
 

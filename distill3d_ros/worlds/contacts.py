@@ -1,4 +1,4 @@
-"""What touches what, what stands on what, and how far things are apart, from the meshes themselves.
+"""Contacts, supports and distances between objects, from their meshes.
 
 Boxes are unreliable for this under about eight centimetres: a chair's box overlaps that of the table it is pushed
 under, without touching it.
@@ -6,7 +6,6 @@ under, without touching it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import fcl
@@ -15,6 +14,7 @@ import numpy as np
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Pair, pair
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
+from distill3d_ros.worlds.furniture.lru_cache import LruCache
 from distill3d_ros.worlds.room import PlacedObject, Room
 
 CONTACT_DISTANCE = 0.008
@@ -27,46 +27,37 @@ GAP_REACH = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactTruth:
-    """Of all named objects of a room."""
+    """Contacts, gaps and supports of all named objects of a room."""
 
     contacts: frozenset[Pair]
     """Pairs whose meshes come within ``CONTACT_DISTANCE``."""
     gaps: dict[Pair, float]
     """Smallest distance between the meshes in metres, 0 where they cross, for pairs within ``GAP_REACH``."""
     supports: dict[int, int]
-    """Object -> what it stands or lies on; only where the meshes confirm it."""
+    """Object -> the object that it stands or lies on; only where the meshes are in contact."""
 
 
-class _Shapes:
-    """Collision geometry of furniture models; the last ones used are kept, as building one costs more than a query."""
-
-    def __init__(self, limit: int = 100) -> None:
-        self._limit = limit
-        self._shapes: OrderedDict[tuple[int, tuple[float, ...]], tuple[FurnitureModel, fcl.BVHModel]] = OrderedDict()
-
-    def __call__(self, placed: PlacedObject) -> fcl.BVHModel:
-        key = (id(placed.model), tuple(np.round(np.asarray(placed.scale, float), 9)))
-        if key not in self._shapes:
-            vertices = np.asarray(placed.model.vertices, np.float64) * placed.scale
-            faces = placed.model.faces
-            shape = fcl.BVHModel()
-            shape.beginModel(len(vertices), len(faces))
-            shape.addSubModel(vertices, faces)
-            shape.endModel()
-            self._shapes[key] = (placed.model, shape)  # keeping the model keeps its id from being used again
-            if len(self._shapes) > self._limit:
-                self._shapes.popitem(last=False)
-        self._shapes.move_to_end(key)
-        return self._shapes[key][1]
+_ShapeKey = tuple[int, tuple[float, ...]]
+_shapes: LruCache[_ShapeKey, tuple[FurnitureModel, fcl.BVHModel]] = LruCache(100)
+"""Collision geometry of furniture models by id and scale; building one costs more than a query."""
 
 
-_shapes = _Shapes()
+def _collision_shape(placed: PlacedObject) -> fcl.BVHModel:
+    def build() -> tuple[FurnitureModel, fcl.BVHModel]:
+        vertices = np.asarray(placed.model.vertices, np.float64) * placed.scale
+        shape = fcl.BVHModel()
+        shape.beginModel(len(vertices), len(placed.model.faces))
+        shape.addSubModel(vertices, placed.model.faces)
+        shape.endModel()
+        return placed.model, shape  # keeping the model keeps its id from being used again
+
+    return _shapes.get((id(placed.model), tuple(np.round(np.asarray(placed.scale, float), 9))), build)[1]
 
 
 def contact_truth(room: Room) -> ContactTruth:
     """Contacts, gaps and supports among the named objects of ``room``."""
     objects = room.labelled()
-    solids = [fcl.CollisionObject(_shapes(o), fcl.Transform(o.rotation, o.position)) for o in objects]
+    solids = [fcl.CollisionObject(_collision_shape(o), fcl.Transform(o.rotation, o.position)) for o in objects]
     apart = bounds_gaps(objects)
     gaps: dict[Pair, float] = {}
     for i in range(len(objects)):

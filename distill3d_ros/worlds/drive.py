@@ -1,4 +1,4 @@
-"""A simulated robot's drive through a room: a closed path that keeps clear of the furniture."""
+"""A simulated robot's drive through a room: a closed path with clearance from the furniture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DIRECTIONS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriveConfig:
-    """The robot and how it drives."""
+    """Configuration of the robot, its camera and its drive."""
 
     speed: float = 0.3
     """Metres a second."""
@@ -45,11 +45,11 @@ class DriveConfig:
     height: int = 480
     """Pixels."""
     look_ahead: float = 0.2
-    """0: the camera looks where most things are; 1: only along the path. A pan unit turns it."""
+    """0: a pan unit turns the camera to where most things are; 1: it points along the path."""
     turn_rate: float = 40.0
     """Degrees a second; the camera never turns faster."""
     waypoints: int = 6
-    """Places the loop passes, drawn with the seed."""
+    """Waypoints of the loop, drawn with the seed."""
 
     def __post_init__(self) -> None:
         for name in ("speed", "robot_radius", "camera_height", "horizontal_fov", "width", "height", "turn_rate"):
@@ -81,7 +81,7 @@ class Drive:
         return self.length / self.config.speed
 
     def position(self, time: float) -> FloatArray:
-        """(2,) metres, ``time`` seconds after the start; the drive goes round and round."""
+        """(2,) metres, ``time`` seconds after the start; the drive repeats."""
         return np.asarray(self._spline((time * self.config.speed) % self.length))
 
     def heading(self, time: float) -> float:
@@ -90,7 +90,7 @@ class Drive:
         return math.atan2(dy, dx)
 
     def camera(self, time: float) -> CameraPose:
-        """Where the camera is and looks after ``time`` seconds."""
+        """The camera's pose after ``time`` seconds."""
         config = self.config
         x, y = self.position(time)
         k = Intrinsics.from_fov(
@@ -112,9 +112,9 @@ class Drive:
         """(T + 1,) yaw over one round: the turn-limited sequence of directions with the most things in view."""
         steps = max(8, int(self.duration / GAZE_STEP))
         times = np.arange(steps) * self.duration / steps
-        worth = np.stack([self._worth_looking(t) for t in times])  # (T, DIRECTIONS)
+        worth = np.stack([self._view_value(t) for t in times])  # (T, DIRECTIONS)
         limit = math.radians(self.config.turn_rate) * self.duration / steps
-        # The second of three rounds: it has forgotten how the first one began, and the third one follows.
+        # The second of three rounds, so that neither the start nor the end influences it.
         chosen = best_sequence(np.tile(worth, (3, 1)), turn=1)
         yaw = np.unwrap(chosen * 2 * math.pi / DIRECTIONS)
         yaw = ndimage.gaussian_filter1d(yaw, 0.7 / GAZE_STEP, mode="nearest")
@@ -122,19 +122,19 @@ class Drive:
         yaw = yaw[0] + np.append(0.0, np.cumsum(turns))
         return np.asarray(yaw[steps : 2 * steps + 1])
 
-    def _worth_looking(self, time: float) -> FloatArray:
-        """(DIRECTIONS,) how much there is to see in each direction: things from 0.6 to 4.5 m, the nearer the better."""
+    def _view_value(self, time: float) -> FloatArray:
+        """(DIRECTIONS,) value of each viewing direction: visible things from 0.6 to 4.5 m, near ones count more."""
         yaw = np.arange(DIRECTIONS) * 2 * math.pi / DIRECTIONS
         ahead = np.cos(yaw - self.heading(time))
         named = self.room.labelled()
         if not named:
             return ahead
         centers = np.array([o.box.center for o in named])
-        place = self.position(time)
-        offset = centers[:, :2] - place  # (N, 2)
+        position = self.position(time)
+        offset = centers[:, :2] - position  # (N, 2)
         distance = np.linalg.norm(offset, axis=1)
         value = np.where((distance > 0.6) & (distance < 4.5), 1.0 / (1.0 + 0.3 * distance), 0.0)
-        value *= self.room.in_sight([*place, self.config.camera_height], centers)
+        value *= self.room.in_sight([*position, self.config.camera_height], centers)
         beside = np.abs(np.angle(np.exp(1j * (yaw[:, None] - np.arctan2(offset[:, 1], offset[:, 0])))))
         half = math.radians(self.config.horizontal_fov) / 2
         inside = np.clip((half - beside) / (0.3 * half), 0.0, 1.0)  # (DIRECTIONS, N); things at the rim count less
@@ -178,7 +178,7 @@ def clearance(room: Room, *, height: float) -> FloatArray:
 
 
 def plan_loop(free: FloatArray, config: DriveConfig, rng: np.random.Generator) -> FloatArray:
-    """(N, 2) metres: a closed path over cells with enough clearance, through random places round the room."""
+    """(N, 2) metres: a closed path over cells with enough clearance, through random waypoints round the room."""
     open_cells = free >= config.robot_radius + CELL  # smoothing the path takes some of it
     parts, count = ndimage.label(open_cells)
     if count == 0:
@@ -192,7 +192,7 @@ def plan_loop(free: FloatArray, config: DriveConfig, rng: np.random.Generator) -
     picked = cells[rng.choice(len(cells), size=max(config.waypoints * 4, 12))]
     offset = picked - middle
     angle = np.arctan2(offset[:, 1], offset[:, 0])
-    # The farthest of the drawn places in each direction: a loop round the room instead of a scribble.
+    # The farthest waypoint in each direction, so that the path is a loop round the room.
     sector = ((angle + math.pi) / (2 * math.pi) * config.waypoints).astype(int) % config.waypoints
     stops = []
     for k in range(config.waypoints):
@@ -238,7 +238,7 @@ def _through(path: FloatArray, free: FloatArray, radius: float) -> tuple[CubicSp
         closed = np.concatenate([smooth, smooth[:1]])
         length = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1)))
         keep = np.append(True, np.diff(length) > 1e-6)
-        if keep.sum() < 4:  # nowhere to go: stand still
+        if keep.sum() < 4:  # no free path: stand still
             return CubicSpline([0.0, 0.5, 1.0], np.tile(path.mean(axis=0), (3, 1)), bc_type="periodic"), 1.0
         closed, length = closed[keep], length[keep]
         closed[-1] = closed[0]

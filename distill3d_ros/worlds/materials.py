@@ -1,4 +1,4 @@
-"""Looks of walls, floors and ceilings, and the lights of a room."""
+"""Materials of walls, floors and ceilings, and the lights of a room."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIXELS = 256
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Surface:
-    """What a wall, floor or ceiling looks like: an image that repeats."""
+    """Appearance of a wall, floor or ceiling: a repeating image."""
 
     kind: str
     """plain, planks, tiles, carpet, stripes."""
@@ -145,7 +145,7 @@ def _wide_floor(kind: str, rng: np.random.Generator) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurfaceColors:
-    """What draws the colours (3,) sRGB 0..1 of a room's walls and floor; the defaults draw from a wide range."""
+    """Samplers of the colours (3,) sRGB 0..1 of a room's walls and floor; the defaults draw from a wide range."""
 
     wall: Callable[[np.random.Generator], FloatArray] = _wide_wall
     accent: Callable[[np.random.Generator], FloatArray] = _wide_accent

@@ -1,4 +1,4 @@
-"""What a real camera does to a picture: exposure, white balance, blur, noise, JPEG. Geometry stays as it is."""
+"""Photometric augmentation: exposure, white balance, blur, noise, JPEG as of a real camera; no change of geometry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photometry:
-    """How strong each effect may be. All are drawn anew for each picture; 0 switches one off."""
+    """Largest strength of each effect. All are drawn for each picture; 0 switches one off."""
 
     exposure: float = 0.6
     """Stops, either way, round a picture of middle brightness."""
@@ -48,38 +48,38 @@ class Photometry:
 def augment(
     image: NDArray[np.uint8],
     rng: np.random.Generator,
-    look: Photometry | None = None,
+    photometry: Photometry | None = None,
     *,
     grain: np.random.Generator | None = None,
 ) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB as a random camera would have taken it. The same ``rng`` state gives the same bytes.
+    """(H, W, 3) RGB as taken by a random camera. The same ``rng`` state gives the same bytes.
 
     ``grain`` draws the noise in place of ``rng``: images of one size with equal ``rng`` states then come from the same
     camera, each with noise of its own.
     """
-    look = look or Photometry()
+    photometry = photometry or Photometry()
     light = (image.astype(np.float32) / 255.0) ** 2.2  # (H, W, 3) display values to light
-    light = _lens(light, rng, look)
-    light *= _gains(light, rng, look)
+    light = _lens(light, rng, photometry)
+    light *= _gains(light, rng, photometry)
     light = np.maximum(light, 0.0)
     light = np.where(light > 0.7, 0.7 + 0.3 * (1.0 - np.exp(-(light - 0.7) / 0.3)), light)  # highlights roll off
     shown = light ** (1.0 / 2.2)
-    shown = _tone(shown, rng, look)
-    shown = _noise(shown, rng, grain or rng, look)
-    return _jpeg(np.clip(shown * 255.0 + 0.5, 0, 255).astype(np.uint8), rng, look)
+    shown = _tone(shown, rng, photometry)
+    shown = _noise(shown, rng, grain or rng, photometry)
+    return _jpeg(np.clip(shown * 255.0 + 0.5, 0, 255).astype(np.uint8), rng, photometry)
 
 
-def _lens(light: NDArray[np.float32], rng: np.random.Generator, look: Photometry) -> NDArray[np.float32]:
+def _lens(light: NDArray[np.float32], rng: np.random.Generator, photometry: Photometry) -> NDArray[np.float32]:
     height, width = light.shape[:2]
-    sigma = look.blur * max(0.0, rng.uniform(-0.43, 1.0))
+    sigma = photometry.blur * max(0.0, rng.uniform(-0.43, 1.0))
     if sigma > 0.15:
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), sigma), np.float32)
     angle, length = rng.uniform(0, np.pi), rng.uniform(2.0, 5.0)
-    if rng.random() < look.motion:
+    if rng.random() < photometry.motion:
         light = np.asarray(cv2.filter2D(light, -1, _streak(angle, length)), np.float32)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    return light * (1.0 - np.float32(rng.uniform(0, look.vignette)) * (x * x + y * y) / 2)[..., None]
+    return light * (1.0 - np.float32(rng.uniform(0, photometry.vignette)) * (x * x + y * y) / 2)[..., None]
 
 
 def _streak(angle: float, length: float) -> NDArray[np.float32]:
@@ -89,28 +89,28 @@ def _streak(angle: float, length: float) -> NDArray[np.float32]:
     return kernel / kernel.sum()
 
 
-def _gains(light: NDArray[np.float32], rng: np.random.Generator, look: Photometry) -> NDArray[np.float32]:
+def _gains(light: NDArray[np.float32], rng: np.random.Generator, photometry: Photometry) -> NDArray[np.float32]:
     """(3,) exposure and white balance together."""
     middle = 0.2
-    automatic = (middle / max(float(light.mean()), 0.01)) ** look.auto_exposure
-    exposure = 2.0 ** rng.uniform(-look.exposure, look.exposure)
-    warm, green = rng.uniform(-1, 1, 2) * look.white_balance
+    automatic = (middle / max(float(light.mean()), 0.01)) ** photometry.auto_exposure
+    exposure = 2.0 ** rng.uniform(-photometry.exposure, photometry.exposure)
+    warm, green = rng.uniform(-1, 1, 2) * photometry.white_balance
     exposure *= float(np.clip(automatic, 0.3, 4.0))
     return np.array([1 + warm, 1 + green / 3, 1 - warm], np.float32) * np.float32(exposure)
 
 
-def _tone(shown: NDArray[np.float32], rng: np.random.Generator, look: Photometry) -> NDArray[np.float32]:
+def _tone(shown: NDArray[np.float32], rng: np.random.Generator, photometry: Photometry) -> NDArray[np.float32]:
     grey = shown @ np.array([0.299, 0.587, 0.114], np.float32)
-    saturation = np.float32(1 + rng.uniform(-look.saturation, look.saturation))
+    saturation = np.float32(1 + rng.uniform(-photometry.saturation, photometry.saturation))
     shown = np.clip(grey[..., None] + saturation * (shown - grey[..., None]), 0.0, 1.0)
-    return shown ** np.float32(2.0 ** rng.uniform(-look.contrast, look.contrast))
+    return shown ** np.float32(2.0 ** rng.uniform(-photometry.contrast, photometry.contrast))
 
 
 def _noise(
-    shown: NDArray[np.float32], rng: np.random.Generator, grain: np.random.Generator, look: Photometry
+    shown: NDArray[np.float32], rng: np.random.Generator, grain: np.random.Generator, photometry: Photometry
 ) -> NDArray[np.float32]:
     """Darker pixels are noisier in display values; colour noise is coarser than a pixel, as after demosaicing."""
-    level = look.noise * rng.random() ** 2
+    level = photometry.noise * rng.random() ** 2
     height, width = shown.shape[:2]
     fine = grain.standard_normal((height, width, 1), dtype=np.float32)
     coarse = grain.standard_normal((max(1, height // 2), max(1, width // 2), 3), dtype=np.float32)
@@ -118,9 +118,9 @@ def _noise(
     return shown + np.float32(level) * (fine + 0.6 * wide) * (1.25 - 0.75 * shown)
 
 
-def _jpeg(image: NDArray[np.uint8], rng: np.random.Generator, look: Photometry) -> NDArray[np.uint8]:
-    quality = int(rng.integers(look.jpeg[0], look.jpeg[1] + 1))
-    if look.jpeg[1] == 0:
+def _jpeg(image: NDArray[np.uint8], rng: np.random.Generator, photometry: Photometry) -> NDArray[np.uint8]:
+    quality = int(rng.integers(photometry.jpeg[0], photometry.jpeg[1] + 1))
+    if photometry.jpeg[1] == 0:
         return image
     done, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:

@@ -1,4 +1,4 @@
-"""A furnished room: what stands where, and how it looks.
+"""A furnished room: placed objects, surfaces, lights, and a second room behind an opening.
 
 World frame: z up, the floor is z = 0 and covers 0 <= x <= width, 0 <= y <= depth; metres.
 """
@@ -55,7 +55,7 @@ class PlacedObject:
 
     @property
     def label(self) -> str:
-        """Empty for clutter: it is seen, hides things and has depth, but no box and no name."""
+        """Empty for clutter: it is rendered, hides things and has depth, but no box and no name."""
         return self.model.label
 
     def to_world(self, points: npt.ArrayLike) -> FloatArray:
@@ -112,17 +112,17 @@ class Opening:
 
     def to_world(self, points: npt.ArrayLike) -> FloatArray:
         """(..., 3) world; from (..., 3) along the wall (as ``low``), out of the room (as ``out``) and up."""
-        given = np.asarray(points, float)
-        world = np.empty(given.shape)
-        world[..., self.along] = given[..., 0]
-        world[..., 1 - self.along] = self.plane + self.outward * given[..., 1]
-        world[..., 2] = given[..., 2]
+        local = np.asarray(points, float)
+        world = np.empty(local.shape)
+        world[..., self.along] = local[..., 0]
+        world[..., 1 - self.along] = self.plane + self.outward * local[..., 1]
+        world[..., 2] = local[..., 2]
         return world
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class SecondRoom:
-    """What is seen through an opening of a room: another box beyond its wall. Its things are among the room's."""
+    """A room visible through an opening: another box beyond the wall. Its things are among the first room's."""
 
     type: str
     corner: FloatArray
@@ -156,7 +156,7 @@ class Room:
     ambient: FloatArray
     """(3,) linear RGB."""
     second: SecondRoom | None = None
-    """What an open door or another opening leads to, if there is one."""
+    """The room behind an open door or another opening, if there is one."""
 
     def space_of(self, points: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """(...) 1 for (..., 3) points that belong to the second room, 0 for the others; parted amid the wall."""
@@ -185,10 +185,6 @@ class Room:
             if placed.id == object_id:
                 return placed
         raise KeyError(f"the room has no object {object_id}; it has {[o.id for o in self.objects]}")
-
-    def mesh(self, placed: PlacedObject) -> tuple[FloatArray, npt.NDArray[np.int32]]:
-        """World vertices (V, 3) and faces (F, 3) of one of its objects."""
-        return placed.mesh()
 
     def labelled(self) -> list[PlacedObject]:
         """The objects that have a name; the rest is clutter."""

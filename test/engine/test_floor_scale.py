@@ -114,7 +114,7 @@ def test_a_perceived_floor_is_put_where_it_is(engine: Engine) -> None:
     factor = scaled_by_floor(seen, 0.3).depth / seen.depth
     torch.testing.assert_close(factor, torch.full_like(factor, math.exp(0.15) / 2), rtol=0.04, atol=0)
     assert scaled_by_floor(seen, None) is seen
-    assert scaled_by_floor(replace(seen, depth_given=True), 0.3).depth is seen.depth
+    assert scaled_by_floor(replace(seen, depth_measured=True), 0.3).depth is seen.depth
 
 
 def test_the_scene_follows_the_height(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from distill3d_ros.scene.objects import Box3D, Scene, SceneObject, pair
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+OPTICAL_FROM_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+"""(3, 3): turns REP 103 body coordinates (x forward, y left, z up) into optical ones (x right, y down, z forward)."""
 CAMERA = Intrinsics.from_fov(width=224, height=224, horizontal_fov=1.2)
 FLOOR = 1.0
 """y of the floor in the level frame: the camera is a metre up."""
@@ -26,6 +28,12 @@ CARRIERS = ("table", "desk", "cabinet", "bed", "shelf", "stool")
 def box(x: float, y: float, z: float, size: tuple[float, float, float] = (0.4, 0.4, 0.4), yaw: float = 0.0) -> Box3D:
     """``y`` is that of the centre."""
     return Box3D(center=np.array([x, y, z]), size=np.array(size), yaw=yaw)
+
+
+def box_contains(box: Box3D, points: np.ndarray, *, margin: float = 0.0) -> np.ndarray:
+    """Which of the points (..., 3) lie in the box grown by ``margin`` on every side: (...) bool."""
+    own = (np.asarray(points) - box.center) @ box.rotation
+    return np.asarray((np.abs(own) <= box.size / 2 + margin).all(axis=-1))
 
 
 def thing(number: int, label: str, where: Box3D, *, pixels: int | None = 1000, score: float = 1.0) -> SceneObject:

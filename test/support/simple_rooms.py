@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import trimesh
+from numpy.typing import ArrayLike
 
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.worlds.camera_pose import CameraPose
-from distill3d_ros.worlds.cameras import look_at
+from distill3d_ros.worlds.cameras import pose_along
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
 from distill3d_ros.worlds.materials import Light, Surface
 from distill3d_ros.worlds.room import PlacedObject, Room
+
+
+def look_at(intrinsics: Intrinsics, *, eye: ArrayLike, target: ArrayLike, roll: float = 0.0) -> CameraPose:
+    """A camera at ``eye`` (3,) pointed at ``target`` (3,); ``roll`` about its optical axis, radians."""
+    x, y, z = np.asarray(target, float) - np.asarray(eye, float)
+    yaw, pitch = math.atan2(y, x), math.atan2(z, math.hypot(x, y))
+    return pose_along(intrinsics, eye=np.asarray(eye, float), yaw=yaw, pitch=pitch, roll=roll)
 
 
 def model_from_mesh(mesh: trimesh.Trimesh, name: str, label: str, color: tuple[int, int, int]) -> FurnitureModel:

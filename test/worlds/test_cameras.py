@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.simple_rooms import box_model, place, simple_room
+from support.simple_rooms import box_model, look_at, place, simple_room
 
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.worlds.cameras import CameraRange, is_good_view, look_at, pose_along, sample_cameras
+from distill3d_ros.worlds.cameras import CameraRange, is_good_view, pose_along, sample_cameras
 from distill3d_ros.worlds.drive import CELL, Drive, DriveConfig, clearance
 from distill3d_ros.worlds.rendering.factory import make_renderer
 

@@ -1,1 +1,1 @@
-"""Pixels to tokens: patch embeddings and the VGGT encoder."""
+"""The encoder: patch embeddings and VGGT's alternating attention."""

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention that also trains fast on a CPU.
+"""Scaled dot-product attention with a fast backward pass on a CPU.
 
 torch's fused kernel is the fastest forward; its backward pass on a CPU in bfloat16 is slow (measured on one core:
 384 rows of 28 tokens, 4 heads: 140 ms against 32 ms for plain matrix products). Both give the same to rounding.
@@ -24,7 +24,7 @@ _record: ContextVar[list[Tensor] | None] = ContextVar("attention_record", defaul
 
 @contextmanager
 def recorded_attention() -> Iterator[list[Tensor]]:
-    """Inside, each attention of a language model leaves its weights (R, heads, t, s) in the list, layer after layer."""
+    """Inside, each attention of a language model appends its weights (R, heads, t, s) to the list, layer by layer."""
     weights: list[Tensor] = []
     token = _record.set(weights)
     try:
@@ -46,7 +46,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
 
 
 def attention_bias(mask: Tensor) -> Tensor:
-    """A bool mask (True: may look) as a bias. Large and finite: a row that may look nowhere must not give NaN."""
+    """A bool mask (True: may attend) as a bias. Large and finite: a row without any True must not give NaN."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -1e4)
 
 

@@ -54,7 +54,7 @@ class Dinov2(nn.Module):
         return PatchFeatures(tokens=output[:, self.first_patch :], fine={}, grid=grid)
 
     def load_pretrained(self, source: str = PUBLIC_WEIGHTS) -> None:
-        """Starts from a folder or hub id of transformers' format.
+        """Loads the weights of a folder or hub id of transformers' format.
 
         Raises:
             OSError: there is no such model, or no network to fetch it.

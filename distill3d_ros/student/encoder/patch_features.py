@@ -1,4 +1,4 @@
-"""What a patch embedding gives. Letters as in outputs.py; frames and scenes are one axis here."""
+"""Output of a patch embedding. Letters as in outputs.py; frames and scenes are one axis here."""
 
 from __future__ import annotations
 

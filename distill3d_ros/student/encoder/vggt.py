@@ -22,7 +22,7 @@ Rotation = tuple[Tensor, Tensor]
 
 @dataclass(kw_only=True, slots=True)
 class EncoderFeatures:
-    """What the heads read."""
+    """The encoder's output, input of the heads."""
 
     patches: Tensor  # (B, S, P, D)
     camera: Tensor  # (B, S, D)
@@ -127,8 +127,8 @@ def _block(config: EncoderConfig) -> Block:
 
 
 class Encoder(nn.Module):
-    """Frames to tokens. It sees pixels and no camera parameters: heads that need the lens are told of it themselves,
-    so that depth can scale exactly with the focal length."""
+    """Frames to tokens. Its input is pixels without camera parameters: the heads that need the intrinsics take them
+    themselves, so that depth can scale exactly with the focal length."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -141,18 +141,19 @@ class Encoder(nn.Module):
         self.global_blocks = nn.ModuleList(_block(config) for _ in range(config.pairs))
         self.norm = nn.Identity() if config.intermediate_layers else nn.LayerNorm(config.dim)
 
-    def forward(self, images: Tensor, places: Tensor | None = None) -> EncoderFeatures:
-        """``images`` (B, S, 3, H, W) in 0..1; ``places`` (B, S, P, D) is added to the patch tokens, where it is known
-        where they are (see ``measured_depth``)."""
+    def forward(self, images: Tensor, point_embedding: Tensor | None = None) -> EncoderFeatures:
+        """``images`` (B, S, 3, H, W) in 0..1; ``point_embedding`` (B, S, P, D), of the patches' surface points where
+        depth is measured (see ``measured_depth``), is added to the patch tokens."""
         frames = images.shape[1]
         if frames > 1 and not self.config.joint_frames:
-            places = None if places is None else places.flatten(0, 1)[:, None]
-            return _together(self.forward(images.flatten(0, 1)[:, None], places), frames)
+            if point_embedding is not None:
+                point_embedding = point_embedding.flatten(0, 1)[:, None]
+            return _together(self.forward(images.flatten(0, 1)[:, None], point_embedding), frames)
         b, s = images.shape[:2]
         embedded = self.patch_embed(images.flatten(0, 1))
         patches = embedded.tokens.unflatten(0, (b, s))
-        if places is not None:
-            patches = patches + places.to(patches.dtype)
+        if point_embedding is not None:
+            patches = patches + point_embedding.to(patches.dtype)
         x = torch.cat([self._special_tokens(b, s).to(patches.dtype), patches], 2)  # (B, S, K + P, D)
         special_tokens, tokens = x.shape[2] - patches.shape[2], x.shape[2]
         head_dim = self.config.dim // self.config.heads
@@ -166,7 +167,7 @@ class Encoder(nn.Module):
                 levels.append(torch.cat([in_frame.unflatten(0, (b, s)), x], -1))
         last = levels[-1] if levels else self.norm(x)  # VGGT hands its levels on as they are
         return EncoderFeatures(
-            patches=last[:, :, special_tokens:].float(),  # what leaves the encoder is float32, whatever it computed in
+            patches=last[:, :, special_tokens:].float(),  # the output is float32, whatever the arithmetic was
             camera=last[:, :, 0].float(),
             levels=levels,
             fine=embedded.fine,

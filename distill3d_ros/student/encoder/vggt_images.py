@@ -1,7 +1,7 @@
-"""Images as VGGT was trained on them: bicubic, 518 pixels wide, in multiples of the patch size.
+"""VGGT's image loading: bicubic, 518 pixels wide, in multiples of the patch size.
 
-Pixel by pixel what the published loader gives, which needs Pillow's resampling: a network that was trained on one
-filter sees other edges through another.
+Equal to the published loader pixel by pixel, which needs Pillow's resampling: another filter gives other edges than
+those of the training images.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Tokens to depth, boxes and cameras."""
+"""The heads: depth, 3D boxes, camera and poses from the encoder's tokens."""

@@ -1,4 +1,4 @@
-"""What the camera token knows: which way is up, and how wide the lens is."""
+"""Camera head: up vector and field of view from the camera token."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from distill3d_ros.student.rays import lens_features
 class CameraHead(nn.Module):
     """Up vector and field of view of each frame.
 
-    The field of view is read from the image alone (a check on wrong intrinsics); the up vector is also told the lens,
-    since a horizon at a given pixel means another tilt with another lens.
+    The field of view is read from the image alone (a check on wrong intrinsics); the up vector also depends on
+    the intrinsics, since a horizon at a given pixel means another tilt with another lens.
     """
 
     def __init__(self, dim: int) -> None:

@@ -26,9 +26,9 @@ class DepthOutput:
 
     depth: Tensor  # (B, S, H, W) metres
     log_error: Tensor  # (B, S, H, W)
-    log_depth: Tensor  # (B, S, H/4, W/4), or (B, S, H, W) of a DPT or where it was given
+    log_depth: Tensor  # (B, S, H/4, W/4), or (B, S, H, W) of a DPT or where depth is measured
     at_patches: Tensor  # (B, S, P) metres, geometric mean over the patch
-    scale: Tensor  # (B,) metres in the unit in which the encoder thinks of the scene; 1 where that is the metre
+    scale: Tensor  # (B,) metres per unit of the encoder's translations; 1 where that unit is the metre
 
 
 class _ResidualUnit(nn.Module):

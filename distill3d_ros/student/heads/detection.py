@@ -1,8 +1,8 @@
 """Labelled 3D boxes: every patch proposes one, the best become queries, and a small decoder refines them.
 
-Letters as in outputs.py. A box is held as raw numbers (``_Raw``) relative to what its patch sees: the pixel offset from
-the patch to the box centre, the ratio of the centre's depth to the patch's depth, log size, and the angle at which the
-camera sees it. A layer adds corrections to them; ``BoxDecoder`` turns them into metres.
+Letters as in outputs.py. A box is held as raw numbers (``_Raw``) relative to its patch: the pixel offset from
+the patch to the box centre, the ratio of the centre's depth to the patch's depth, log size, and the yaw
+relative to the viewing ray. A layer adds corrections to them; ``BoxDecoder`` turns them into metres.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class _BoxMlp(nn.Module):
 
 
 class BoxDecoder:
-    """Raw boxes of one batch to metres; knows the cameras, and where and how deep each token is.
+    """Raw boxes of one batch to metres, with the cameras and the pixel and depth of each token.
 
-    A box is predicted as its own frame sees it and handed out in the first camera's frame.
+    A box is predicted in the camera of its own frame and returned in the first camera's.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class BoxDecoder:
         log_ratio = ratio[..., 0].clamp(-3.0, 3.0)
         depth = self.depth * log_ratio.exp()
         rays = (center_uv - self.intrinsics[..., 2:]) / self.intrinsics[..., :2]
-        seen = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]  # from its own camera
-        center, camera = seen, torch.zeros_like(seen[..., :2])
+        own_center = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) * depth[..., None]  # in its own camera
+        center, camera = own_center, torch.zeros_like(own_center[..., :2])
         if self.poses is not None:
-            center = (self.poses[..., :3] * seen[..., None, :]).sum(-1) + self.poses[..., 3]
+            center = (self.poses[..., :3] * own_center[..., None, :]).sum(-1) + self.poses[..., 3]
             camera = (self.level[:, None] * self.poses[..., None, :, 3]).sum(-1)[..., [0, 2]]
         center_level = (self.level[:, None] * center[..., None, :]).sum(-1)  # see level_points
         log_size = size.clamp(-4.0, 3.0) + math.log(_TYPICAL_SIZE)
@@ -133,7 +133,7 @@ def _turn(angle: Tensor, toward: Tensor) -> Tensor:
 
 
 class _Layer(nn.Module):
-    """Queries talk to each other and look at the tokens."""
+    """Self-attention of the queries, then cross-attention to the tokens."""
 
     def __init__(self, dim: int, config: DetectionConfig) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class _Layer(nn.Module):
 
 
 class DetectionHead(nn.Module):
-    """Boxes of what the first frame sees; the queries look at the tokens of every frame."""
+    """Boxes of the objects in the first frame; the queries attend to the tokens of every frame."""
 
     def __init__(
         self, config: DetectionConfig, *, width: int, classes: int, channels: dict[int, int] | None = None
@@ -198,7 +198,9 @@ class DetectionHead(nn.Module):
         each. Without poses, boxes are of the first frame alone."""
         depth = dense.at_patches.detach()  # (B, S, P); a box error must not bend the depth image
         uv = patch_centers(features.grid, features.patch_size, depth)
-        tokens = self.narrow(features.patches).float() + self._places(uv, depth, intrinsics, features)  # (B, S, P, D)
+        tokens = self.narrow(features.patches).float() + self._ray_embedding(
+            uv, depth, intrinsics, features
+        )  # (B, S, P, D)
         b, s, patches = depth.shape
         frames = 1 if poses is None else s
         proposing = tokens[:, :frames].flatten(1, 2)  # (B, n, D), n = frames P
@@ -231,19 +233,19 @@ class DetectionHead(nn.Module):
             boxes.append(decoder(raw, self.norm_out(x)))
         return DetectionOutput(proposals=proposals, layers=boxes[1:] or boxes, query_patch=chosen)
 
-    def _places(self, uv: Tensor, depth: Tensor, intrinsics: Tensor, features: EncoderFeatures) -> Tensor:
-        """(B, S, P, D) where each patch looks, how deep it is, and through which lens."""
+    def _ray_embedding(self, uv: Tensor, depth: Tensor, intrinsics: Tensor, features: EncoderFeatures) -> Tensor:
+        """(B, S, P, D) embedding of each patch's ray, depth and intrinsics."""
         size = (features.grid[0] * features.patch_size, features.grid[1] * features.patch_size)
         rays = fourier(rays_at(uv, intrinsics), 3, 0.25)
         lens = lens_features(intrinsics, size)[:, :, None].expand(-1, -1, uv.shape[0], -1)
         return self.place(torch.cat([rays, depth.log()[..., None], lens], -1))
 
     def _choose(self, logits: Tensor, grid: tuple[int, int, int]) -> Tensor:
-        """(B, N) the patches with the most certain proposals that no neighbour outdoes in their class.
+        """(B, N) the patches with the highest scoring proposals that are local maxima of their class.
 
         A class peaks where its logit is the largest among its eight neighbours' (CenterNet, Zhou et al. 2019), so that
         a large object does not take every query and a cup beside a bottle keeps its own. ``grid``: frames, rows and
-        columns; there are as many queries as the configuration says for each frame, wherever they fall.
+        columns; there are ``config.queries`` queries a frame, in whichever frame they are.
         """
         classes = logits.detach()[..., 1:].transpose(1, 2)  # (B, C, n)
         image = classes.unflatten(2, grid).flatten(1, 2)

@@ -1,4 +1,4 @@
-"""Depth that is told, not seen: what a student with an RGB-D camera, or a teacher that knows the truth, has.
+"""Measured depth as input: for a student with an RGB-D camera, and for a privileged teacher.
 
 Letters as in outputs.py.
 """
@@ -19,27 +19,27 @@ from distill3d_ros.student.rays import fourier
 _OCTAVES, _LOWEST = 7, 0.0625
 """Sines and cosines of a point from 16 m to 25 cm a cycle."""
 _RELIEF = 4
-"""A patch's depth is told in so many cells a side, relative to its mean: edges and slopes."""
+"""Cells a side in which a patch's depth relative to its mean is encoded: edges and slopes."""
 _LOG_ERROR = {True: math.log(0.01), False: math.log(0.3)}
 """Expected |log depth error| where the depth is known, and where it was filled in."""
 
 
 class MeasuredDepth(nn.Module):
-    """In place of a depth head: hands the given depth on, and tells the encoder where each patch's surface is.
+    """In place of a depth head: passes the measured depth on, and embeds each patch's surface point for the encoder.
 
     The 3D patches of LLaVA-3D (Zhu et al. 2024): the mean surface point of a patch goes through an MLP and is added to
     the patch's token. Points are in the first camera's level frame where up is known, else in its optical frame, which
-    takes the camera to be level. Beside the point, as its sines and cosines, the MLP sees the patch's relief.
+    takes the camera to be level. The MLP's input is the point, its sines and cosines, and the patch's relief.
     """
 
     def __init__(self, config: DepthConfig, *, dim: int) -> None:
         super().__init__()
         self.config = config
         self.place = Mlp(3 + 3 * 2 * _OCTAVES + _RELIEF**2, dim, dim)
-        nn.init.zeros_(self.place.fc2.weight)  # a fresh one says nothing
+        nn.init.zeros_(self.place.fc2.weight)  # adds nothing at initialisation
         nn.init.zeros_(self.place.fc2.bias)
 
-    def places(
+    def point_embedding(
         self, depth: Tensor, intrinsics: Tensor, level: Tensor | None, poses: Tensor | None, patch: int
     ) -> Tensor:
         """(B, S, P, D) to be added to the patch tokens; zero where no pixel of a patch is known.
@@ -60,11 +60,11 @@ class MeasuredDepth(nn.Module):
             if level is not None:
                 mean = (level[:, None, None].float() * mean[..., None, :]).sum(-1)
             relief = self._relief(filled(depth, self._fallback(intrinsics)), patch)
-            told = torch.cat([fourier(mean.clamp(-16, 16), _OCTAVES, _LOWEST), relief], -1)
-            return self.place(told) * (share > 0)[..., None]
+            features = torch.cat([fourier(mean.clamp(-16, 16), _OCTAVES, _LOWEST), relief], -1)
+            return self.place(features) * (share > 0)[..., None]
 
     def forward(self, features: EncoderFeatures, intrinsics: Tensor, depth: Tensor) -> DepthOutput:
-        """``intrinsics`` (B, S, 4), ``depth`` (B, S, H, W) as above; what is unknown is filled in from around it."""
+        """``intrinsics`` (B, S, 4), ``depth`` (B, S, H, W) as above; unknown pixels are filled in."""
         depth = depth.float()
         whole = filled(depth, self._fallback(intrinsics))
         known = is_known(depth)
@@ -79,7 +79,7 @@ class MeasuredDepth(nn.Module):
         )
 
     def _fallback(self, intrinsics: Tensor) -> Tensor:
-        """(B, S) metres for a frame of which nothing is known."""
+        """(B, S) metres for a frame without any known pixel."""
         focal = intrinsics[..., :2].float().log().mean(-1).exp()
         return self.config.initial_depth * focal / self.config.canonical_focal
 
@@ -94,15 +94,16 @@ class MeasuredDepth(nn.Module):
 
 
 def is_known(depth: Tensor) -> Tensor:
-    """Bool: where a depth image says something."""
+    """Bool: where a depth image has a value."""
     return torch.isfinite(depth) & (depth > 0)
 
 
 def filled(depth: Tensor, fallback: Tensor) -> Tensor:
-    """(B, S, H, W) with every unknown pixel replaced by the geometric mean of what is known about it.
+    """(B, S, H, W) with every unknown pixel replaced by the geometric mean of the known pixels around it.
 
-    Pixels are averaged two by two until everything is known, and what a level lacks comes from the next coarser one
-    (Gortler et al., The Lumigraph, 1996, pull and push). A frame without any known pixel is ``fallback`` (B, S) deep.
+    Pixels are averaged two by two until everything is known, and unknown pixels of a level are taken from the next
+    coarser one (Gortler et al., The Lumigraph, 1996, pull and push). A frame without any known pixel has the depth
+    ``fallback`` (B, S).
     """
     known = is_known(depth)
     value, weight = torch.where(known, depth, torch.ones_like(depth)).log(), known.to(depth.dtype)

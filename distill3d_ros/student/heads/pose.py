@@ -1,4 +1,4 @@
-"""VGGT's camera head: poses and lenses of the frames of a scene, refined step by step.
+"""VGGT's camera head: poses and fields of view of the frames of a scene, refined iteratively.
 
 The names of the parameters are VGGT's, so that its public weights can be mapped one to one. Letters as in outputs.py.
 """
@@ -12,11 +12,11 @@ from torch.nn import functional
 from distill3d_ros.student.encoder.vggt import Block, Mlp
 
 ENCODING = 9
-"""Numbers of a pose encoding, see ``poses``."""
+"""Numbers of a pose encoding, see ``pose_encoding``."""
 
 
 class PoseHead(nn.Module):
-    """From camera tokens to pose encodings; frames talk to each other, their order does not matter."""
+    """From camera tokens to pose encodings; frames attend to each other, their order does not matter."""
 
     def __init__(self, dim: int, *, layers: int = 4, heads: int = 16, iterations: int = 4) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class PoseHead(nn.Module):
             tokens = self.token_norm(camera.float())
             estimate, encodings = None, []
             for _ in range(self.iterations):
-                # What is fed back is the estimate before its activation, and nothing is learned through it.
+                # The estimate is fed back before its activation, without gradient.
                 known = self.empty_pose_tokens.expand(*tokens.shape[:2], -1) if estimate is None else estimate.detach()
                 shift, scale, gate = self.poseLN_modulation(self.embed_pose(known)).chunk(3, -1)
                 x = gate * (self.adaptive_norm(tokens) * (1 + scale) + shift) + tokens

@@ -1,4 +1,4 @@
-"""Poses and lenses of cameras as VGGT writes them.
+"""VGGT's pose encoding of camera extrinsics and fields of view.
 
 A pose encoding has 9 numbers: translation (3), quaternion x y z w (4, of any length but zero), vertical and horizontal
 field of view in radians. Extrinsics [R | t] take world points to the camera's optical frame (x right, y down, z

@@ -1,4 +1,4 @@
-"""What the finer maps and the depth image show inside a box's rectangle, sampled on a grid.
+"""Region features: the finer maps and the depth image inside a box's rectangle, sampled on a grid.
 
 A patch of 16 pixels holds a cup and the table under it; the rectangle of the cup, read at a quarter of that size, does
 not. Sampling as in RoIAlign (He et al., Mask R-CNN, 2017), one sample a cell.
@@ -16,15 +16,15 @@ from distill3d_ros.student.outputs import Boxes
 _NARROW = 16
 """Channels of a map's samples."""
 _MARGIN = 1.15
-"""The rectangle is larger than the box by this factor, so that its edges are seen."""
+"""The rectangle is larger than the box by this factor, so that it includes its edges."""
 _LEAST_PIXELS = 6.0
 """Least half side of a rectangle."""
 
 
 def rectangles(boxes: Boxes, intrinsics: Tensor) -> Tensor:
-    """(B, N, 4) left, top, right, bottom in pixels of each box's own frame: about where it is seen. No gradient.
+    """(B, N, 4) left, top, right, bottom in pixels of each box's own frame: about its extent in the image. No gradient.
 
-    A box that is turned or looked down upon shows something between its sides; their root mean square will do.
+    The visible width of a turned box lies between its sides: their root mean square approximates it.
 
     Args:
         intrinsics: (B, N, 4) fx, fy, cx, cy.
@@ -49,7 +49,7 @@ class RegionFeatures(nn.Module):
         self.norms = nn.ModuleDict({str(s): nn.LayerNorm(channels[s]) for s in self.strides})
         self.narrow = nn.ModuleDict({str(s): nn.Linear(channels[s], _NARROW) for s in self.strides})
         self.mlp = Mlp(side * side * (_NARROW * len(self.strides) + 2), hidden, dim)
-        nn.init.zeros_(self.mlp.fc2.weight)  # a fresh one says nothing
+        nn.init.zeros_(self.mlp.fc2.weight)  # adds nothing at initialisation
         nn.init.zeros_(self.mlp.fc2.bias)
 
     def forward(

@@ -1,1 +1,1 @@
-"""Tokens and questions to answers."""
+"""The language part: visual tokens and questions to answers."""

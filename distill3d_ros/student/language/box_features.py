@@ -1,4 +1,4 @@
-"""Numbers that describe boxes, and pairs of boxes, to the language model.
+"""Geometric features of boxes and of pairs of boxes, input of the language model.
 
 Boxes stand upright in the level frame (y down); (B, N, 3) centres and sizes in metres, (B, N) yaws.
 """
@@ -12,7 +12,7 @@ from distill3d_ros.student.outputs import ObjectSet
 from distill3d_ros.student.rays import fourier
 
 _OCTAVES = 5
-"""Of the waves that tell lengths: the finest turns once in half a unit of the logarithm, so that 25 % can be told."""
+"""Of the Fourier features of lengths: the finest has a period of half a unit of the logarithm, to resolve 25 %."""
 _WAVES = 1 + 2 * _OCTAVES
 OBJECT_FEATURES = 27 + 7 * 9 + 3 * _WAVES
 PAIR_FEATURES = 32 + _WAVES
@@ -60,11 +60,11 @@ def object_features(objects: ObjectSet) -> Tensor:
     )
     logs = size.log()
     lengths = torch.stack([logs[..., 1], torch.maximum(logs[..., 0], logs[..., 2]), logs.sum(-1)], -1)
-    return torch.cat([plain.clamp(-10, 10), fourier(waves.clamp(-12, 12), 4, 0.125), _told(lengths)], -1)
+    return torch.cat([plain.clamp(-10, 10), fourier(waves.clamp(-12, 12), 4, 0.125), _length_features(lengths)], -1)
 
 
 def pair_features(objects: ObjectSet) -> Tensor:
-    """(B, N, N, PAIR_FEATURES): second object (axis 2) as seen from the first (axis 1)."""
+    """(B, N, N, PAIR_FEATURES): second object (axis 2) relative to the first (axis 1)."""
     size = objects.size.clamp_min(1e-3)
     delta = objects.center[:, None] - objects.center[:, :, None]  # (B, N, N, 3)
     dx, dy, dz = delta.unbind(-1)
@@ -118,11 +118,11 @@ def pair_features(objects: ObjectSet) -> Tensor:
         ],
         -1,
     )
-    return torch.cat([features.clamp(-10, 10), _told(gap.clamp_min(0.02).log()[..., None])], -1)
+    return torch.cat([features.clamp(-10, 10), _length_features(gap.clamp_min(0.02).log()[..., None])], -1)
 
 
-def _told(logarithms: Tensor) -> Tensor:
-    """(..., n) -> (..., n _WAVES) logarithms of lengths in a form from which words can be chosen."""
+def _length_features(logarithms: Tensor) -> Tensor:
+    """(..., n) -> (..., n _WAVES) Fourier features of logarithms of lengths, from which words for sizes follow."""
     return fourier(logarithms.clamp(-12, 12), _OCTAVES, 0.125)
 
 

@@ -1,7 +1,6 @@
 """The causal transformer inside the language model: a small Llama from scratch, or any of transformers'.
 
-What the student needs of it is a decoder that takes embeddings, a mask and a cache, and the matrix that turns its
-states into words.
+The student uses its decoder, which takes embeddings, a mask and a cache, and its output layer.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "smollm3")
 
 
 def build_decoder(config: LanguageConfig, vocabulary: int) -> tuple[PreTrainedModel, nn.Linear | None]:
-    """The decoder with random weights, and its own output layer where that is not the embedding turned round."""
+    """The decoder with random weights, and its own output layer unless that is tied to the embedding."""
     if not config.causal_lm:
         return _small_llama(config, vocabulary), None
     values = dict(config.causal_lm)

@@ -1,7 +1,7 @@
-"""A transformers Llama that trains faster under autocast; the values are the same but for rounding.
+"""Faster training of a transformers Llama under autocast; the values are equal up to rounding.
 
-On a CPU a small model waits for memory, not for arithmetic. Its normalisations are computed in fewer passes and handed
-on in the type that the matrix products want, instead of being converted again for each of them.
+On a CPU a small model is bound by memory traffic, not by arithmetic. Its normalisations are computed in fewer passes
+and their output has the type of the matrix products, instead of being converted again for each of them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RmsNorm(nn.Module):
 
 
 def speed_up(model: LlamaModel) -> LlamaModel:
-    """Exchanges the normalisations and the type of the rotations, in place; names and shapes of weights stay."""
+    """Replaces the normalisations and the type of the rotations, in place; names and shapes of weights stay."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, LlamaRMSNorm):

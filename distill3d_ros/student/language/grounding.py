@@ -1,13 +1,13 @@
-"""Names in a question point at objects, before the language model reads it.
+"""Grounding: pointers from the names in a question to objects, before the language model reads it.
 
-Looking a thing up by its name is a circuit that a transformer forms late; here it is built in, and trained by its own
-loss. Every word of a question is read with its neighbours as a name (or none); an object matches as far as its class
-scores agree; what is pointed at is added to the word. A word that points also sees the geometry between its object and
-the object of the name before it, and what stands to its object as the words say ("left of the chair"): the search
-that a naming question asks for. And every word sees what it is about, measured by what the whole question asks: the
-same distance to the right speaks for "right" and against "left", a product that a small transformer is slow to form.
-Where a question names three things ("which is closer to the door, the chair or the table?"), the last of them sees all
-three pairs and how their distances compare.
+A transformer learns late to look an object up by its name; here that is built in, and trained by its own loss. Every
+word of a question is classified with its neighbours as a name (or none); an object matches as far as its class scores
+agree; the features of the objects pointed at are added to the word. A word that points also gets the geometry between
+its object and the object of the name before it, and the objects in the relation that the words express ("left of the
+chair"), as naming questions need. Every word also gets the features of its objects multiplied by a gate of the whole
+question: the same distance to the right supports "right" and contradicts "left", a product that a small transformer
+learns slowly. Where a question names three things ("which is closer to the door, the chair or the table?"), the last
+of them gets all three pairs and the differences of their distances.
 The question is read as a whole; an answer never is, so decoding stays causal.
 
 R counts rows (questions of all scenes), K words that point; other letters as in outputs.py.
@@ -30,7 +30,7 @@ _LOOK_AHEAD = 1
 _FLOOR = 1e-3
 _THREE_FEATURES = 3 * PAIR_FEATURES + 6
 _POINTS = 0.05
-"""A word points if at least this share of its pointer is on objects; the others have nothing to look round from."""
+"""A word points if at least this share of its pointer is on objects; relations are computed for these words only."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class GroundingOutput:
 
 
 class Grounding(nn.Module):
-    """Pointer from words to objects, and what the words learn from it."""
+    """Pointer from words to objects, and the features that it adds to the words."""
 
     def __init__(self, *, dim: int, pointer_dim: int, window: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Grounding(nn.Module):
         self.query = nn.Linear(pointer_dim * 2, pointer_dim)
         self.key = nn.Linear(dim, pointer_dim)
         self.sharpness = nn.Parameter(torch.tensor(2.0))
-        self.absent = nn.Parameter(torch.tensor(-1.6))  # log score below which a named class counts as not there
+        self.absent = nn.Parameter(torch.tensor(-1.6))  # log score below which a named class counts as absent
         self.value = nn.Linear(dim, dim)
         self.nothing = nn.Parameter(torch.zeros(dim))
         self.count = Mlp(5, pointer_dim, dim)
@@ -74,7 +74,7 @@ class Grounding(nn.Module):
         self.candidate = nn.Linear(dim, 1)
         self.no_candidate = nn.Linear(pointer_dim * 2, 1)
         self.related_value = nn.Linear(dim, dim)
-        # At first nothing is measured, and the classes alone decide what is pointed at.
+        # At initialisation the pointer depends on the classes alone.
         for start_small in (self.measured, self.measured_three, self.query):
             nn.init.zeros_(start_small.weight)
             nn.init.zeros_(start_small.bias)
@@ -124,21 +124,21 @@ class Grounding(nn.Module):
         return pointed + pointer[..., -1:] * self.nothing
 
     def _counted(self, logits: Tensor, match: Tensor) -> Tensor:
-        """How many objects bear the name: what a softmax that shares itself out cannot say."""
+        """Features of the number of matching objects, which the normalised softmax does not contain."""
         present = torch.sigmoid(logits[..., :-1] - logits[..., -1:])
         best, count = match.amax(-1), present.sum(-1)
         features = torch.stack([best, match.sum(-1), count, torch.log1p(count), present.amax(-1)], -1)
         return self.count(features)
 
     def _asked(self, read: Tensor, is_word: Tensor) -> Tensor:
-        """(B, Q, 1, 2d) what the question as a whole asks for."""
+        """(B, Q, 1, 2d) an attention-pooled representation of the whole question."""
         with torch.autocast(read.device.type, enabled=False):
             read = read.float()
             share = self.asks(read)[..., 0].masked_fill(~is_word, -1e4).softmax(-1)  # (B, Q, T)
             return torch.einsum("bqt,bqtd->bqd", share, read)[:, :, None]
 
     def _measured(self, asked: Tensor, here: Tensor, before: Tensor, pair: Tensor, prefix: Prefix) -> Tensor:
-        """(B, Q, T, E) the pair at each word, and the object that it is about, times what the question asks for."""
+        """(B, Q, T, E) the pair at each word, and the object that it is about, gated by the question."""
         with torch.autocast(here.device.type, enabled=False):
             about = here + (1.0 - here.sum(-1, keepdim=True)).clamp_min(0.0) * before
             one = torch.einsum("bqtn,bnf->bqtf", about, object_features(map_tensors(prefix.objects, to_float)))
@@ -148,7 +148,7 @@ class Grounding(nn.Module):
     def _compared(
         self, asked: Tensor, here: Tensor, before: Tensor, earlier: Tensor, pair: Tensor, prefix: Prefix
     ) -> Tensor:
-        """(B, Q, T, E) at the third of three names: all their pairs, and which two are closer, times what is asked."""
+        """(B, Q, T, E) at the third of three names: their pairs, and which two are closer, gated by the question."""
         with torch.autocast(here.device.type, enabled=False):
             first, outer = _pair(earlier, before, prefix), _pair(earlier, here, prefix)
             gaps = [p[..., GAP] for p in (first, pair, outer)]
@@ -159,9 +159,9 @@ class Grounding(nn.Module):
             return self.measured_three(values * self.three_gate(asked))
 
     def _related(self, read: Tensor, here: Tensor, prefix: Prefix) -> Tensor:
-        """(B, Q, T, E) the objects that stand to the one pointed at as the word and its neighbours say.
+        """(B, Q, T, E) the objects in the relation to the one pointed at that the word and its neighbours express.
 
-        Attention whose keys are the geometry of every object as seen from the one pointed at; ``here`` (B, Q, T, N).
+        Attention whose keys are the geometry of every object relative to the one pointed at; ``here`` (B, Q, T, N).
         """
         n = here.shape[-1]
         b, q, t = (here.sum(-1) > _POINTS).nonzero(as_tuple=True)  # (K,) each
@@ -181,9 +181,9 @@ class Grounding(nn.Module):
 
 
 def _pair(first: Tensor, second: Tensor, prefix: Prefix) -> Tensor:
-    """(B, Q, T, F) the geometry of the second object as seen from the first; both are distributions (B, Q, T, N)."""
-    seen = torch.einsum("bqtn,bnmf->bqtmf", first, prefix.pairs)
-    return torch.einsum("bqtm,bqtmf->bqtf", second, seen)
+    """(B, Q, T, F) the geometry of the second object relative to the first; both are distributions (B, Q, T, N)."""
+    from_first = torch.einsum("bqtn,bnmf->bqtmf", first, prefix.pairs)
+    return torch.einsum("bqtm,bqtmf->bqtf", second, from_first)
 
 
 def _previous_two(here: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from distill3d_ros.student.config import HiddenCotConfig
 class HiddenCot(nn.Module):
     """Embeddings of the thoughts. ``zero`` and ``random_frozen`` cost the same compute as ``learned``, untrained.
 
-    ``recurrent`` adds the state before each thought, through a learned map (as Coconut does, Hao et al. 2024, and one
-    thought after the other, K times as slow to read).
+    ``recurrent`` adds the state before each thought, through a learned map (as Coconut does, Hao et al. 2024; the
+    thoughts are read one after the other, K times as slow).
     """
 
     def __init__(self, config: HiddenCotConfig, dim: int) -> None:

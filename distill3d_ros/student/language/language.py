@@ -1,4 +1,4 @@
-"""The causal language model: reads the visual tokens once, then any number of questions about them.
+"""The causal language model over visual tokens: one cached prefix a scene, any number of questions.
 
 A question's row is [question][T1..TK][answer]. All rows of a scene attend to the same visual tokens, whose keys and
 values are computed once and shared; training and answering run the same code. Letters as in outputs.py; R = B Q rows.
@@ -46,7 +46,7 @@ KeysValues = list[tuple[Tensor, Tensor]]
 
 @dataclass(kw_only=True, slots=True)
 class PrefixCache:
-    """One scene as the language model has read it."""
+    """The language model's keys and values of one scene."""
 
     prefix: Prefix
     keys_values: KeysValues
@@ -76,15 +76,15 @@ class LanguageModel(nn.Module):
             dim=config.language.dim, pointer_dim=config.language.pointer_dim, window=config.language.name_window
         )
         self.model, self.output = build_decoder(config.language, tokenizer.get_vocab_size())
-        # Words are worked on at the scale of the visual tokens, about 1. A Llama from scratch reads them so (its tied
-        # output layer needs the small embedding); one of transformers' reads at the scale of its own embedding.
+        # Embeddings are scaled to that of the visual tokens, about 1. A Llama from scratch takes them so (its tied
+        # output layer needs the small embedding); one of transformers' takes the scale of its own embedding.
         self.word_scale = config.language.dim**0.5
         if config.language.causal_lm:
             self.register_buffer("read_scale", torch.tensor(1.0 / self.word_scale))
 
     @torch.no_grad()
     def load_pretrained(self, pretrained: PretrainedLanguage) -> None:
-        """The weights of a language model whose configuration this one was made with."""
+        """Loads the weights of a language model with this one's configuration."""
         own = {name: p for name, p in self.model.state_dict().items() if "lora_" not in name}
         base = {name.replace(".base_layer.", "."): p for name, p in own.items()}
         if set(base) != set(pretrained.decoder):
@@ -102,7 +102,7 @@ class LanguageModel(nn.Module):
         return words / self.read_scale if self.config.causal_lm else words * self.word_scale
 
     def prefix(self, source: Perception | LanguageInput | ObjectSet, *, stop_gradient: bool = False) -> Prefix:
-        """The visual tokens of what was perceived, or of given objects alone."""
+        """The visual tokens of a perception, or of objects alone."""
         if stop_gradient:
             source = map_tensors(source, Tensor.detach)
         return self.visual(source, self.visual.words(self.embed))
@@ -115,11 +115,11 @@ class LanguageModel(nn.Module):
         visible = prefix.mask.repeat_interleave(count, 0)
         hidden, _ = self._read(embeddings.flatten(0, 1), batch.kind.flatten(0, 1), visible, _cache(past), prefix)
         hidden = hidden.unflatten(0, batch.kind.shape[:2])
-        spoken = batch.targets != IGNORE  # (B, Q, T)
-        scene, question, _ = spoken.nonzero(as_tuple=True)
+        supervised = batch.targets != IGNORE  # (B, Q, T)
+        scene, question, _ = supervised.nonzero(as_tuple=True)
         return LanguageOutput(
-            logits=self._logits(hidden[spoken]),
-            targets=batch.targets[spoken],
+            logits=self._logits(hidden[supervised]),
+            targets=batch.targets[supervised],
             scene=scene,
             question=question,
             name_logits=grounding.name_logits,
@@ -129,20 +129,20 @@ class LanguageModel(nn.Module):
 
     @torch.no_grad()
     def attention_on_thoughts(self, prefix: Prefix, batch: QuestionBatch) -> Tensor:
-        """(layers, heads) mean share of its attention that an answer token pays to the thoughts T1..TK, 0..1.
+        """(layers, heads) mean share of an answer token's attention on the thoughts T1..TK, 0..1.
 
-        ``batch`` must hold answers. Recurrent thoughts are read in another order; their share is not told apart here.
+        ``batch`` must hold answers. Not for recurrent thoughts, which are read in another order.
         """
         if self.thoughts.feed is not None:
             raise ValueError("attention_on_thoughts needs thoughts that are read at once. Got mode 'recurrent'")
-        spoken = (batch.targets != IGNORE).flatten(0, 1)  # (R, T)
-        if not spoken.any():
+        supervised = (batch.targets != IGNORE).flatten(0, 1)  # (R, T)
+        if not supervised.any():
             raise ValueError("attention_on_thoughts needs questions with answers. Got none")
         with recorded_attention() as weights:
             self(prefix, batch)
         thoughts = functional.pad((batch.kind == THOUGHT).flatten(0, 1), (prefix.mask.shape[1], 0))  # (R, V + T)
-        rows = weights[len(weights) // 2 :]  # the first half was the scene's
-        return torch.stack([(w * thoughts[:, None, None]).sum(-1).movedim(1, 0)[:, spoken].mean(-1) for w in rows])
+        on_thoughts = [(w * thoughts[:, None, None]).sum(-1) for w in weights[len(weights) // 2 :]]  # first: the scene
+        return torch.stack([share.movedim(1, 0)[:, supervised].mean(-1) for share in on_thoughts])
 
     @torch.inference_mode()
     def cache(self, prefix: Prefix) -> PrefixCache:
@@ -166,7 +166,7 @@ class LanguageModel(nn.Module):
         Args:
             temperature: 0 takes the likeliest token; above, tokens are drawn, from flatter distributions the higher.
             generator: source of the draws.
-            top: how many tokens' scores are kept at each place; 0 keeps none.
+            top: number of tokens whose scores are kept at each position; 0 keeps none.
         """
         if not temperature >= 0:
             raise ValueError(f"temperature must be 0 or more. Got {temperature}")
@@ -246,7 +246,7 @@ class LanguageModel(nn.Module):
         return 1 if self.config.prefix_positions == "shared" else prefix.tokens.shape[1]
 
     def _read_prefix(self, prefix: Prefix) -> KeysValues:
-        """Every visual token attends to every other: a scene has no order."""
+        """Keys and values of the visual tokens, which all attend to each other: a scene has no order."""
         b, v = prefix.mask.shape
         positions = torch.arange(v, device=prefix.mask.device).expand(b, v)
         if self.config.prefix_positions == "shared":
@@ -257,7 +257,7 @@ class LanguageModel(nn.Module):
         return [(keys, values) for keys, values, _ in past]
 
     def _embed_rows(self, prefix: Prefix, batch: QuestionBatch) -> tuple[Tensor, GroundingOutput]:
-        """(B, Q, T, E): words with what they point at, thoughts, answer tokens."""
+        """(B, Q, T, E): words with the features of their referents, thoughts, answer tokens."""
         words = self.embed(batch.token_ids)
         is_word = batch.kind == QUESTION
         grounding = self.grounding(words, is_word, prefix, self.visual.words(self.embed))
@@ -270,7 +270,7 @@ class LanguageModel(nn.Module):
     def _read(
         self, embeddings: Tensor, kind: Tensor, visible: Tensor, past: DynamicCache, prefix: Prefix
     ) -> tuple[Tensor, Tensor]:
-        """States (R, T, E) of rows (R, T) after a scene, and what of the cache an answer may look at."""
+        """States (R, T, E) of rows (R, T) after a scene, and the cached positions that an answer may attend to."""
         first = self._first_position(prefix)
         if self.thoughts.feed is not None:
             return read_recurrent(self._run, self.thoughts.feed, embeddings, kind, visible, past, first)
@@ -278,7 +278,7 @@ class LanguageModel(nn.Module):
         return hidden, torch.cat([visible, kind != PAD], 1)
 
     def _run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: DynamicCache) -> Tensor:
-        """(R, T, E); ``mask`` broadcasts to (R, 1, T, seen)."""
+        """(R, T, E); ``mask`` broadcasts to (R, 1, T, cached + T)."""
         rows, tokens = embeddings.shape[:2]
         bias = attention_bias(mask).expand(rows, 1, tokens, -1)
         if self.config.causal_lm:
@@ -290,7 +290,7 @@ class LanguageModel(nn.Module):
 
 
 def _cache(keys_values: Sequence[tuple[Tensor, ...]]) -> DynamicCache:
-    """A cache that starts with these; they themselves stay as they are."""
+    """A cache that starts with these; the tensors themselves are not changed."""
     return DynamicCache(list(keys_values))
 
 

@@ -1,7 +1,7 @@
-"""How the language model reads rows of tokens after a scene: at once, or thought by thought.
+"""Reading of token sequences after a cached scene: in one pass, or one recurrent thought at a time.
 
-R rows, V visual tokens, T tokens of a row, K thoughts, E width. ``visible`` marks which of the cached places later
-tokens may look at. A row is [question][T1..TK][answer][padding], or the thoughts first.
+A row is one sequence, [question][T1..TK][answer][padding], or the thoughts first. R rows, V visual tokens, T tokens of
+a row, K thoughts, E width. ``visible`` is True at the cached positions that later tokens may attend to.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from distill3d_ros.student.outputs import PAD, QUESTION, THOUGHT
 
 Run = Callable[[Tensor, Tensor, Tensor, DynamicCache], Tensor]
-"""Embeddings (R, t, E), positions (R, t), mask (R, 1, t, seen + t) and the cache, which grows -> states (R, t, E)."""
+"""Embeddings (R, t, E), positions (R, t), mask (R, 1, t, cached + t) and the cache, which grows -> states (R, t, E)."""
 
 
 def read_at_once(run: Run, embeddings: Tensor, kind: Tensor, visible: Tensor, past: DynamicCache, first: int) -> Tensor:
@@ -32,13 +32,13 @@ def read_recurrent(
     past: DynamicCache,
     first: int,
 ) -> tuple[Tensor, Tensor]:
-    """The same where each thought is told the state before it (recurrent), so that one follows the other.
+    """The same with recurrent thoughts: each embedding is increased by a map of the hidden state before it.
 
-    What comes before the thoughts is read at once, then each thought, then the rest. The cache holds the three parts
-    one after the other, each padded.
+    The tokens before the thoughts are read in one pass, then each thought, then the rest. The cache holds the three
+    parts one after the other, each padded.
 
     Returns:
-        States (R, T, E), zero at padding, and what of the cache may be looked at afterwards.
+        States (R, T, E), zero at padding, and ``visible`` of the cache afterwards.
     """
     rows, tokens = kind.shape
     is_thought = kind == THOUGHT
@@ -87,7 +87,7 @@ def _count(length: int, first: int, like: Tensor) -> Tensor:
 
 
 def _mask(visible: Tensor, real: Tensor) -> Tensor:
-    """(R, 1, t, seen + t): a token sees what of the cache is visible, and what comes before it among these."""
+    """(R, 1, t, cached + t): a token attends to the visible cache, and to the new tokens up to itself."""
     t = real.shape[1]
     causal = torch.ones(t, t, dtype=torch.bool, device=real.device).tril()
     itself = torch.eye(t, dtype=torch.bool, device=real.device)  # padding must attend to something

@@ -1,4 +1,4 @@
-"""Words to tokens: the tokenizer of a language model trained from scratch, and the batching of questions."""
+"""Text to tokens: the tokenizer of a language model trained from scratch, and the batching of questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from distill3d_ros.student.outputs import ANSWER, IGNORE, PAD, QUESTION, THOUGHT
 
 PAD_TOKEN, END_TOKEN = "<pad>", "</s>"
 _REPEATS = 50
-"""How often each listed word is counted: enough for byte pairs to merge it into one token before rarer ones."""
+"""Count of each listed word: enough for byte pairs to merge it into one token before rarer ones."""
 
 
 def train_tokenizer(
@@ -79,13 +79,13 @@ class QuestionEncoder:
         self.max_question_tokens = max_question_tokens
         pad, end = tokenizer.token_to_id(PAD_TOKEN), tokenizer.token_to_id(end_token)
         if end is None:
-            raise ValueError(f"the tokenizer must know language.end_token {end_token!r}")
-        pad = end if pad is None else pad  # only its place in a row matters
+            raise ValueError(f"language.end_token must be in the tokenizer's vocabulary. Got {end_token!r}")
+        pad = end if pad is None else pad  # padding is masked, whatever its id
         self.pad, self.end = pad, end
         self._encoded: dict[str, Encoding] = {}
 
     def encode(self, text: str) -> Encoding:
-        """Cached, since training meets the same wordings again and again."""
+        """Tokens of a text; cached, since training repeats the same templates."""
         known = self._encoded.get(text)
         if known is None:
             if len(self._encoded) > 100_000:
@@ -94,7 +94,7 @@ class QuestionEncoder:
         return known
 
     def question(self, text: str) -> Encoding:
-        """Tokens of a question; refuses what is empty or too long."""
+        """Tokens of a question; refuses an empty or too long one."""
         if not text.strip():
             raise ValueError(f"question must not be empty. Got {text!r}")
         # A token has at least one byte, but a very long text need not be encoded to know that it is too long.
@@ -114,7 +114,7 @@ class QuestionEncoder:
         length = max((len(row.ids) for scene in rows for row in scene), default=1)
         shape = (len(rows), count, length)
         # Filled with numpy: thousands of small writes a batch are several times slower in torch.
-        arrays = _Arrays(
+        arrays = _BatchArrays(
             token_ids=np.full(shape, self.pad),
             kind=np.full(shape, PAD),
             targets=np.full(shape, IGNORE),
@@ -148,7 +148,9 @@ class QuestionEncoder:
             kind += [ANSWER] * len(answer)
         return _Row(ids=ids, kind=kind, targets=targets, start=start)
 
-    def _ground(self, arrays: _Arrays, at: tuple[int, int], question: QuestionText, row: _Row, objects: int) -> None:
+    def _ground(
+        self, arrays: _BatchArrays, at: tuple[int, int], question: QuestionText, row: _Row, objects: int
+    ) -> None:
         """Fills the targets of the words: names at their last token, "none" at all other words."""
         if not question.names:
             return
@@ -172,7 +174,7 @@ class QuestionEncoder:
 
 
 @dataclass(slots=True)
-class _Arrays:
+class _BatchArrays:
     """The fields of a QuestionBatch while they are filled."""
 
     token_ids: NDArray[np.int64]
@@ -194,6 +196,6 @@ class _Row:
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:
-    """Names a tokenizer: equal exactly if texts become the same ids. Hexadecimal, of its JSON with sorted keys."""
+    """Fingerprint of a tokenizer: hexadecimal sha256 of its JSON with sorted keys."""
     content = json.dumps(json.loads(tokenizer.to_str()), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()

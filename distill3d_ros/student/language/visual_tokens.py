@@ -1,4 +1,4 @@
-"""What the language model is shown: a token an object, pooled patches with their 3D positions, and the camera."""
+"""Visual tokens of the language model: one an object, pooled patches with their 3D positions, and the camera."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ClassWords(nn.Module):
 
 
 class VisualTokens(nn.Module):
-    """Builds the prefix. Objects come first; they are all that there is in the stage without pixels."""
+    """Builds the prefix. Objects come first; in the stage without pixels there are only objects."""
 
     def __init__(self, config: StudentConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class VisualTokens(nn.Module):
 
     @classmethod
     def language_input(cls, perception: Perception) -> LanguageInput:
-        """What is read of a perception."""
+        """The inputs of the language model from a perception."""
         lens = lens_features(perception.intrinsics, perception.image_size)
         return LanguageInput(
             objects=cls.objects(perception),
@@ -95,14 +95,14 @@ class VisualTokens(nn.Module):
     def _objects(self, objects: ObjectSet, class_words: Tensor) -> Prefix:
         """Object tokens alone."""
         _check_objects(objects, classes=class_words.shape[0])
-        # A faint score must not make the name faint: an object that is probably a chair has the name of a chair.
+        # A low score must not scale the name down: an object that is probably a chair has the name of a chair.
         share = objects.class_probs / (objects.class_probs.sum(-1, keepdim=True) + 0.1)
         names = share @ class_words
-        seen = self.no_feature if objects.feature is None else self.feature(objects.feature)
+        feature = self.no_feature if objects.feature is None else self.feature(objects.feature)
         with torch.autocast(names.device.type, enabled=False):  # bfloat16 would round metres
             box = self.box(object_features(map_tensors(objects, to_float)))
             pairs = pair_features(map_tensors(objects, to_float))
-        tokens = self.object_norm(self.name(functional.layer_norm(names, names.shape[-1:])) + box + seen)
+        tokens = self.object_norm(self.name(functional.layer_norm(names, names.shape[-1:])) + box + feature)
         return Prefix(tokens=tokens, mask=objects.mask, objects=objects, pairs=pairs)
 
     def _patches(self, language_input: LanguageInput) -> Tensor:
@@ -116,7 +116,7 @@ class VisualTokens(nn.Module):
 
 
 def _pool(x: Tensor, grid: tuple[int, int], size: int) -> Tensor:
-    """(B, S, P, d) -> (B, S, pooled, d); a ragged edge is averaged over what there is."""
+    """(B, S, P, d) -> (B, S, pooled, d); an incomplete cell at the edge is averaged over its patches."""
     image = x.flatten(0, 1).transpose(1, 2).unflatten(2, grid)
     pooled = functional.avg_pool2d(image, size, ceil_mode=True, count_include_pad=False)
     return pooled.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])

@@ -63,7 +63,7 @@ class PrivilegedTeacher:
         found = self.student.objects(seen)
         return TeacherPerception(
             depth=_numpy(_quartered(seen.depth.log())[0, 0].exp()),
-            log_error=None if seen.depth_given else _numpy(_quartered(seen.depth_log_error)[0, 0]),
+            log_error=None if seen.depth_measured else _numpy(_quartered(seen.depth_log_error)[0, 0]),
             center_level=_numpy(found.center[0]),
             size=_numpy(found.size[0]),
             yaw=_numpy(found.yaw[0]),

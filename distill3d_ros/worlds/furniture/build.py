@@ -1,4 +1,4 @@
-"""Build the furniture pack from the libraries once, keep it in the user's cache, load it fast."""
+"""Building of the furniture pack from the libraries, once, and its file in the user's cache."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from distill3d_ros.worlds.furniture import categories, facing
 from distill3d_ros.worlds.furniture.catalogue import Entry, library_files, read_catalogue
 from distill3d_ros.worlds.furniture.furniture_model import TEXTURE_SIZE, FurnitureModel
 from distill3d_ros.worlds.furniture.obj_file import read_obj
-from distill3d_ros.worlds.furniture.procedural import made_models
+from distill3d_ros.worlds.furniture.procedural import procedural_models
 from distill3d_ros.worlds.furniture.simplify import shrink
 from distill3d_ros.worlds.furniture.splits import assign_splits, family_of
 
 MIN_KEPT = 0.8
 """Models of which less of the surface survives decimation are left out."""
 VERSION = 3
-"""Raise it when what is built changes in a way that the tables below do not show."""
+"""To be raised when the build changes in a way that the tables below do not show."""
 
 _META = (
     "name",
@@ -62,17 +62,17 @@ def pack_path(files: Iterable[Path], cache_dir: str | Path | None = None) -> Pat
 def load_or_build(
     folder: str | Path | None = None, cache_dir: str | Path | None = None, workers: int = 2, progress: bool = True
 ) -> tuple[FurnitureModel, ...]:
-    """The libraries' models, from the cache if it is there, and those made here. A damaged cache is built anew."""
+    """The libraries' models, from the cache if there is one, and the procedural ones. A damaged cache is rebuilt."""
     files = library_files(folder)
     path = pack_path(files, cache_dir)
     if path.exists():
         try:
-            return (*read_pack(path), *made_models())
+            return (*read_pack(path), *procedural_models())
         except (ValueError, KeyError, OSError, zipfile.BadZipFile):
             path.unlink(missing_ok=True)
     models = build(files, workers=workers, progress=progress)
     write_pack(path, models)
-    return (*read_pack(path), *made_models())
+    return (*read_pack(path), *procedural_models())
 
 
 def build(files: Iterable[Path], *, workers: int = 2, progress: bool = True) -> tuple[FurnitureModel, ...]:
@@ -83,8 +83,8 @@ def build(files: Iterable[Path], *, workers: int = 2, progress: bool = True) -> 
     entries.sort(key=lambda e: e.id)
     with ProcessPoolExecutor(max_workers=workers) as pool:
         results = pool.map(_build_one, entries, chunksize=4)
-        made = list(track(results, "furniture pack", total=len(entries), disable=not progress))
-    models = [model for model in made if model is not None]
+        built = list(track(results, "furniture pack", total=len(entries), disable=not progress))
+    models = [model for model in built if model is not None]
     splits = assign_splits(models)
     return tuple(replace(model, split=splits[model.family, model.label]) for model in models)
 

@@ -1,7 +1,7 @@
-"""Which of our labels a catalogue entry belongs to.
+"""Mapping of catalogue entries to labels.
 
-Titles decide; ids decide where titles mislead. What is in neither table is left out: outdoor things, people,
-switches, stairs, sets of many things, and whatever a viewer could take for a label that it does not have.
+By title; by id where titles mislead. Entries in neither table are left out: outdoor things, people, switches, stairs,
+sets of many things, and whatever a viewer could take for a label that it does not have.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from typing import NamedTuple
 
 
 class Category(NamedTuple):
-    """Label ("" for clutter: nameless small decor) and, where layouts need it, a finer word."""
+    """Label ("" for clutter: nameless small decor) and, where layouts need it, a subcategory."""
 
     label: str
     kind: str = ""
 
-
-CLUTTER = Category("")
 
 # label or label/kind: titles, separated by "|"
 _TITLES = """

@@ -1,4 +1,4 @@
-"""Fewer triangles for the same shape, whatever the state of the mesh."""
+"""Mesh decimation that also works on broken meshes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _joined(points: FloatArray, faces: IntArray, low: FloatArray, cell: float) -
 
 
 def _weld(points: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArray]:
-    """Join vertices that coincide, so that surfaces hold together."""
+    """Join vertices that coincide, so that surfaces are connected."""
     used, faces = _used(points, faces)
     extent = float(np.ptp(used, axis=0).max())
     _, first, inverse = np.unique(

@@ -1,4 +1,4 @@
-"""Where models face and where they belong, as seen by eye in pictures of all of them."""
+"""Fronts and mounts of models, annotated from pictures of all of them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _WALL = {
 
 
 def has_front(model_id: str, label: str, kind: str) -> bool:
-    """Whether front and back can be told apart, so that its yaw is a full turn."""
+    """Whether front and back differ, so that its yaw is defined over a full turn."""
     if model_id in _FRONT_IDS:
         return True
     return label not in _NO_FRONT_LABELS and model_id not in _NO_FRONT_IDS
 
 
 def mount_of(label: str, kind: str, height: float) -> Mount:
-    """Where it stands or hangs."""
+    """Floor, top of other things, wall or ceiling."""
     if (label, kind) in _WALL:
         return "wall"
     if kind == "ceiling":

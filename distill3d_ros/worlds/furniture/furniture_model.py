@@ -1,15 +1,12 @@
-"""A furniture model: its mesh, its looks and how it is placed."""
+"""A furniture model: mesh, colours and textures, mount."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    pass
 
 Split = Literal["train", "test"]
 
@@ -21,7 +18,7 @@ TEXTURE_SIZE = 128
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class FurnitureModel:
-    """A thing's shape and looks, in its own axes: x its width, +y its front, z up, origin in the centre of its base.
+    """A thing's shape and appearance, in its own axes: x width, +y front, z up, origin in the centre of its base.
 
     V vertices, F triangles, L textures. Windings are not reliable: shade both sides.
     """
@@ -45,7 +42,7 @@ class FurnitureModel:
     size: npt.NDArray[np.float64]
     """(3,) extents along x, y, z."""
     has_front: bool
-    """Whether front and back can be told apart."""
+    """Whether front and back differ."""
     drop_top: float | None
     """Height at which things can stand on it; None where nothing should."""
     mount: Mount
@@ -54,10 +51,10 @@ class FurnitureModel:
     """Usual height of the base above the floor, metres; 0 for all but things on a wall or ceiling."""
     split: Split
     family: str
-    """Models that look alike share it, and with it the split."""
+    """Similar models share it, and with it the split."""
     kind: str = ""
-    """A finer word than the label where layouts need it: "coffee table", "nightstand", "corner sofa", ..."""
+    """A subcategory of the label where layouts need it: "coffee table", "nightstand", "corner sofa", ..."""
     creator: str = ""
     license: str = ""
     title: str = ""
-    """The catalogue's name of it."""
+    """Its title in the catalogue."""

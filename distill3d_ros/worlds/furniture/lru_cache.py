@@ -1,4 +1,4 @@
-"""Values that are costly to make, kept while they are in use: memory stays flat however many rooms are made."""
+"""A cache of the least recently used policy, which keeps memory constant however many rooms are made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 class LruCache(Generic[Key, Value]):
-    """The ``limit`` values that were asked for last."""
+    """The ``limit`` most recently used values."""
 
     def __init__(self, limit: int) -> None:
         if limit < 1:
@@ -23,7 +23,7 @@ class LruCache(Generic[Key, Value]):
         return len(self._kept)
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value of a key; made if it is not kept."""
+        """The value of a key; ``make`` computes it if it is not cached."""
         if key not in self._kept:
             self._kept[key] = make()
             if len(self._kept) > self._limit:

@@ -1,4 +1,4 @@
-"""Wavefront OBJ models with their materials, straight out of a zip archive."""
+"""Reader of Wavefront OBJ models with their materials, from a zip archive."""
 
 from __future__ import annotations
 

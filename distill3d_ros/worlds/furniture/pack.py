@@ -1,8 +1,7 @@
-"""Furniture models: what one is, and the pack of all of them."""
+"""The furniture pack: all models, by name and by label, with caches of variants and support maps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 KEPT = 600
-"""Variants, and support maps, that a pack keeps: of about 7000 and 4000 that rooms would ask for in the end."""
+"""Variants, and support maps, in a pack's caches; without a limit they would grow to about 7000 and 4000."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,27 +59,18 @@ class FurniturePack:
         return self._index[key]
 
     def variant(self, model: FurnitureModel, number: int) -> FurnitureModel:
-        """The model in other proportions and colours, see ``variants.variant``; kept for a while once it was made."""
+        """The model in other proportions and colours, see ``variants.variant``; cached."""
         from distill3d_ros.worlds.furniture.variants import variant
 
         return self._variants.get((model.name, number), lambda: variant(model, number))
 
     def by_name(self, name: str) -> FurnitureModel:
-        """A model of the pack, of those made beyond it, or a variant of one, by the name that scenes give."""
-        from distill3d_ros.worlds.furniture.procedural import more_designs
+        """A model of the pack, an extra procedural one, or a variant of one, by ``SceneObject.model``."""
+        from distill3d_ros.worlds.furniture.procedural import extra_models
 
         own, variant, number = name.partition("~")
         label = own.partition("#")[2].rpartition("_")[0].replace("_", " ")
-        for model in (*self.models, *more_designs(label)):
+        for model in (*self.models, *extra_models(label)):
             if model.name == own:
                 return self.variant(model, int(number)) if variant else model
         raise KeyError(f"the pack has no model {name!r}")
-
-
-def credits(models: Iterable[FurnitureModel]) -> list[str]:
-    """One line for each creator whose licence asks for attribution, sorted."""
-    by_creator: dict[tuple[str, str], list[str]] = {}
-    for model in models:
-        if "CC0" not in model.license:
-            by_creator.setdefault((model.creator, model.license), []).append(model.title)
-    return [f"{who} ({terms}): {', '.join(sorted(set(titles)))}" for (who, terms), titles in sorted(by_creator.items())]

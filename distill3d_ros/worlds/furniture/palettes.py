@@ -1,4 +1,4 @@
-"""Colours as homes have them: pale walls, wood, grey and beige textiles; some strong ones. For training rooms."""
+"""Colour palettes of homes for training rooms: pale walls, wood, grey and beige textiles, some saturated colours."""
 
 from __future__ import annotations
 

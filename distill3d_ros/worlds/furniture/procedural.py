@@ -1,6 +1,6 @@
-"""Models made here: some for labels of which the libraries have few, and many more for rooms of great variety.
+"""Procedural furniture models: some for labels with few library models, and many more for varied training rooms.
 
-Training rooms only: tests use real designs.
+Training rooms only: test rooms use the libraries' designs.
 """
 
 from __future__ import annotations
@@ -11,78 +11,81 @@ from functools import cache
 
 import numpy as np
 
-from distill3d_ros.worlds.furniture import facing
-from distill3d_ros.worlds.furniture import procedural_fixtures as made_fixtures
-from distill3d_ros.worlds.furniture import procedural_large as made_large
-from distill3d_ros.worlds.furniture import procedural_seats as made_seats
-from distill3d_ros.worlds.furniture import procedural_small as made_small
+from distill3d_ros.worlds.furniture import (
+    facing,
+    procedural_fixtures,
+    procedural_large,
+    procedural_seats,
+    procedural_small,
+)
 from distill3d_ros.worlds.furniture.furniture_model import TEXTURE_SIZE, FurnitureModel
 from distill3d_ros.worlds.furniture.palettes import weaker
 from distill3d_ros.worlds.furniture.shapes import Shape
 
 LIBRARY = "made"
+"""Library part of the models' names, which scenes and data sets store."""
 DOOR_LEAF = "door leaf"
-"""Stands for the label of what is a door without its frame, for doors that stand open."""
+"""Key of the leaves of open doors, without frame; their label is door."""
 Maker = Callable[[np.random.Generator], tuple[Shape, str]]
 _MAKERS: dict[str, tuple[Maker, int]] = {
-    "box": (made_small.box, 16),
-    "vase": (made_small.vase, 12),
-    "bottle": (made_small.bottle, 12),
-    "cup": (made_small.cup, 12),
-    "bowl": (made_small.bowl, 10),
-    "bag": (made_small.bag, 20),
-    "trash can": (made_small.trash_can, 14),
-    "television": (made_small.television, 12),
-    "computer": (made_small.computer, 14),
-    "lamp": (made_small.lamp, 12),
-    "plant": (made_small.plant, 8),
-    "fridge": (made_large.fridge, 14),
-    "oven": (made_large.oven, 14),
-    "washing machine": (made_large.washing_machine, 10),
-    "radiator": (made_large.radiator, 12),
-    "shelf": (made_large.shelf, 14),
-    "wardrobe": (made_large.wardrobe, 12),
-    "cabinet": (made_large.cabinet, 12),
-    "stool": (made_large.stool, 12),
-    "toilet": (made_large.toilet, 8),
-    "bathtub": (made_large.bathtub, 8),
-    "bed": (made_large.bed, 8),
-    "chair": (made_seats.chair, 0),
-    "armchair": (made_seats.armchair, 0),
-    "sofa": (made_seats.sofa, 0),
-    "table": (made_seats.table, 0),
-    "desk": (made_seats.desk, 0),
-    "door": (made_fixtures.door, 0),
-    "window": (made_fixtures.window, 0),
-    "sink": (made_fixtures.sink, 0),
-    DOOR_LEAF: (made_fixtures.door_leaf, 0),
+    "box": (procedural_small.box, 16),
+    "vase": (procedural_small.vase, 12),
+    "bottle": (procedural_small.bottle, 12),
+    "cup": (procedural_small.cup, 12),
+    "bowl": (procedural_small.bowl, 10),
+    "bag": (procedural_small.bag, 20),
+    "trash can": (procedural_small.trash_can, 14),
+    "television": (procedural_small.television, 12),
+    "computer": (procedural_small.computer, 14),
+    "lamp": (procedural_small.lamp, 12),
+    "plant": (procedural_small.plant, 8),
+    "fridge": (procedural_large.fridge, 14),
+    "oven": (procedural_large.oven, 14),
+    "washing machine": (procedural_large.washing_machine, 10),
+    "radiator": (procedural_large.radiator, 12),
+    "shelf": (procedural_large.shelf, 14),
+    "wardrobe": (procedural_large.wardrobe, 12),
+    "cabinet": (procedural_large.cabinet, 12),
+    "stool": (procedural_large.stool, 12),
+    "toilet": (procedural_large.toilet, 8),
+    "bathtub": (procedural_large.bathtub, 8),
+    "bed": (procedural_large.bed, 8),
+    "chair": (procedural_seats.chair, 0),
+    "armchair": (procedural_seats.armchair, 0),
+    "sofa": (procedural_seats.sofa, 0),
+    "table": (procedural_seats.table, 0),
+    "desk": (procedural_seats.desk, 0),
+    "door": (procedural_fixtures.door, 0),
+    "window": (procedural_fixtures.window, 0),
+    "sink": (procedural_fixtures.sink, 0),
+    DOOR_LEAF: (procedural_fixtures.door_leaf, 0),
 }
-"""Label -> what draws one of its models, and how many of them are in every pack. A door's leaf is a door, too."""
+"""Label -> function that builds one of its models, and the number of them in every pack."""
 
-MORE_DESIGNS = 160
-"""Models that are drawn of each label for rooms of great variety; 1.8 s for all labels."""
+EXTRA_MODELS = 160
+"""Models of each label for varied rooms; 1.8 s for all labels."""
 
 
-def is_made(model: FurnitureModel) -> bool:
-    """Whether a model was made here, not taken from a library."""
+def is_procedural(model: FurnitureModel) -> bool:
+    """Whether a model is procedural, not from a library."""
     return model.name.startswith(f"{LIBRARY}#")
 
 
-def made_models() -> list[FurnitureModel]:
-    """All of them; always the same."""
+def procedural_models() -> list[FurnitureModel]:
+    """The models of every pack; always the same."""
     return [_model(maker, label, k) for label, (maker, count) in _MAKERS.items() for k in range(count)]
 
 
 @cache
-def more_designs(label: str) -> tuple[FurnitureModel, ...]:
-    """Further models of a label, none of which ``made_models`` has; always the same. None for labels not made here.
+def extra_models(label: str) -> tuple[FurnitureModel, ...]:
+    """Further models of a label, beyond ``procedural_models``; always the same. Empty for labels without any.
 
-    Most of their strong colours are made weaker: few homes have them.
+    Most of their saturated colours are desaturated: few homes have them.
     """
     if label not in _MAKERS:
         return ()
     maker, count = _MAKERS[label]
-    designs = [_model(maker, label, k) for k in range(count, count + MORE_DESIGNS)]
+    designs = [_model(maker, label, k) for k in range(count, count + EXTRA_MODELS)]
     rng = np.random.default_rng(list(label.encode()))
     return tuple(replace(design, face_colors=weaker(design.face_colors, rng)) for design in designs)
 

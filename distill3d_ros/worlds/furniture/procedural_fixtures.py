@@ -1,4 +1,4 @@
-"""What is built in, made from simple solids: doors, windows, washbasins and kitchen sinks."""
+"""Procedural fixtures: doors, windows, washbasins and kitchen sinks from simple solids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _frame(s: Shape, w: float, low: float, high: float, wide: float, y: float, c
 
 
 def _glass(rng: Rng) -> FloatArray:
-    """As a pane looks: bright sky, grey, or the dark outside."""
+    """Colour of a pane: bright sky, grey, or the dark outside."""
     return hsv(rng.uniform(0.5, 0.62), rng.uniform(0, 0.35), float(rng.choice([0.15, 0.5, 0.75, 0.95])))
 
 
@@ -82,7 +82,7 @@ def door_leaf(rng: Rng) -> tuple[Shape, str]:
 
 
 def window(rng: Rng) -> tuple[Shape, str]:
-    """One to three casements with or without bars, sometimes a sill, seen against sky or dark."""
+    """One to three casements with or without bars, sometimes a sill, in front of sky or dark."""
     s = Shape()
     n = int(rng.choice([1, 2, 2, 3]))
     w, h = n * rng.uniform(0.45, 0.7), rng.uniform(1.0, 1.5)

@@ -1,4 +1,4 @@
-"""Furniture and appliances made from simple solids."""
+"""Procedural large furniture and appliances from simple solids."""
 
 from __future__ import annotations
 

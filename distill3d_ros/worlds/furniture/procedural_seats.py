@@ -1,4 +1,4 @@
-"""Things to sit at and on, made from simple solids: chairs, armchairs, sofas, tables, desks."""
+"""Procedural seats and tables: chairs, armchairs, sofas, tables, desks from simple solids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small things made from simple solids: boxes, vessels, bags, bins, screens, lamps, plants."""
+"""Procedural small things from simple solids: boxes, vessels, bags, bins, screens, lamps, plants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simple solids to make models from: boxes, turned profiles, tubes."""
+"""Simple solids of procedural models: boxes, surfaces of revolution, tubes."""
 
 from __future__ import annotations
 

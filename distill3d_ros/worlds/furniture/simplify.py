@@ -1,4 +1,4 @@
-"""Make a furniture model small: few triangles, small textures, own axes in metres."""
+"""Simplification of a library model: few triangles, small textures, own axes in metres."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _own_axes(
 def _source_faces(
     points: npt.NDArray, faces: npt.NDArray, new_points: npt.NDArray, new_faces: npt.NDArray
 ) -> npt.NDArray:
-    """For each new face the original one that lies under its centre and looks the same way."""
+    """For each new face the original one that lies under its centre and faces the same way."""
     areas = triangle_areas(points, faces)
     rng = np.random.default_rng(0)
     picks = np.concatenate([np.arange(len(faces)), rng.choice(len(faces), 30000, p=areas / areas.sum())])
@@ -88,7 +88,7 @@ def _source_faces(
     reach = np.ptp(points, axis=0).max() * 0.1
     tree = cKDTree(np.hstack([where, _normals(points, faces)[picks] * reach]))
     centers, normals = new_points[new_faces].mean(axis=1), _normals(new_points, new_faces) * reach
-    # windings of the library are not reliable: look for both sides
+    # windings of the library are not reliable: search for both sides
     distance_a, index_a = tree.query(np.hstack([centers, normals]))
     distance_b, index_b = tree.query(np.hstack([centers, -normals]))
     return picks[np.where(distance_a <= distance_b, index_a, index_b)]

@@ -1,4 +1,4 @@
-"""Which models are for training and which only for testing."""
+"""Split of the models into training and test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel, Split
 
 TEST_SHARE = 0.22
 LEAST_FOR_TEST = 2
-"""Models of a label that are kept for testing however few there are: what rests on one model says little."""
+"""Models of a label that are kept for testing however few there are: a result on one model is not significant."""
 _SETS = (
     "kitchen",
     "winchester",
@@ -34,7 +34,7 @@ _SETS = (
 
 
 def family_of(entry: Entry) -> str:
-    """Colour variants and sets by one hand share a family: library, creator and the name without its number."""
+    """Colour variants and sets of one creator share a family: library, creator and the name without its number."""
     library, _, name = entry.id.partition("#")
     for common in _SETS:
         if name.startswith(common):
@@ -48,7 +48,7 @@ def assign_splits(models: Iterable[FurnitureModel]) -> dict[tuple[str, str], Spl
     """(family, label) -> split: of each label the families with the smallest hashes, about TEST_SHARE of its models.
 
     Labels with fewer than three models have no test model, the others at least ``LEAST_FOR_TEST``. A family may be on
-    different sides in different labels: a chair tells nothing about the table of its set.
+    different sides in different labels: a chair does not resemble the table of its set.
     """
     by_label: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for model in models:

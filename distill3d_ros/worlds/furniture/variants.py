@@ -1,7 +1,7 @@
-"""Designs that no library has: a model in other proportions, colours and materials. For training rooms.
+"""Variants of a model for training rooms: other proportions, colours and materials.
 
-A few dozen models a label are soon known by heart: a student that met each of them a hundred times knows *them*, not
-what makes a chair a chair. Test rooms keep the designs as their makers drew them.
+A student overfits to a few dozen models a label, which it sees hundreds of times, instead of learning the category.
+Test rooms keep the original designs.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _turned(model: FurnitureModel, rng: np.random.Generator) -> FloatArray:
 
 
 def _painted(model: FurnitureModel, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Face colours and textures: about half of the parts of the model get a new look."""
+    """Face colours and textures: about half of the parts of the model are changed."""
     colors, textures = model.face_colors.copy(), model.textures.copy()
     plain = model.face_layers < 0
     if plain.any():

@@ -1,1 +1,1 @@
-"""Furnishing: which things stand where in a simulated room."""
+"""Furnishing of simulated rooms."""

@@ -1,4 +1,4 @@
-"""Puts things into a room so that they fit: against walls, on the floor, on each other, leaning."""
+"""Placement of things in a room without collisions: against walls, on the floor, on each other, leaning."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from distill3d_ros.worlds.furniture import support_map as layout_support
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel, Split
 from distill3d_ros.worlds.furniture.pack import FurniturePack
-from distill3d_ros.worlds.furniture.procedural import more_designs
-from distill3d_ros.worlds.furniture.support_map import CELLS, SupportMap, flat_cells, heights_under, highest_within
+from distill3d_ros.worlds.furniture.procedural import extra_models
+from distill3d_ros.worlds.furniture.support_map import (
+    CELLS,
+    SupportMap,
+    flat_cells,
+    heights_under,
+    highest_within,
+    support_map,
+)
 from distill3d_ros.worlds.layout.looks import Instance, choose, vary
 from distill3d_ros.worlds.layout.space import Footprint, footprint, overlap, tilted, turn_about_z
 from distill3d_ros.worlds.layout.touch import slide
@@ -53,9 +59,9 @@ class Builder:
         return self.draw(list(models))
 
     def models(self, label: str) -> tuple[FurnitureModel, ...]:
-        """What the room may use of a label."""
+        """The models of a label that the room may use."""
         models = self.pack.by_label(label, self.split)
-        return (*models, *more_designs(label)) if self.varied else models
+        return (*models, *extra_models(label)) if self.varied else models
 
     def draw(self, models: Sequence[FurnitureModel]) -> Instance | None:
         """One of some models, with proportions and colours of its own; None if there are none."""
@@ -220,15 +226,15 @@ class Builder:
         turn: float = np.pi,
         ignore: Iterable[int] = (),
     ) -> PlacedObject | None:
-        """Before another thing (negative gap: pushed under it), turned towards it unless told otherwise."""
+        """In front of another thing (negative gap: pushed under it), turned towards it by default."""
         depth = (anchor.model.size * anchor.scale)[1]
         own = np.array([shift, depth / 2 + gap + instance.size[1] / 2])
         xy = anchor.position[:2] + anchor.rotation[:2, :2] @ own
         return self.put(instance, xy, anchor.yaw + turn, ignore=ignore)
 
     def support_map(self, model: FurnitureModel) -> SupportMap:
-        """Kept with the pack for a while."""
-        return self.pack.support_maps.get(model.name, lambda: layout_support.support_map(model))
+        """From the pack's cache."""
+        return self.pack.support_maps.get(model.name, lambda: support_map(model))
 
     def on_top(
         self,
@@ -242,11 +248,11 @@ class Builder:
         near: npt.ArrayLike | None = None,
     ) -> PlacedObject | None:
         """Stand it on another thing where that is level, exactly as high as its surface there."""
-        made = self.support_map(support.model)
+        surface = self.support_map(support.model)
         heading = self.rng.uniform(-np.pi, np.pi) if yaw is None else yaw
         c, s = abs(np.cos(heading - support.yaw)), abs(np.sin(heading - support.yaw))
         half = np.array([[c, s], [s, c]]) @ instance.size[:2] / 2 * 0.85 / support.scale[:2]
-        cells = flat_cells(made, support.model.size, half)
+        cells = flat_cells(surface, support.model.size, half)
         if len(cells) == 0:
             return None
         own = (cells + 0.5) / CELLS * support.model.size[:2] - support.model.size[:2] / 2
@@ -257,17 +263,12 @@ class Builder:
             weights = np.exp(-np.linalg.norm(own * support.scale[:2] - np.asarray(near, float), axis=1) / 0.06)
         for k in self.rng.choice(len(own), min(tries, len(own)), p=weights / weights.sum(), replace=False):
             xy = support.to_world([*own[k], 0.0])[:2]
-            z = self._standing_height(instance, support, made, xy, heading)
+            z = self._standing_height(instance, support, surface, xy, heading)
             if z is None:
                 continue
             if placed := self.put(instance, xy, heading, z, ignore=(support.id,), support=support.id):
                 return placed
         return None
-
-    def on_spot(self, instance: Instance, support: PlacedObject, xy: FloatArray, yaw: float) -> PlacedObject | None:
-        """Stand it on another thing at a given place, if that is level."""
-        z = self._standing_height(instance, support, self.support_map(support.model), xy, yaw)
-        return None if z is None else self.put(instance, xy, yaw, z, ignore=(support.id,), support=support.id)
 
     def put_under(self, instance: Instance, table: PlacedObject, xy: FloatArray, yaw: float) -> PlacedObject | None:
         """On the floor within the box of a table that it is lower than, clear of its legs."""
@@ -278,7 +279,7 @@ class Builder:
         return self.put(instance, xy, yaw, ignore=(table.id,))
 
     def _standing_height(
-        self, instance: Instance, support: PlacedObject, made: SupportMap, xy: FloatArray, yaw: float
+        self, instance: Instance, support: PlacedObject, surface: SupportMap, xy: FloatArray, yaw: float
     ) -> float | None:
         """World height at which its base rests on the support there; None if that is not level or not all under it."""
         grid = np.linspace(-0.46, 0.46, 5)
@@ -286,12 +287,12 @@ class Builder:
         turn = turn_about_z(yaw)[:2, :2]
         world = own @ turn.T + xy
         local = (world - support.position[:2]) @ support.rotation[:2, :2] / support.scale[:2]
-        heights = heights_under(made, local)
+        heights = heights_under(surface, local)
         if not np.isfinite(heights).all() or np.ptp(heights) * support.scale[2] > 0.0015:
             return None
         # between the points of the grid, too, nothing may stick up
         placed_in_base = (support.rotation[:2, :2] @ np.diag(support.scale[:2])).T @ turn
-        between = highest_within(made, placed_in_base, (support.position[:2] - xy) @ turn, instance.size[:2] / 2)
+        between = highest_within(surface, placed_in_base, (support.position[:2] - xy) @ turn, instance.size[:2] / 2)
         top = max(float(heights.max()), between)
         if (top - heights.min()) * support.scale[2] > 0.0015:
             return None
@@ -308,7 +309,7 @@ class Builder:
         for _ in range(tries):
             along = self.rng.uniform(width / 2, self.wall_length(wall) - width / 2)
             xy = self.wall_point(wall, along, SLACK - out[0])
-            placed = self._puttilted(instance, rotation, np.array([*xy, -low]), yaw, inward, out, ())
+            placed = self._put_tilted(instance, rotation, np.array([*xy, -low]), yaw, inward, out, ())
             if placed is not None:
                 return placed
         return None
@@ -327,9 +328,9 @@ class Builder:
         if not met:
             return None
         position[:2] -= moved * inward
-        return self._puttilted(instance, rotation, position, yaw, inward, out, (target.id,))
+        return self._put_tilted(instance, rotation, position, yaw, inward, out, (target.id,))
 
-    def _puttilted(
+    def _put_tilted(
         self,
         instance: Instance,
         rotation: FloatArray,

@@ -1,4 +1,4 @@
-"""Groups of furniture as people place them: a table with its chairs, a kitchen row, a bed and what stands beside it."""
+"""Groups of furniture: a table with its chairs, a kitchen row, a bed with cabinets beside it."""
 
 from __future__ import annotations
 

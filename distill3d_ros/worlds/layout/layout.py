@@ -1,4 +1,4 @@
-"""Furnish a room at random: the same seed and the same pack give the same room."""
+"""Random furnished rooms: the same seed and the same pack give the same room."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def make_room(
         seed: everything random follows from it.
         room_type: one of ``ROOM_TYPES``; None draws one.
         split: whose models are used.
-        varied: as training rooms are. They also use designs that no library has, made from solids or by changing
-            proportions and materials; most of what they hold fits their type, lights are where lamps and windows are,
-            colours are mostly those of real rooms, and some have a second room behind an open door.
+        varied: as training rooms are. They also use procedural models and variants of library models; most of their
+            things fit their type, lights are at lamps and windows, colours are mostly those of real rooms, and some
+            have a second room behind an open door.
     """
     if room_type is not None and room_type not in ROOM_TYPES:
         raise ValueError(f"room_type must be one of {ROOM_TYPES} or None. Got {room_type!r}")
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test'. Got {split!r}")
     if varied and split == "test":
-        raise ValueError("varied must be False where split is 'test': tests use the designs as their makers drew them")
+        raise ValueError("varied must be False where split is 'test': tests use the original designs")
     rng = np.random.default_rng(seed)
     drawn = str(rng.choice(ROOM_TYPES))
     kind = room_type or drawn

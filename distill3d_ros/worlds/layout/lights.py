@@ -1,4 +1,4 @@
-"""The lights of training rooms: where lamps stand and hang and daylight comes in, each with its shadow."""
+"""Lights of training rooms: at lamps and windows, each with its shadow."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from distill3d_ros.worlds.materials import FloatArray, Light, room_lights
 from distill3d_ros.worlds.room import PlacedObject
 
 SOURCE_SHARE = 0.6
-"""How many of the lights are at a lamp or a window of the room, as far as it has them; the others are anywhere."""
+"""Share of the lights at a lamp or a window of the room, as far as it has them; the others are anywhere."""
 _FAINT = 0.25
-"""A light with less than this share of the strongest one's power casts no shadow: nobody would see it."""
+"""A light with less than this share of the strongest one's power casts no shadow: it would be invisible."""
 _FROM_WINDOW = 0.3
 """Metres into the room from a window's middle, where its light is put."""
 _DAYLIGHT = np.array([0.93, 1.0, 1.07])

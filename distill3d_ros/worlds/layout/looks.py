@@ -1,4 +1,4 @@
-"""Variation of looks: which model, and the same model in other proportions and colours."""
+"""Random choice of a model, and of its proportions and colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
 from distill3d_ros.worlds.furniture.pack import FurniturePack
 from distill3d_ros.worlds.furniture.palettes import LOUD_THINGS, thing_color
-from distill3d_ros.worlds.furniture.procedural import is_made
+from distill3d_ros.worlds.furniture.procedural import is_procedural
 from distill3d_ros.worlds.furniture.variants import PER_MODEL
 from distill3d_ros.worlds.materials import hsv
 
@@ -21,7 +21,7 @@ _ONE_COLOUR |= {"bowl", "cup", "bag", "trash can", "box", "radiator", "bathtub",
 STRETCH = 0.12
 """Each axis of an instance is scaled by up to this share, up or down."""
 VARIANT_SHARE = 0.75
-"""How many of the libraries' models in a varied room are variants of them."""
+"""Share of the library models in a varied room that are replaced by variants."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -45,16 +45,16 @@ def choose(
 ) -> FurnitureModel:
     """One of some models.
 
-    In a varied room those made from solids, of which there are many, come as often as those of the libraries together,
-    and most of the latter as a variant.
+    In a varied room half are procedural, however many of these there are, and half from the libraries, most of them
+    as a variant.
     """
     if not varied:
         return models[int(rng.integers(len(models)))]
-    made = [m for m in models if is_made(m)]
-    drawn = [m for m in models if not is_made(m)]
-    among = (made if rng.uniform() < 0.5 else drawn) or made or drawn
+    procedural = [m for m in models if is_procedural(m)]
+    from_library = [m for m in models if not is_procedural(m)]
+    among = (procedural if rng.uniform() < 0.5 else from_library) or procedural or from_library
     model = among[int(rng.integers(len(among)))]
-    if not is_made(model) and rng.uniform() < VARIANT_SHARE:
+    if not is_procedural(model) and rng.uniform() < VARIANT_SHARE:
         return pack.variant(model, int(rng.integers(PER_MODEL)))
     return model
 

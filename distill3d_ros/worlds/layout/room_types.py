@@ -1,4 +1,4 @@
-"""What a room of each type holds: a core of furniture, and extras that fill it up."""
+"""Furniture by room type: a core, and extras up to a number of things."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EXTRAS = {
     "table": 0.6, "bathtub": 0.5, "toilet": 0.6, "oven": 1.0, "sink": 0.3, "computer": 0.5, "bed": 0.5, "wardrobe": 1.6,
     "bowl": 1.6, "cup": 0.8, "shelf": 1.0, "sofas": 0.5, "desk": 0.4,
 }  # fmt: skip
-"""What is added beyond a room's core, so that no label is rare; "" is clutter."""
+"""Weights of the labels added beyond a room's core, so that no label is rare; "" is clutter."""
 
 BELONGS: dict[str, frozenset[str]] = {
     label: frozenset(types.split(", "))
@@ -51,9 +51,9 @@ BELONGS: dict[str, frozenset[str]] = {
         "toilet": "bathroom",
     }.items()
 }
-"""The types of rooms that a thing fits; what is not named here fits all."""
+"""The types of rooms that a label fits; labels not listed fit all."""
 ODD_SHARE = 0.15
-"""How many of the extras of a varied room need not fit its type: a student must not rely on the type either."""
+"""Share of the extras of a varied room that need not fit its type: a student must not rely on the type either."""
 
 
 def room_sides(room_type: str) -> tuple[float, float]:

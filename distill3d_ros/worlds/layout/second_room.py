@@ -1,4 +1,4 @@
-"""A second room behind an open door: where the opening is, how its leaf stands, and what the room holds."""
+"""A second room behind an open door: opening, door leaf and furniture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distill3d_ros.worlds.furniture.palettes import surface_colors
-from distill3d_ros.worlds.furniture.procedural import DOOR_LEAF, more_designs
+from distill3d_ros.worlds.furniture.procedural import DOOR_LEAF, extra_models
 from distill3d_ros.worlds.furniture.procedural_fixtures import LEAF_THICKNESS
 from distill3d_ros.worlds.layout.builder import Builder, FloatArray
 from distill3d_ros.worlds.layout.groups import openings
@@ -18,19 +18,19 @@ from distill3d_ros.worlds.materials import Light, hsv, make_surface, room_lights
 from distill3d_ros.worlds.room import Opening, PlacedObject, SecondRoom
 
 SECOND_ROOM_SHARE = 0.35
-"""How many of the training rooms have a second one."""
+"""Share of the training rooms with a second one."""
 LEAF_SHARE = 0.65
-"""How many of the openings have a door leaf, which stands open; the others are wider and have none."""
+"""Share of the openings with an open door leaf; the others are wider and have none."""
 FURTHER_DOORS = 0.3
-"""How often a room with such an opening has a closed door besides."""
+"""Share of the rooms with such an opening that also have a closed door."""
 _LABELLED = (5, 10)
 """How many named things a second room is filled up to: low, high (exclusive)."""
 _TO_CORNER = 0.2
 """Metres from an opening to the next corner of either room, at least."""
 _PIVOT = 0.01
-"""How far a leaf's hinges stand out from the wall, metres."""
+"""Distance of a leaf's hinges from the wall, metres."""
 _AJAR = (np.radians(60.0), np.radians(125.0))
-"""How far open a leaf stands."""
+"""Range of a leaf's opening angle, radians."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +75,7 @@ class SecondRoomPlan:
         return [wall for wall in range(4) if wall != (self.opening.wall + 2 * space) % 4]
 
     def open_wall(self) -> None:
-        """Keep the way through free in both rooms, and hang the leaf in one of them."""
+        """Keep the passage free in both rooms, and hang the leaf in one of them."""
         opening = self.opening
         if self.has_leaf:
             self._hang_leaf()
@@ -88,7 +88,7 @@ class SecondRoomPlan:
     def _hang_leaf(self) -> None:
         """In either room, at either side of the opening, as far open as the walls allow."""
         rng, opening = self.second.rng, self.opening
-        instance = self.second.draw(more_designs(DOOR_LEAF))
+        instance = self.second.draw(extra_models(DOOR_LEAF))
         assert instance is not None  # there are always some
         wide = opening.high - opening.low - 0.01
         instance.scale[:] = (wide / instance.model.size[0], 1.0, (opening.height - 0.015) / instance.model.size[2])

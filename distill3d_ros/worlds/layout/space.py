@@ -1,4 +1,4 @@
-"""Room taken: ground rectangles with a height range, turns and tilts."""
+"""Occupied space: ground rectangles with a height range, rotations and tilts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slide a thing until its mesh meets another: chairs under tables, things side by side, things that lean."""
+"""Sliding of a thing until its mesh touches another: chairs under tables, things side by side, leaning things."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def slide(
     across = np.stack([aside, [0.0, 0.0, 1.0]], axis=1)  # (3, 2): what the motion leaves unchanged
     moving = (instance.model.vertices * instance.scale) @ rotation.T + start
     standing, standing_faces = target.mesh()
-    # only triangles in each other's way can meet; building the trees of all of them would be most of the work
+    # only triangles whose projections overlap can meet; building the trees of all of them would be most of the work
     moving_faces = _in_the_way(moving @ across, instance.model.faces, standing @ across)
     standing_faces = _in_the_way(standing @ across, standing_faces, moving @ across)
     if len(moving_faces) == 0 or len(standing_faces) == 0:

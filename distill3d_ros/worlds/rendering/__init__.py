@@ -1,1 +1,1 @@
-"""Pictures of simulated rooms, by OpenGL or ray casting."""
+"""Rendering of simulated rooms, by OpenGL or ray casting."""

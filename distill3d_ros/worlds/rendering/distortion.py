@@ -1,6 +1,7 @@
-"""What a lens does to a picture's geometry, and what is left of it after a calibration that was not perfect.
+"""Lens distortion, as it remains after an imperfect calibration.
 
-Pictures are drawn by a pinhole camera and bent afterwards, with depth and ids along: the truth stays the pinhole's.
+Pictures are rendered by a pinhole camera and distorted afterwards, with depth and ids; the ground truth stays the
+pinhole camera's.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Distortion:
 
 
 def sample_distortion(rng: np.random.Generator, intrinsics: Intrinsics, *, largest: float = LARGEST) -> Distortion:
-    """A lens that moves the corners of the image by up to ``largest``, and whose axis is not quite at right angles.
+    """A lens that moves the corners of the image by up to ``largest``, and whose axis is slightly tilted.
 
     Barrel and pincushion are equally likely.
     """
@@ -43,10 +44,10 @@ def sample_distortion(rng: np.random.Generator, intrinsics: Intrinsics, *, large
     return Distortion(k1=first / corner**2, k2=second / corner**4, p1=float(tangential[0]), p2=float(tangential[1]))
 
 
-def wider(intrinsics: Intrinsics, distortion: Distortion) -> Intrinsics:
-    """The pinhole camera of the same size that sees all that the bent picture shows: shorter focal lengths.
+def covering_pinhole(intrinsics: Intrinsics, distortion: Distortion) -> Intrinsics:
+    """The pinhole camera of the same size that covers the distorted picture's field of view: shorter focal lengths.
 
-    Where the bent picture shows less than the straight one, the camera itself.
+    Where the distorted picture covers less than the undistorted one, the camera itself.
     """
     u, v = _straight_pixels(intrinsics, distortion)
     reach = 1.0
@@ -56,26 +57,26 @@ def wider(intrinsics: Intrinsics, distortion: Distortion) -> Intrinsics:
     return Intrinsics(fx=k.fx / reach, fy=k.fy / reach, cx=k.cx, cy=k.cy, width=k.width, height=k.height)
 
 
-def bent(seen: Observation, drawn: Intrinsics, intrinsics: Intrinsics, distortion: Distortion) -> Observation:
-    """What the distorted lens makes of a pinhole's picture.
+def distort(pinhole: Observation, rendered: Intrinsics, intrinsics: Intrinsics, distortion: Distortion) -> Observation:
+    """A pinhole camera's observation as taken through a lens with distortion.
 
     Args:
-        seen: drawn with ``drawn``, see ``wider``.
-        intrinsics: of the bent picture, of the same size.
+        pinhole: rendered with the intrinsics ``rendered``, see ``covering_pinhole``.
+        intrinsics: of the distorted picture, of the same size.
 
-    Depth and ids are those of the nearest drawn pixel; colours are interpolated.
+    Depth and ids are those of the nearest rendered pixel; colours are interpolated.
     """
     u, v = _straight_pixels(intrinsics, distortion)
-    columns = ((u - intrinsics.cx) / intrinsics.fx * drawn.fx + drawn.cx).astype(np.float32)
-    rows = ((v - intrinsics.cy) / intrinsics.fy * drawn.fy + drawn.cy).astype(np.float32)
-    r = np.clip(np.rint(rows), 0, drawn.height - 1).astype(int)
-    c = np.clip(np.rint(columns), 0, drawn.width - 1).astype(int)
-    rgb = cv2.remap(seen.rgb, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return Observation(rgb=np.asarray(rgb, np.uint8), depth=seen.depth[r, c], ids=seen.ids[r, c])
+    columns = ((u - intrinsics.cx) / intrinsics.fx * rendered.fx + rendered.cx).astype(np.float32)
+    rows = ((v - intrinsics.cy) / intrinsics.fy * rendered.fy + rendered.cy).astype(np.float32)
+    r = np.clip(np.rint(rows), 0, rendered.height - 1).astype(int)
+    c = np.clip(np.rint(columns), 0, rendered.width - 1).astype(int)
+    rgb = cv2.remap(pinhole.rgb, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return Observation(rgb=np.asarray(rgb, np.uint8), depth=pinhole.depth[r, c], ids=pinhole.ids[r, c])
 
 
 def _straight_pixels(k: Intrinsics, distortion: Distortion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(H, W) u and v at which a pinhole of the same intrinsics sees what each pixel of the bent picture shows."""
+    """(H, W) u and v in a pinhole camera of the same intrinsics of the ray of each distorted pixel."""
     v, u = np.mgrid[: k.height, : k.width].astype(np.float64)
     matrix = np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]])
     points = np.stack([u, v], -1).reshape(-1, 1, 2)

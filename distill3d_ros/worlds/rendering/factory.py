@@ -1,6 +1,6 @@
-"""What draws rooms: OpenGL where it can be had, and ray casting on the CPU where it cannot.
+"""Choice of the renderer: OpenGL where it is available, else ray casting on the CPU.
 
-Both give the same depth and ids up to the outlines of things; docs/renderers.md says how close they are.
+Both give the same depth and ids up to the outlines of things; docs/renderers.md has the differences.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ ENVIRONMENT_VARIABLE = "DISTILL3D_RENDERER"
 def make_renderer(
     kind: RendererKind | None = None, *, threads: int | None = None, warn: Callable[[str], None] | None = None
 ) -> RoomRenderer:
-    """The renderer that was asked for, or the best one that this machine has.
+    """The requested renderer, or the best one that this machine has.
 
     Args:
-        kind: None is what $DISTILL3D_RENDERER says, and without it OpenGL, or ray casting where there is no OpenGL.
+        kind: None takes $DISTILL3D_RENDERER, and without it OpenGL, or ray casting where there is no OpenGL.
         threads: of software OpenGL, see ``gl_renderer.Renderer``.
-        warn: is told, once, when ray casting takes the place of OpenGL; None warns as Python does.
+        warn: called once, with the message, when ray casting replaces OpenGL; None issues a Python warning.
 
     Raises:
-        RuntimeError: OpenGL was asked for and there is none.
+        RuntimeError: OpenGL was requested and there is none.
         ValueError: the variable names no renderer.
     """
-    kind = kind or _asked_for()
+    kind = kind or _requested_kind()
     if kind != "raycast":
         try:
             from distill3d_ros.worlds.rendering.gl_renderer import Renderer
@@ -50,7 +50,7 @@ def make_renderer(
 
 
 def renderer_kind(*, warn: Callable[[str], None] | None = None) -> RendererKind:
-    """Which renderer ``make_renderer`` gives here; it is made, and closed. For whoever hands work to others.
+    """Which renderer ``make_renderer`` gives here; it is made, and closed. For processes that start workers.
 
     Raises:
         RuntimeError, ValueError: as ``make_renderer``.
@@ -70,7 +70,7 @@ def no_gl(error: Exception) -> str:
     )
 
 
-def _asked_for() -> RendererKind | None:
+def _requested_kind() -> RendererKind | None:
     name = os.environ.get(ENVIRONMENT_VARIABLE, "")
     for kind in get_args(RendererKind):
         if name == kind:

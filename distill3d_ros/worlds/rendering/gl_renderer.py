@@ -1,4 +1,4 @@
-"""Pictures, depth and ids of a room through OpenGL without a window: software or hardware, the same code.
+"""OpenGL renderer of rooms without a window: colours, depth and ids, by software or hardware.
 
 The picture is sampled several times a pixel and averaged. Depth and ids are drawn in a pass of their own, sampled
 once, exactly at the centre of each pixel, so that no value is a mixture of two surfaces.
@@ -26,7 +26,7 @@ from distill3d_ros.worlds.rendering.walls import portal_normals
 from distill3d_ros.worlds.room import Room
 
 OCCLUSION_RADIUS = 0.22
-"""Metres round a point in which other surfaces darken it."""
+"""Radius of ambient occlusion, metres."""
 
 
 class _Target:
@@ -108,7 +108,7 @@ class Renderer:
         assign(self._colour, "light_place", places.tobytes())
 
     def _light_space(self, room: Room, space: int) -> None:
-        """What is drawn next is lit as the room itself (0) or as the second one (1)."""
+        """Sets the lights of the next draw calls: those of the room itself (0) or of the second one (1)."""
         colours = np.zeros((MAX_LIGHTS, 3), np.float32)
         for i, light in enumerate(lights_in(room, space)):
             colours[i] = np.asarray(light.color) * light.intensity
@@ -120,7 +120,7 @@ class Renderer:
     # -- pictures ------------------------------------------------------------------------------------------------
 
     def render(self, camera: CameraPose, *, supersample: int = 2, occlusion: float = 0.8) -> Observation:
-        """Draws the room as ``camera`` sees it. ``supersample`` squared samples are averaged for each pixel."""
+        """Draws the room from ``camera``. ``supersample`` squared samples are averaged for each pixel."""
         k = camera.intrinsics
         if not 1 <= supersample <= 8:
             raise ValueError(f"supersample must lie between 1 and 8. Got {supersample}")
@@ -128,7 +128,7 @@ class Renderer:
         with self.context:
             targets = self._target(k.width, k.height, supersample)
             self._draw_geometry(camera, targets, visible)
-            self._shadows.look(camera, targets.geometry.image, targets.lamps_seen.frame)
+            self._shadows.draw_visibility(camera, targets.geometry.image, targets.lamps_seen.frame)
             self._draw_colour(room, camera, targets, visible, supersample)
             self._finish(k, targets, supersample, occlusion)
             rgb = np.frombuffer(targets.final.frame.read(components=3, alignment=1), np.uint8)
@@ -238,11 +238,11 @@ class Renderer:
 
     @property
     def description(self) -> str:
-        """What draws: the driver's own words."""
+        """The driver's name of the renderer."""
         return f"OpenGL: {self.context.info['GL_RENDERER']}, {self.context.info['GL_VERSION']}"
 
     def close(self) -> None:
-        """Gives the graphics context back."""
+        """Releases the graphics context."""
         self.context.release()
 
 

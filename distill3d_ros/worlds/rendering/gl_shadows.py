@@ -31,8 +31,8 @@ _DEPTH_BIAS = 0.0002
 class ShadowMaps:
     """One depth image for each lamp that casts shadows, drawn once a room.
 
-    The strongest lamp's is read by the colour shader at every sample; what the others' say is worked out once a pixel,
-    into an image that the colour shader reads.
+    The strongest lamp's is read by the colour shader at every sample; the others are evaluated once a pixel, into an
+    image that the colour shader reads.
     """
 
     def __init__(self, context: moderngl.Context, colour: moderngl.Program, screen: moderngl.Buffer) -> None:
@@ -58,7 +58,7 @@ class ShadowMaps:
         self._weaker: list[int] = []
 
     def draw(self, room: Room, instances: Sequence[Instance]) -> None:
-        """Looks at the things of a room from its lamps."""
+        """Draws the depth images of a room from its lamps."""
         self._weaker, projections, looks = [], [], []
         assign(self._colour, "shadow_look", (0.0, 0.0, 0.0, 0.0))
         for caster in shadow_casters(room):
@@ -90,13 +90,13 @@ class ShadowMaps:
                 assign(self.program, "world_from_own", one.world_from_own)
                 one.mesh.shadow.render()
 
-    def look(self, camera: CameraPose, geometry: moderngl.Texture, seen: moderngl.Framebuffer) -> None:
-        """Works out, once a pixel, which of the weaker lamps each point sees: into ``seen``, from its depth and normal.
+    def draw_visibility(self, camera: CameraPose, geometry: moderngl.Texture, visibility: moderngl.Framebuffer) -> None:
+        """Draws the visibility 0..1 of the weaker lamps at each pixel's point into ``visibility``.
 
-        Where no weaker lamp casts a shadow every point sees them all.
+        ``geometry`` has the depth and normal of each pixel. 1 everywhere where no weaker lamp casts a shadow.
         """
-        seen.use()
-        seen.clear(1.0, 1.0, 1.0, 1.0)
+        visibility.use()
+        visibility.clear(1.0, 1.0, 1.0, 1.0)
         if not self._weaker:
             return
         self._context.disable(moderngl.DEPTH_TEST)
@@ -104,11 +104,11 @@ class ShadowMaps:
         assign(further.program, "unproject", (1 / k.fx, 1 / k.fy, k.cx, k.cy))
         assign(further.program, "world_from_optical", columns(camera.world_from_optical))
         geometry.use(0)
-        for place, number in enumerate(self._weaker):
-            self._maps[number].use(1 + place)
+        for unit, number in enumerate(self._weaker, start=1):
+            self._maps[number].use(unit)
         further.render(vertices=3)
 
-    def use(self, seen: moderngl.Texture) -> None:
-        """Lets the colour shader read what it needs."""
+    def use(self, visibility: moderngl.Texture) -> None:
+        """Binds the textures of the colour shader."""
         self._maps[0].use(FIRST_MAP)
-        seen.use(LAMPS_SEEN)
+        visibility.use(LAMPS_SEEN)

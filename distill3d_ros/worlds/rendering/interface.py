@@ -1,4 +1,4 @@
-"""What every room renderer offers, and the limits that all share."""
+"""The interface of room renderers, and their common limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distill3d_ros.worlds.room import Room
 RendererKind = Literal["gl", "raycast"]
 
 NEAR, FAR = 0.04, 40.0
-"""Metres; what is nearer or farther is not drawn."""
+"""Metres; nearer or farther surfaces are not drawn."""
 
 MAX_LIGHTS = 4
 
@@ -23,7 +23,7 @@ GL_REMEDY = "On Debian or Ubuntu: apt install libegl1 libgl1-mesa-dri"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What one camera sees."""
+    """A camera's colours, depth and object ids."""
 
     rgb: NDArray[np.uint8]
     """(H, W, 3)"""
@@ -41,20 +41,20 @@ class RoomRenderer(Protocol):
 
     @property
     def description(self) -> str:
-        """For a person: what draws."""
+        """Name of the renderer, for messages."""
 
     @property
     def room(self) -> Room | None:
-        """Which room is drawn; None before the first ``set_room``."""
+        """The current room; None before the first ``set_room``."""
 
     def set_room(self, room: Room) -> None:
-        """Takes a room. Call it again after the room changed."""
+        """Makes ``room`` the current one. Call it again after the room changed."""
 
     def render(self, camera: CameraPose, *, supersample: int = 2, occlusion: float = 0.8) -> Observation:
-        """Draws the room as ``camera`` sees it. ``supersample`` squared samples are averaged for each pixel."""
+        """Draws the room from ``camera``. ``supersample`` squared samples are averaged for each pixel."""
 
     def measure(self, camera: CameraPose) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
         """Only depth (H, W) and ids (H, W)."""
 
     def close(self) -> None:
-        """Gives back what it holds."""
+        """Releases its resources."""

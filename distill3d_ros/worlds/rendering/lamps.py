@@ -1,4 +1,4 @@
-"""A room's lamps as renderers see them: which ones count, and the views of those that cast shadows."""
+"""A room's lamps for the renderers: the strongest ones, and the projections of those that cast shadows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from distill3d_ros.worlds.room import Room
 SHADOW_SIZES = (1024, 512, 512, 512)
 """Sides of the shadow maps, pixels: of the strongest lamp, and of the others in the order of ``strongest_lights``."""
 SHADOW_HALF_ANGLE = math.radians(72.0)
-"""A lamp's shadow map sees at most this far off its axis; what lies beyond counts as lit."""
+"""Largest angle from a shadow map's axis, radians; points beyond count as lit."""
 SHADOW_NEAR = 0.12
-"""Metres from the lamp; what is nearer casts no shadow."""
+"""Metres from the lamp; nearer things cast no shadow."""
 SHADOW_OFFSETS = (0.012, 0.04, 0.04, 0.04)
-"""Metres by which a point is moved along its normal before it is looked up in each shadow map: about as
-far as the places lie apart that are looked up for one point, or surfaces would shade themselves."""
+"""Metres by which a point is moved along its normal before it is compared with each shadow map: about the
+distance between the samples of one point, or surfaces would shade themselves."""
 SHADOW_STRENGTH = 0.92
-"""Share of the lamp's light that a shadow takes."""
+"""Share of the lamp's light that is missing in its shadow."""
 
 
 def strongest_lights(room: Room) -> list[Light]:
@@ -57,7 +57,7 @@ class ShadowCaster:
     """A lamp with a shadow map."""
 
     number: int
-    """Its place in ``strongest_lights``."""
+    """Its index in ``strongest_lights``."""
     position: FloatArray
     """(3,) world, metres."""
     corner: FloatArray
@@ -67,7 +67,7 @@ class ShadowCaster:
 
 
 def shadow_casters(room: Room) -> list[ShadowCaster]:
-    """The strongest light, and all others whose light says so."""
+    """The strongest light, and all others with ``Light.shadow``."""
     casters = []
     for number, light in enumerate(strongest_lights(room)):
         if number and not light.shadow:
@@ -106,9 +106,9 @@ def lamp_view(caster: ShadowCaster) -> tuple[FloatArray, float]:
     view[:3, :3] = np.stack([side, np.cross(side, forward), -forward])
     view[:3, 3] = -view[:3, :3] @ light
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 0.45)], float) * size + caster.corner
-    seen = (corners - light) @ view[:3, :3].T
-    ahead = np.maximum(-seen[:, 2], 1e-3)
-    reach = min(math.tan(SHADOW_HALF_ANGLE), float((np.abs(seen[:, :2]) / ahead[:, None]).max()))
+    in_view = (corners - light) @ view[:3, :3].T
+    ahead = np.maximum(-in_view[:, 2], 1e-3)
+    reach = min(math.tan(SHADOW_HALF_ANGLE), float((np.abs(in_view[:, :2]) / ahead[:, None]).max()))
     return view, reach
 
 

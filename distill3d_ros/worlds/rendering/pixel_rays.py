@@ -1,4 +1,4 @@
-"""Which triangle the ray through each pixel centre meets first: ray casting for one camera, in numpy."""
+"""Ray casting for one camera in numpy: the nearest triangle on the ray through each pixel centre."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cast_rays(
     Args:
         points: (V, 3) metres in the camera's optical frame.
         faces: (F, 3) rows of ``points``.
-        near, far: metres along the optical axis; what is nearer or farther is not seen.
+        near, far: metres along the optical axis; nearer and farther surfaces are ignored.
     """
     if not 0 < near < far:
         raise ValueError(f"near must be positive and below far. Got near {near} and far {far}")
@@ -70,7 +70,7 @@ def cast_rays(
 def _in_question(
     points: FloatArray, faces: NDArray[np.integer], camera: Intrinsics, near: float
 ) -> tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]:
-    """The triangles that may be seen: their rows in ``faces``, what gives their b_i, and their pixel boxes.
+    """The potentially visible triangles: their rows in ``faces``, the planes of their b_i, and their pixel boxes.
 
     Returns:
         (T,) rows; (T, 3, 3) coefficients: b_i at the pixel (u, v) is c[i] . (u, v, 1); (T, 4), see ``_pixel_boxes``.
@@ -79,7 +79,7 @@ def _in_question(
     corners = points[faces[rows]]  # (T, 3, 3)
     planes = np.stack([np.cross(corners[:, i - 2], corners[:, i - 1]) for i in range(3)], axis=1)  # (T, b, xyz)
     volume = np.einsum("tk,tk->t", corners[:, 0], planes[:, 0])
-    usable = np.abs(volume) > 1e-12  # else seen edge-on, or no triangle
+    usable = np.abs(volume) > 1e-12  # else edge-on, or degenerate
     rows, corners, planes = rows[usable], corners[usable], planes[usable] / volume[usable, None, None]
     ray_of_pixel = np.array(
         [[1 / camera.fx, 0, -camera.cx / camera.fx], [0, 1 / camera.fy, -camera.cy / camera.fy], [0, 0, 1]]

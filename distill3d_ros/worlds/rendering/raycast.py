@@ -1,4 +1,4 @@
-"""Pictures, depth and ids of a room by ray casting on the CPU, for machines without OpenGL.
+"""Ray casting renderer of rooms on the CPU: colours, depth and ids, for machines without OpenGL.
 
 Depth and ids are those of ``gl_renderer.Renderer`` up to the outlines of things. The colours have the same textures,
 lights, highlights and tone; shadows are hard, textures have no smaller copies for what is far away, and there is no
@@ -39,23 +39,23 @@ SHADOW_BIAS = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ShadowMap:
-    """What a lamp sees."""
+    """Depth from a lamp."""
 
     lamp_from_world: FloatArray
     """(4, 4), the lamp's optical frame."""
     lens: Intrinsics
     depth: FloatArray
-    """(S, S) metres along the lamp's axis; infinite where it sees only walls."""
+    """(S, S) metres along the lamp's axis; infinite where there are only walls."""
 
     def lit(self, points: FloatArray) -> NDArray[np.float32]:
         """(P,) 0 for points (P, 3) in shadow, 1 for the others."""
-        seen = transform_points(self.lamp_from_world, points)
-        ahead = np.maximum(seen[:, 2], 1e-6)
-        u = np.round(seen[:, 0] / ahead * self.lens.fx + self.lens.cx)
-        v = np.round(seen[:, 1] / ahead * self.lens.fy + self.lens.cy)
-        inside = (seen[:, 2] > 0) & (u >= 0) & (u < self.lens.width) & (v >= 0) & (v < self.lens.height)
+        optical = transform_points(self.lamp_from_world, points)
+        ahead = np.maximum(optical[:, 2], 1e-6)
+        u = np.round(optical[:, 0] / ahead * self.lens.fx + self.lens.cx)
+        v = np.round(optical[:, 1] / ahead * self.lens.fy + self.lens.cy)
+        inside = (optical[:, 2] > 0) & (u >= 0) & (u < self.lens.width) & (v >= 0) & (v < self.lens.height)
         u, v = np.where(inside, u, 0).astype(int), np.where(inside, v, 0).astype(int)
-        return (~inside | (seen[:, 2] <= self.depth[v, u] + SHADOW_BIAS)).astype(np.float32)
+        return (~inside | (optical[:, 2] <= self.depth[v, u] + SHADOW_BIAS)).astype(np.float32)
 
 
 class RayCaster:
@@ -72,14 +72,14 @@ class RayCaster:
         self._shadows: dict[int, _ShadowMap] | None = None
 
     def set_room(self, room: Room) -> None:
-        """Takes a room apart. Call it again after the room changed."""
+        """Builds the room's triangles. Call it again after the room changed."""
         self._parts = self._make.parts(room)
         self._triangles = together(self._parts)
         self._shadows = None  # until a picture needs it
         self.room = room
 
     def render(self, camera: CameraPose, *, supersample: int = 2, occlusion: float = 0.8) -> Observation:
-        """Draws the room as ``camera`` sees it. ``supersample`` squared samples are averaged for each pixel.
+        """Draws the room from ``camera``. ``supersample`` squared samples are averaged for each pixel.
 
         ``occlusion`` is that of OpenGL and does nothing here.
         """
@@ -103,7 +103,7 @@ class RayCaster:
         return _depth_and_ids(triangles, self._cast(triangles, camera))
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Nothing to release."""
 
     def _held(self) -> tuple[Room, RoomTriangles]:
         if self.room is None or self._triangles is None:

@@ -1,4 +1,4 @@
-"""What a camera in a room sees, with the truth about it: the frame and the scene."""
+"""Rendered views of a room with ground truth: frame, scene and object ids."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from distill3d_ros.scene.geometry import level_from_world, level_rotation, trans
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.worlds.camera_pose import CameraPose
 from distill3d_ros.worlds.contacts import ContactTruth
-from distill3d_ros.worlds.rendering.distortion import Distortion, bent, wider
+from distill3d_ros.worlds.rendering.distortion import Distortion, covering_pinhole, distort
 from distill3d_ros.worlds.rendering.interface import Observation, RoomRenderer
 from distill3d_ros.worlds.room import Room, WorldBox
 
 MIN_VISIBLE_PIXELS = 12
-"""Objects with fewer visible pixels are left out of the scene: nobody could tell what they are."""
+"""Objects with fewer visible pixels are left out of the scene: nobody could recognise them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One camera's picture and the truth about it."""
+    """One camera's frame and its ground truth."""
 
     frame: Frame
     scene: Scene
@@ -35,8 +35,8 @@ def render_frame(
     renderer: RoomRenderer, room: Room, truth: ContactTruth, camera: CameraPose, *, supersample: int = 2
 ) -> tuple[Frame, Scene]:
     """The frame and the true scene of one camera in ``room``."""
-    seen = render_view(renderer, room, truth, camera, supersample=supersample)
-    return seen.frame, seen.scene
+    view = render_view(renderer, room, truth, camera, supersample=supersample)
+    return view.frame, view.scene
 
 
 def render_view(
@@ -50,29 +50,30 @@ def render_view(
 ) -> View:
     """Frame, scene and id image of one camera in ``room``, which becomes the renderer's room.
 
-    With ``distortion`` the lens bends the picture, and depth and ids with it; the intrinsics say nothing of it.
+    With ``distortion`` the picture, depth and ids are distorted; the intrinsics do not account for it.
     """
     if renderer.room is not room:
         renderer.set_room(room)
     if distortion is None:
-        seen = renderer.render(camera, supersample=supersample)
+        observation = renderer.render(camera, supersample=supersample)
     else:
-        straight = replace(camera, intrinsics=wider(camera.intrinsics, distortion))
-        seen = renderer.render(straight, supersample=supersample)
-        seen = bent(seen, straight.intrinsics, camera.intrinsics, distortion)
-    return View(frame=frame_of(seen, camera), scene=scene_of(seen, room, truth, camera), ids=seen.ids)
+        pinhole = replace(camera, intrinsics=covering_pinhole(camera.intrinsics, distortion))
+        observation = renderer.render(pinhole, supersample=supersample)
+        observation = distort(observation, pinhole.intrinsics, camera.intrinsics, distortion)
+    scene = scene_of(observation, room, truth, camera)
+    return View(frame=frame_of(observation, camera), scene=scene, ids=observation.ids)
 
 
-def frame_of(seen: Observation, camera: CameraPose) -> Frame:
+def frame_of(observation: Observation, camera: CameraPose) -> Frame:
     """The picture with everything known about its camera."""
     pose = np.asarray(camera.world_from_optical)
-    return Frame(image=seen.rgb, intrinsics=camera.intrinsics, up=camera.up, world_from_camera=pose)
+    return Frame(image=observation.rgb, intrinsics=camera.intrinsics, up=camera.up, world_from_camera=pose)
 
 
-def scene_of(seen: Observation, room: Room, truth: ContactTruth, camera: CameraPose) -> Scene:
+def scene_of(observation: Observation, room: Room, truth: ContactTruth, camera: CameraPose) -> Scene:
     """The named objects that the picture shows, with depth, contacts, gaps and supports among them."""
     level = level_from_world(camera.world_from_optical)
-    visible = visible_parts(seen.ids)
+    visible = visible_parts(observation.ids)
     objects = []
     for placed in room.labelled():
         pixels, image_box = visible.get(placed.id, (0, None))
@@ -94,7 +95,7 @@ def scene_of(seen: Observation, room: Room, truth: ContactTruth, camera: CameraP
         objects=tuple(objects),
         intrinsics=camera.intrinsics,
         level_from_optical=level_rotation(camera.up),
-        depth=seen.depth,
+        depth=observation.depth,
         contacts=frozenset(key for key in truth.contacts if shown.issuperset(key)),
         gaps={key: gap for key, gap in truth.gaps.items() if shown.issuperset(key)},
         supports={a: b for a, b in truth.supports.items() if a in shown and b in shown},

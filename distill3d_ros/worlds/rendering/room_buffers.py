@@ -1,4 +1,4 @@
-"""A room in graphics memory: the buffers of its furniture and walls, kept by model for the next rooms."""
+"""A room in graphics memory: the buffers of its furniture, cached by model, and of its walls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Mesh:
 
 @dataclass(slots=True)
 class Instance:
-    """A mesh in the room: where, and how it looks."""
+    """A mesh in the room, with its pose and colours."""
 
     id: int
     mesh: Mesh

@@ -1,4 +1,4 @@
-"""A room as one list of triangles, with what their surfaces look like: what the ray caster works on."""
+"""A room as one list of triangles with their surface properties, for the ray caster."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class RoomTriangles:
 
 
 class TriangleMaker:
-    """Takes rooms apart. Keeps the vertices of the ``limit`` models that were used last."""
+    """Converts rooms to parts. Caches the vertices of the ``limit`` most recently used models."""
 
     def __init__(self, *, limit: int) -> None:
         self._models: LruCache[int, tuple[FurnitureModel, NDArray[np.void], NDArray[np.int64]]] = LruCache(limit)

@@ -1,4 +1,4 @@
-"""The light of a room on its surfaces, in numpy: what ``shaders.COLOUR_FRAGMENT`` computes, with plainer textures."""
+"""Shading of a room's surfaces in numpy: as ``shaders.COLOUR_FRAGMENT``, with simpler texture filtering."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def shade(
         albedo: (P, 3) display values 0..1.
         gloss: (P, 2) strength and exponent of highlights.
         lit: (P, L) 0 where a point lies in the shadow of a light, 1 where it does not.
-        eye: (3,) the camera's place in the world.
+        eye: (3,) position of the camera in the world.
         ambient: (3,) linear RGB of the light from everywhere.
     """
-    n, place = normals, positions.astype(np.float32)
-    to_eye = _unit(np.asarray(eye, np.float32) - place)
+    n, points = normals, positions.astype(np.float32)
+    to_eye = _unit(np.asarray(eye, np.float32) - points)
     sky, ground = (np.asarray(ambient, np.float32) * np.float32(share) for share in (1.15, 0.85))
     up = n[:, 2:] * 0.5 + 0.5
     diffuse = ground * (1 - up) + sky * up
     shine = np.zeros_like(diffuse)
     for number, light in enumerate(lights):
-        d = np.asarray(light.position, np.float32) - place
+        d = np.asarray(light.position, np.float32) - points
         square = (d * d).sum(axis=1)
         to_light = d / np.sqrt(square)[:, None]
         power = np.maximum((n * to_light).sum(axis=1), 0) * (2.5 / (1.0 + 0.375 * square))

@@ -1,4 +1,4 @@
-"""The walls, floors and ceilings of a room, and of the second one behind an opening, as both renderers draw them."""
+"""Meshes of the walls, floors and ceilings of a room, and of the second one behind an opening."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distill3d_ros.worlds.room import Opening, Room
 LAP = 0.002
 """Metres by which parts of a wall reach over their neighbours, so that no pixel falls between them."""
 CASING_DEPTH = 0.015
-"""How far a casing stands out from the wall, metres."""
+"""Depth of a casing in front of the wall, metres."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,7 +113,7 @@ def _frame(surface: Surface, opening: Opening) -> WallMesh:
 def portal_normals(room: Room, eye: FloatArray) -> FloatArray | None:
     """(4, 3) unit inward normals of the planes through ``eye`` (3,) and the edges of the opening's nearer face.
 
-    What lies beyond one of them cannot be seen in the second room. None where the eye is not in the first one.
+    Points of the second room beyond one of them are not visible. None where the eye is not in the first room.
     """
     if room.second is None:
         return None

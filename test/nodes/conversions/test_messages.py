@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from support.scene_samples import OPTICAL_FROM_BODY
 from visualization_msgs.msg import Marker
 
 from distill3d_ros.nodes.camera.transforms import split_pose, transform_message
@@ -18,7 +19,7 @@ from distill3d_ros.nodes.spatial.tf import STALE_NS, NoTransformError, Transform
 from distill3d_ros.questions.answer import VALUE_TYPES, Answer
 from distill3d_ros.questions.answer_text import NOTHING
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.scene.geometry import OPTICAL_FROM_BODY, level_rotation
+from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
 CAMERA = Intrinsics(fx=50.0, fy=50.0, cx=31.5, cy=23.5, width=64, height=48)

@@ -14,6 +14,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from support.ros_robot import until
+from support.scene_samples import OPTICAL_FROM_BODY
 
 from distill3d_ros.nodes.camera.transforms import CameraTransformBroadcaster
 from distill3d_ros.nodes.conversions.camera_info import info_from
@@ -23,7 +24,6 @@ from distill3d_ros.nodes.spatial.camera_transforms import CameraTransforms
 from distill3d_ros.nodes.spatial.inputs import CameraInputs, CameraItem, InfoMatcher
 from distill3d_ros.nodes.spatial.tf import TF_STATE
 from distill3d_ros.scene.frame import Frame, Intrinsics
-from distill3d_ros.scene.geometry import OPTICAL_FROM_BODY
 
 CAMERA = Intrinsics(fx=50.0, fy=50.0, cx=31.5, cy=23.5, width=64, height=48)
 PICTURE = np.zeros((48, 64, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""A student that is told the depth: what it does with it, and how it grows out of a smaller one."""
+"""A student with measured depth as input, and its growth from a smaller one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from distill3d_ros.training.start.initial_student import new_student
 K = torch.tensor([[[80.0, 80.0, 47.5, 31.5]]])
 
 
-def told_config() -> StudentConfig:
-    """Deeper than ``small_config`` everywhere, and told the depth."""
+def measured_config() -> StudentConfig:
+    """Deeper than ``small_config`` everywhere, and with measured depth."""
     base = small_config()
     return replace(
         base,
@@ -34,9 +34,9 @@ def told_config() -> StudentConfig:
     )
 
 
-def told_student(seed: int = 0) -> Student:
+def measured_student(seed: int = 0) -> Student:
     torch.manual_seed(seed)
-    return Student(told_config(), tokenizer()).eval()
+    return Student(measured_config(), tokenizer()).eval()
 
 
 def smaller_student() -> Student:
@@ -45,7 +45,7 @@ def smaller_student() -> Student:
 
 def test_a_larger_student_begins_as_the_smaller_one() -> None:
     """With the smaller one's own depth as the truth it finds the same boxes and gives the same answers."""
-    smaller, student = smaller_student(), told_student()
+    smaller, student = smaller_student(), measured_student()
     done = deepen(student, smaller)
     images, k = views()
     up = torch.tensor([[[0.0, -1.0, 0.0]]])
@@ -73,7 +73,7 @@ def test_a_larger_student_begins_as_the_smaller_one() -> None:
 
 
 def test_the_new_layers_learn_from_the_first_step() -> None:
-    smaller, student = smaller_student(), told_student()
+    smaller, student = smaller_student(), measured_student()
     deepen(student, smaller)
     perception = student.perceive(*views(), depth=torch.full((1, 1, 64, 96), 2.0))
     (perception.detections.class_logits.square().sum() + student.prefix(perception).tokens.square().sum()).backward()
@@ -86,11 +86,11 @@ def test_the_new_layers_learn_from_the_first_step() -> None:
 def test_what_does_not_fit_together_is_refused() -> None:
     other = small_student(labels=("lamp", "chair", "table", "washing machine"))
     with pytest.raises(ValueError, match="the same classes in the same order"):
-        deepen(told_student(), other)
+        deepen(measured_student(), other)
 
 
 def test_the_depth_moves_what_the_encoder_sees_only_where_it_is_known() -> None:
-    student = told_student()
+    student = measured_student()
     torch.nn.init.normal_(student.depth_head.place.fc2.weight)
     images, k = views()
     depth = torch.full((1, 1, 64, 96), 2.0)
@@ -98,19 +98,19 @@ def test_the_depth_moves_what_the_encoder_sees_only_where_it_is_known() -> None:
     with torch.no_grad():
         head = student.depth_head
         assert isinstance(head, MeasuredDepth)
-        assert head.places(unknown, k, None, None, 16).abs().max() == 0
+        assert head.point_embedding(unknown, k, None, None, 16).abs().max() == 0
         half = depth.clone()
         half[..., 48:] = math.nan
-        told = head.places(half, k, None, None, 16).unflatten(2, (4, 6)).abs().amax(-1)
-        assert (told[..., :3] > 0).all()
-        assert (told[..., 3:] == 0).all()
+        added = head.point_embedding(half, k, None, None, 16).unflatten(2, (4, 6)).abs().amax(-1)
+        assert (added[..., :3] > 0).all()
+        assert (added[..., 3:] == 0).all()
         near, far = (student.perceive(images, k, depth=d).patch_tokens for d in (depth, depth * 2))
     assert (near - far).abs().max() > 1e-3
 
 
 def test_the_place_of_a_patch_is_its_mean_surface_point_in_the_level_frame() -> None:
     """A camera that looks 30 degrees down, and a second one a metre to its right: one surface, the same tokens."""
-    student = told_student()
+    student = measured_student()
     head = student.depth_head
     assert isinstance(head, MeasuredDepth)
     torch.nn.init.normal_(head.place.fc2.weight)
@@ -121,14 +121,14 @@ def test_the_place_of_a_patch_is_its_mean_surface_point_in_the_level_frame() -> 
     shifted = k.clone()
     shifted[:, 1, 2] += 40.0  # pixels, a metre at this distance: both lenses show the same part of the wall
     with torch.no_grad():
-        both = head.places(wall, shifted, None, pose, 16)
+        both = head.point_embedding(wall, shifted, None, pose, 16)
         torch.testing.assert_close(both[:, 0], both[:, 1], rtol=1e-4, atol=1e-4)
-        assert (head.places(wall, k, None, pose, 16)[:, 1] - both[:, 1]).abs().max() > 1e-2
+        assert (head.point_embedding(wall, k, None, pose, 16)[:, 1] - both[:, 1]).abs().max() > 1e-2
         angle = math.pi / 6
         c, s = math.cos(angle), math.sin(angle)
         level = torch.tensor([[[1, 0, 0], [0, c, s], [0, -s, c]]])
-        tilted = head.places(wall[:, :1], k[:, :1], level, None, 16)
-        assert (tilted - head.places(wall[:, :1], k[:, :1], None, None, 16)).abs().max() > 1e-2
+        tilted = head.point_embedding(wall[:, :1], k[:, :1], level, None, 16)
+        assert (tilted - head.point_embedding(wall[:, :1], k[:, :1], None, None, 16)).abs().max() > 1e-2
 
 
 def test_unknown_depth_is_filled_from_around_it() -> None:
@@ -144,32 +144,32 @@ def test_unknown_depth_is_filled_from_around_it() -> None:
 
 
 def test_the_depth_is_handed_on_and_less_is_claimed_where_it_was_filled_in() -> None:
-    student = told_student()
+    student = measured_student()
     depth = torch.full((1, 1, 64, 96), 3.0)
     depth[..., :10, :10] = 0.0
     with torch.no_grad():
         seen = student.perceive(*views(), depth=depth)
-    assert seen.depth_given
+    assert seen.depth_measured
     torch.testing.assert_close(seen.depth, torch.full_like(depth, 3.0))
     assert (seen.depth_confidence[..., :10, :10] < 0.5).all()
     assert (seen.depth_confidence[..., 10:, :] > 0.9).all()
     assert (seen.patch_points[0, 0, :, 2].abs() > 0.1).any()
 
 
-def test_depth_is_asked_for_and_only_where_it_is_taken() -> None:
-    told, sees = told_student(), small_student()
+def test_depth_is_required_exactly_where_it_is_an_input() -> None:
+    measured, predicting = measured_student(), small_student()
     with pytest.raises(ValueError, match=r"depth must be given: this student .*depth.kind 'measured'.*Got None"):
-        told.perceive(*views())
-    with pytest.raises(ValueError, match=r"depth must be None: this student sees the depth itself.*\(1, 1, 64, 96\)"):
-        sees.perceive(*views(), depth=torch.ones(1, 1, 64, 96))
+        measured.perceive(*views())
+    with pytest.raises(ValueError, match=r"depth must be None: this student predicts depth itself.*\(1, 1, 64, 96\)"):
+        predicting.perceive(*views(), depth=torch.ones(1, 1, 64, 96))
     with pytest.raises(ValueError, match=r"depth must be \(1, 1, 64, 96\) floats.*Got \(1, 64, 96\)"):
-        told.perceive(*views(), depth=torch.ones(1, 64, 96))
+        measured.perceive(*views(), depth=torch.ones(1, 64, 96))
     with pytest.raises(ValueError, match=r"depth.metric must be true with depth.kind 'measured'"):
         DepthConfig(kind="measured", metric=False)
 
 
-def test_several_frames_are_told_their_depths() -> None:
-    student = told_student()
+def test_several_frames_have_their_own_measured_depths() -> None:
+    student = measured_student()
     images, k = views(2, 3)
     poses = torch.eye(4).expand(2, 3, 4, 4)
     depth = torch.rand(2, 3, 64, 96) + 1.0
@@ -179,7 +179,7 @@ def test_several_frames_are_told_their_depths() -> None:
 
 
 def test_a_checkpoint_keeps_it(tmp_path: Path) -> None:
-    student = told_student()
+    student = measured_student()
     save_student(tmp_path / "s", student)
     again = load_student(tmp_path / "s")
     depth = torch.full((1, 1, 64, 96), 2.0)

@@ -10,14 +10,14 @@ from support.furniture_pack import real_pack
 
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
-from distill3d_ros.worlds.furniture.procedural import MORE_DESIGNS, is_made, made_models, more_designs
+from distill3d_ros.worlds.furniture.procedural import EXTRA_MODELS, extra_models, is_procedural, procedural_models
 from distill3d_ros.worlds.furniture.variants import PER_MODEL, variant
 from distill3d_ros.worlds.layout.layout import make_room
 from distill3d_ros.worlds.room import Room
 
 
 def library(label: str) -> FurnitureModel:
-    return next(m for m in real_pack().by_label(label, "train") if not is_made(m))
+    return next(m for m in real_pack().by_label(label, "train") if not is_procedural(m))
 
 
 @pytest.mark.parametrize("label", ["chair", "wardrobe", "bottle", "plant", "bed"])
@@ -44,7 +44,7 @@ def test_a_variant_is_another_design_of_about_the_same_size(label: str) -> None:
 
 
 def test_what_is_round_stays_round() -> None:
-    model = next(m for m in made_models() if m.label == "vase")
+    model = next(m for m in procedural_models() if m.label == "vase")
     ring = np.hypot(*model.vertices[:, :2].T)
     made = variant(model, 3)
     for height in np.unique(np.round(model.vertices[:, 2], 4)):
@@ -56,11 +56,11 @@ def test_what_is_round_stays_round() -> None:
 
 @pytest.mark.parametrize("label", LABELS)
 def test_every_label_has_many_more_designs(label: str) -> None:
-    designs = more_designs(label)
-    assert len(designs) == MORE_DESIGNS
+    designs = extra_models(label)
+    assert len(designs) == EXTRA_MODELS
     assert {m.label for m in designs} == {label}
-    assert not {m.name for m in designs} & {m.name for m in made_models()}
-    assert len({m.vertices.tobytes() for m in designs}) == MORE_DESIGNS
+    assert not {m.name for m in designs} & {m.name for m in procedural_models()}
+    assert len({m.vertices.tobytes() for m in designs}) == EXTRA_MODELS
     sizes = np.array([m.size for m in designs])
     known = np.array([m.size for m in real_pack().by_label(label)])
     assert (np.median(sizes, 0) < 2.2 * np.median(known, 0)).all()
@@ -75,7 +75,7 @@ def test_every_label_has_many_more_designs(label: str) -> None:
 
 def test_every_design_is_found_by_the_name_that_scenes_give() -> None:
     pack = real_pack()
-    for model in (library("chair"), variant(library("chair"), 3), more_designs("trash can")[5]):
+    for model in (library("chair"), variant(library("chair"), 3), extra_models("trash can")[5]):
         found = pack.by_name(model.name)
         assert found.name == model.name
         np.testing.assert_array_equal(found.vertices, model.vertices)
@@ -85,7 +85,7 @@ def test_every_design_is_found_by_the_name_that_scenes_give() -> None:
 
 
 def test_labels_that_are_not_made_here_have_no_designs() -> None:
-    assert more_designs("") == ()
+    assert extra_models("") == ()
 
 
 def test_varied_rooms_use_designs_of_all_kinds_and_others_use_none() -> None:

@@ -11,7 +11,7 @@ import pytest
 from support.furniture_pack import real_pack
 
 from distill3d_ros.scene.labels import LABELS
-from distill3d_ros.worlds.furniture.procedural import made_models
+from distill3d_ros.worlds.furniture.procedural import procedural_models
 from distill3d_ros.worlds.furniture.support_map import heights_under, highest_within, support_map
 from distill3d_ros.worlds.layout.layout import ROOM_TYPES, make_room
 from distill3d_ros.worlds.layout.looks import STRETCH, Instance, vary
@@ -38,7 +38,7 @@ def solid(placed: PlacedObject) -> fcl.CollisionObject:
 
 
 def cube(size: float = 1.0, label: str = "box") -> Instance:
-    model = next(m for m in made_models() if m.label == "box")
+    model = next(m for m in procedural_models() if m.label == "box")
     corners = np.array([[x, y, z] for z in (0.0, 1.0) for y in (-0.5, 0.5) for x in (-0.5, 0.5)], np.float32)
     sides = ((0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5))
     model.vertices, model.size, model.label = corners, np.ones(3), label
@@ -94,7 +94,7 @@ def test_rooms_are_furnished_and_balanced() -> None:
 def test_things_stay_inside() -> None:
     for room in rooms():
         for placed in room.objects:
-            vertices, _ = room.mesh(placed)
+            vertices, _ = placed.mesh()
             assert vertices.min() > -0.003, (room.seed, placed.model.name)
             assert (vertices.max(axis=0) < room.size + 0.003).all(), (room.seed, placed.model.name)
 
@@ -137,7 +137,7 @@ def test_floor_things_stand_on_the_floor() -> None:
     for room in rooms():
         for placed in room.objects:
             if placed.support is None and placed.model.mount == "floor":
-                assert abs(room.mesh(placed)[0][:, 2].min()) < 0.002 or placed.label == "sink"
+                assert abs(placed.mesh()[0][:, 2].min()) < 0.002 or placed.label == "sink"
 
 
 def test_some_things_lean_touch_and_turn_freely() -> None:
@@ -213,7 +213,7 @@ def test_highest_point_of_a_ridge_between_the_corners() -> None:
 
 def test_variation_is_bounded() -> None:
     rng = np.random.default_rng(0)
-    model = made_models()[0]
+    model = procedural_models()[0]
     drawn = [vary(model, rng) for _ in range(200)]
     scales = np.array([i.scale for i in drawn])
     assert abs(scales - 1).max() <= STRETCH

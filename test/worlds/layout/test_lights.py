@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.furniture_pack import real_pack
-from support.simple_rooms import box_model, place, simple_room
+from support.simple_rooms import box_model, look_at, place, simple_room
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.worlds.camera_pose import CameraPose
-from distill3d_ros.worlds.cameras import look_at
 from distill3d_ros.worlds.layout.layout import make_room
 from distill3d_ros.worlds.layout.lights import training_lights
 from distill3d_ros.worlds.materials import Light

@@ -9,14 +9,14 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from support.furniture_pack import real_pack
-from support.simple_rooms import box_model, place, simple_room
+from support.simple_rooms import box_model, look_at, place, simple_room
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.worlds.camera_pose import CameraPose
-from distill3d_ros.worlds.cameras import look_at, sample_cameras
+from distill3d_ros.worlds.cameras import sample_cameras
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.drive import Drive, clearance
-from distill3d_ros.worlds.furniture.procedural import DOOR_LEAF, more_designs
+from distill3d_ros.worlds.furniture.procedural import DOOR_LEAF, extra_models
 from distill3d_ros.worlds.layout.layout import make_room
 from distill3d_ros.worlds.layout.room_types import BELONGS
 from distill3d_ros.worlds.materials import Light
@@ -291,7 +291,7 @@ def test_a_robot_stays_in_the_first_room():
 
 
 def test_the_leaves_are_designs_found_by_name():
-    leaf = more_designs(DOOR_LEAF)[5]
+    leaf = extra_models(DOOR_LEAF)[5]
     assert real_pack().by_name(leaf.name).name == leaf.name
     assert leaf.size[2] > 1.9
     assert leaf.size[1] < 0.16

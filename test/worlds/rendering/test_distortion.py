@@ -7,12 +7,11 @@ import math
 import cv2
 import numpy as np
 import pytest
-from support.simple_rooms import simple_room
+from support.simple_rooms import look_at, simple_room
 
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.worlds.cameras import look_at
 from distill3d_ros.worlds.contacts import contact_truth
-from distill3d_ros.worlds.rendering.distortion import Distortion, bent, sample_distortion, wider
+from distill3d_ros.worlds.rendering.distortion import Distortion, covering_pinhole, distort, sample_distortion
 from distill3d_ros.worlds.rendering.factory import make_renderer
 from distill3d_ros.worlds.rendering.render_view import render_view
 
@@ -60,14 +59,14 @@ def test_depth_lies_where_the_camera_model_shows_it(distortion: Distortion) -> N
 def test_a_lens_that_bends_nothing_changes_nothing() -> None:
     room, straight = simple_room(), Distortion()
     camera = look_at(LENS, eye=np.array([0.5, 0.5, 1.3]), target=np.array([2.0, 2.2, 0.4]))
-    assert wider(LENS, straight).fx == pytest.approx(LENS.fx, rel=1e-6)
+    assert covering_pinhole(LENS, straight).fx == pytest.approx(LENS.fx, rel=1e-6)
     renderer = make_renderer(threads=0)
     try:
         renderer.set_room(room)
         seen = renderer.render(camera)
     finally:
         renderer.close()
-    again = bent(seen, LENS, LENS, straight)
+    again = distort(seen, LENS, LENS, straight)
     np.testing.assert_array_equal(again.depth, seen.depth)
     np.testing.assert_array_equal(again.ids, seen.ids)
     assert np.abs(again.rgb.astype(int) - seen.rgb).max() <= 1
@@ -86,7 +85,7 @@ def test_corners_move_as_far_as_was_asked() -> None:
 
 def test_a_wider_camera_sees_all_of_a_bent_picture() -> None:
     for distortion in (BARREL, PINCUSHION):
-        drawn = wider(LENS, distortion)
+        drawn = covering_pinhole(LENS, distortion)
         edge = np.array([[u, v] for u in (0, 159) for v in (0, 60, 119)], float)
         matrix = np.array([[LENS.fx, 0, LENS.cx], [0, LENS.fy, LENS.cy], [0, 0, 1]])
         straight = cv2.undistortPoints(edge[:, None], matrix, distortion.coefficients).reshape(-1, 2)
@@ -95,5 +94,5 @@ def test_a_wider_camera_sees_all_of_a_bent_picture() -> None:
         assert u.max() <= 159.51
         assert v.min() >= -0.51
         assert v.max() <= 119.51
-    assert wider(LENS, BARREL).fx < LENS.fx
-    assert wider(LENS, PINCUSHION).fx == LENS.fx
+    assert covering_pinhole(LENS, BARREL).fx < LENS.fx
+    assert covering_pinhole(LENS, PINCUSHION).fx == LENS.fx

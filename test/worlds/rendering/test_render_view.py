@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.scene_samples import box_contains
 from support.simple_rooms import box_model, place, simple_camera, simple_room
 
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.scene.geometry import box_contains, image_rectangle, transform_points, unproject
+from distill3d_ros.scene.geometry import image_rectangle, transform_points, unproject
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.worlds.cameras import pose_along
 from distill3d_ros.worlds.contacts import contact_truth

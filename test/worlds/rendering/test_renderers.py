@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.simple_rooms import ball_model, box_model, model_from_mesh, place, simple_camera, simple_room
+from support.simple_rooms import ball_model, box_model, look_at, model_from_mesh, place, simple_camera, simple_room
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.worlds.camera_pose import CameraPose
-from distill3d_ros.worlds.cameras import look_at
 from distill3d_ros.worlds.rendering.factory import make_renderer
 from distill3d_ros.worlds.rendering.gl_renderer import Renderer
 from distill3d_ros.worlds.rendering.meshes import corner_normals, wall_corners
