@@ -1,4 +1,4 @@
-# make demo | test | bench | lint | setup | clean
+# make demo | test | bench | figures | lint | setup | clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export AMENT_PREFIX_PATH := $(CURDIR)/.venv$(if $(AMENT_PREFIX_PATH),:$(AMENT_PREFIX_PATH))
 export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-.PHONY: demo test bench lint setup clean
+.PHONY: demo test bench figures lint setup clean
 
 demo: setup
 	@$(BIN)/distill3d demo
@@ -17,6 +17,10 @@ test: setup
 
 bench: setup
 	@$(BIN)/distill3d bench
+
+# The latency and memory table of the README, measured on this machine.
+figures: setup
+	@$(BIN)/distill3d bench --json docs/results/bench.json && $(BIN)/python scripts/latency_table.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

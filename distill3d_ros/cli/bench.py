@@ -1,4 +1,4 @@
-"""How fast everything is on this machine: medians, and the slowest twentieth."""
+"""Latencies and memory on this machine: medians, 95 % quantiles, and what the spatial node holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -58,23 +59,37 @@ def run_benchmarks(
     if not seconds > 0:
         raise ValueError(f"--seconds must be positive. Got {seconds}")
     console = Console()
-    timings: list[Timing] = []
-    for title, measure in (
-        ("rendering", lambda: render_timings(seconds)),
-        ("the student", lambda: engine_timings(model, seconds)),
-        ("the nodes", lambda: ros_timings(model, seconds)),
-    ):
-        console.print(f"measuring {title} ...")
-        timings += measure()
-    table = Table(title=f"{os.cpu_count()} cores")
+    console.print("measuring rendering ...")
+    timings = render_timings(seconds)
+    console.print("measuring the student ...")
+    timings += engine_timings(model, seconds)
+    console.print("measuring the nodes ...")
+    through_ros, memory_mib = ros_timings(model, seconds)
+    timings += through_ros
+    table = Table(title=machine())
     for column in ("stage", "median ms", "95 % ms", "n"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     table.add_column("")
     for t in timings:
         table.add_row(t.stage, f"{t.median_ms:.1f}", f"{t.p95_ms:.1f}", str(t.count), t.note)
     console.print(table)
-    _write(json_file, [asdict(t) for t in timings])
+    console.print(f"peak resident memory of spatial_node: {memory_mib:.0f} MiB")
+    figures = {
+        "machine": machine(),
+        "model": "models/pico" if model is None else model.name,
+        "timings": [asdict(t) for t in timings],
+        "spatial_node_peak_mib": memory_mib,
+    }
+    _write(json_file, figures)
     return 0
+
+
+def machine() -> str:
+    """Cores, architecture and GPU."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{os.cpu_count()} cores {platform.machine()}, {gpu}"
 
 
 def memory_benchmark(minutes: float, *, json_file: Path | None = None) -> int:
@@ -181,8 +196,11 @@ def engine_timings(model: Path | None, seconds: float) -> list[Timing]:
 # -------------------------------------------------------------------------------------------------------- the nodes
 
 
-def ros_timings(model: Path | None, seconds: float) -> list[Timing]:
-    """The service, and how often a scene comes, with the camera playing 640x480 at 10 Hz on the same machine."""
+def ros_timings(model: Path | None, seconds: float) -> tuple[list[Timing], float]:
+    """The service, and how often a scene comes, with the camera playing 640x480 at 10 Hz on the same machine.
+
+    Returns the timings, and the MiB of memory that the spatial node held at most.
+    """
     own_domain()
     with SimulatedRobot(model=model) as robot:
         robot.drive(seed=SEED, room_type="living room", split="test")
@@ -195,9 +213,10 @@ def ros_timings(model: Path | None, seconds: float) -> list[Timing]:
             seconds,
             note="while it perceives",
         )
+        memory_mib = robot.peak_memory_mib()
     if not periods:
         raise ValueError(f"no scene in {seconds} s: choose more --seconds")
-    return [timing("scene to scene, through ROS", periods, note=f"{rate:.1f} Hz"), asked]
+    return [timing("scene to scene, through ROS", periods, note=f"{rate:.1f} Hz"), asked], memory_mib
 
 
 @contextlib.contextmanager

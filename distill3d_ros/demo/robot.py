@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill3d_ros.system.environment import ros_environment
 from distill3d_ros.system.launch_runner import LaunchNode
+from distill3d_ros.system.memory import peak_rss_mib_of
 from distill3d_ros.system.processes import Processes
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class SimulatedRobot:
         begin = time.monotonic()
         time.sleep(seconds)
         return sum(begin <= t <= begin + seconds for t in list(self.client.perceived)) / seconds
+
+    def peak_memory_mib(self) -> float:
+        """MiB of memory that the spatial node held at most so far."""
+        return peak_rss_mib_of(self._processes.pid("spatial_node"))
 
     def recent_output(self) -> str:
         return "; the nodes' last lines:\n  " + "\n  ".join(self._tail) if self._tail else ""

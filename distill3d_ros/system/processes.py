@@ -53,6 +53,10 @@ class Processes:
         reader.start()
         self._readers[name] = reader
 
+    def pid(self, name: str) -> int:
+        """The process id of a child."""
+        return self._children[name].pid
+
     def ended(self) -> dict[str, int]:
         """Name -> exit status of the children that have ended; a signal n is -n."""
         statuses = {name: child.poll() for name, child in self._children.items()}
