@@ -1,4 +1,4 @@
-"""Pictures through lenses that bend them: the same points of the room, elsewhere in the picture."""
+"""Lens distortion of pictures, depth and ids."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shown_at(distortion: Distortion, points: np.ndarray, k: Intrinsics = LENS) -
 
 @pytest.mark.parametrize("distortion", [BARREL, PINCUSHION])
 def test_depth_lies_where_the_camera_model_shows_it(distortion: Distortion) -> None:
-    """Each pixel of the straight picture, sent through OpenCV's model, finds its own depth in the bent one."""
+    """Each pixel of the undistorted picture, mapped by OpenCV's model, has the same depth in the distorted one."""
     room = simple_room()
     camera = look_at(LENS, eye=np.array([0.5, 0.5, 1.3]), target=np.array([2.0, 2.2, 0.4]), roll=0.2)
     renderer = make_renderer(threads=0)

@@ -1,4 +1,4 @@
-"""From a room's number to its samples: the same recipe and number always give the same bytes."""
+"""Samples of one simulated room: the same recipe and room number always give the same bytes."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from distill3d_ros.worlds.rendering.render_view import render_view
 from distill3d_ros.worlds.room import Room
 
 ATTEMPTS = 12
-"""Rooms that are tried for one number; more failures than that are no bad luck."""
+"""Rooms that are tried for one number, before the failures count as an error."""
 
 TEST_MODELS_ONLY = "test_unseen"
 
 HAND_HELD_SHARE = 0.3
-"""Of the pictures of a training room are taken from viewpoints that only a hand has."""
+"""Share of the pictures of a training room from viewpoints of a hand-held camera."""
 LOW_SHARE = 0.2
-"""Of the pictures of a training room are taken from just above the floor."""
-BENT_SHARE = 0.4
-"""Of the pictures of a training room are taken through a lens that bends them. Test rooms keep straight lenses."""
+"""Share of the pictures of a training room from just above the floor."""
+DISTORTED_SHARE = 0.4
+"""Share of the pictures of a training room with lens distortion. Test rooms have none."""
 
 
 class RoomError(ValueError):
@@ -43,7 +43,7 @@ class RoomError(ValueError):
 
 
 OnRoom = Callable[[int, str], None]
-"""Called after each room with the number of its frames and what went wrong on the way, empty if nothing did."""
+"""Called after each room with the number of its frames and the last error of its attempts, empty if there was none."""
 
 
 def make_shard(
@@ -63,15 +63,15 @@ def make_shard(
 def room_samples(
     split: str, number: int, recipe: Recipe, *, pack: FurniturePack, renderer: RoomRenderer
 ) -> tuple[list[Sample], str]:
-    """The samples of one room, and a note on the rooms that were given up on the way.
+    """The samples of one room, and the last error of attempts that failed, empty if none did.
 
-    A room that shows too little, or cannot be made, is replaced by the next one that the seed gives for its number.
+    A room with too few views, or that cannot be made, is replaced by the next one that the seed gives for its number.
     """
     trouble = ""
     for attempt in range(ATTEMPTS):
         try:
             samples = _attempt(split, number, attempt, recipe, pack, renderer)
-        except (MemoryError, OSError):  # says nothing about this room
+        except (MemoryError, OSError):  # not a fault of this room
             raise
         except Exception as error:
             trouble = f"{split}-{number:06d}, attempt {attempt}: {type(error).__name__}: {error}"
@@ -88,11 +88,11 @@ def _attempt(
     split: str, number: int, attempt: int, recipe: Recipe, pack: FurniturePack, renderer: RoomRenderer
 ) -> list[Sample]:
     """Samples of one try; none if fewer than half of the wanted cameras have a worthwhile view."""
-    place = [recipe.seed, SPLITS.index(split), number, attempt]
-    room_seed = int(np.random.SeedSequence(place).generate_state(1)[0])
-    rng = np.random.default_rng([*place, 1])
-    whose: Split = "test" if split == TEST_MODELS_ONLY else "train"
-    room = make_room(pack, seed=room_seed, split=whose, varied=split == "train")
+    seeds = [recipe.seed, SPLITS.index(split), number, attempt]
+    room_seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+    rng = np.random.default_rng([*seeds, 1])
+    models: Split = "test" if split == TEST_MODELS_ONLY else "train"
+    room = make_room(pack, seed=room_seed, split=models, varied=split == "train")
     renderer.set_room(room)
     name = f"{split}-{number:06d}"
     if recipe.sequence is not None:
@@ -110,8 +110,8 @@ def _attempt(
             cameras += sample_cameras(room, rng, number, renderer=renderer, size=recipe.size, ranges=ranges)
     if len(cameras) < max(1, recipe.frames_per_room // 2):
         return []
-    bent = BENT_SHARE if split == "train" else 0.0
-    return pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split, bent_share=bent)
+    share = DISTORTED_SHARE if split == "train" else 0.0
+    return pictures(room, cameras, rng, renderer=renderer, key=name, name=name, split=split, distorted_share=share)
 
 
 def pictures(
@@ -124,34 +124,34 @@ def pictures(
     name: str,
     split: str,
     one_camera: bool = False,
-    bent_share: float = 0.0,
+    distorted_share: float = 0.0,
 ) -> list[Sample]:
-    """What the cameras see of a room, as real ones would take it.
+    """Samples of the cameras' views of a room, with the photometric augmentation of real cameras.
 
     Args:
         key: of the samples, without the camera's number.
         name: of the room, unique over all splits.
         one_camera: the same camera took all pictures: colours, blur and compression are drawn once, noise each time.
-        bent_share: of the pictures that an imperfect lens takes, see ``worlds.distortion``.
+        distorted_share: share of the pictures with lens distortion, see ``worlds.rendering.distortion``.
     """
     truth = contact_truth(room)
-    look_seed = int(rng.integers(2**32)) if one_camera else 0
+    photometry_seed = int(rng.integers(2**32)) if one_camera else 0
     samples = []
     for number, camera in enumerate(cameras):
         lens = None
-        if bent_share and rng.random() < bent_share:
+        if distorted_share and rng.random() < distorted_share:
             lens = sample_distortion(rng, camera.intrinsics)
-        seen = render_view(renderer, room, truth, camera, distortion=lens)
+        view = render_view(renderer, room, truth, camera, distortion=lens)
         if one_camera:
-            image = augment(seen.frame.image, np.random.default_rng(look_seed), grain=rng)
+            image = augment(view.frame.image, np.random.default_rng(photometry_seed), grain=rng)
         else:
-            image = augment(seen.frame.image, rng)
+            image = augment(view.frame.image, rng)
         samples.append(
             Sample(
                 key=f"{key}-{number:02d}",
-                frame=replace(seen.frame, image=image),
-                scene=seen.scene,
-                ids=seen.ids,
+                frame=replace(view.frame, image=image),
+                scene=view.scene,
+                ids=view.ids,
                 room=name,
                 room_type=room.type,
                 split=split,
