@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from support.causal_lm import save_causal_lm
+from support.parity.sources import FIXTURES, numbers
 from support.student_fixtures import views
 
 from distill3d_ros.training.config import StageConfig, TrainConfig, load_config
@@ -49,17 +50,16 @@ def test_a_language_model_of_any_shape_may_begin_from_scratch() -> None:
 
 
 def test_a_student_begins_with_vggts_weights(tmp_path: Path) -> None:
-    stored = load_file(Path(__file__).parents[2] / "fixtures" / "vggt_tiny.safetensors")
-    weights = {name.removeprefix("w."): v.float() for name, v in stored.items() if name.startswith("w.")}
+    weights = numbers(FIXTURES / "vggt" / "weights.safetensors")
     save_file(weights, tmp_path / "vggt.safetensors")
     shape = {
         "encoder": {
             "dim": 16, "heads": 2, "pairs": 4, "intermediate_layers": (0, 1, 2, 3),
-            "dinov2": {"layers": 1, "heads": 2, "image_size": 28},
+            "dinov2": {"layers": 2, "heads": 2, "image_size": 28},
         },
-        "depth": {"dpt_features": 8, "dpt_channels": (8, 8, 8, 8)},
+        "depth": {"dpt_features": 8, "dpt_channels": (4, 8, 12, 16)},
         "detection": {"dim": 16, "heads": 2, "layers": 1, "hidden": 16},
-        "pose": {"layers": 1, "heads": 2},
+        "pose": {"layers": 1, "heads": 4},
     }  # fmt: skip
     beginning = {
         "preset": "paper", "student": shape, "language_model": str(save_causal_lm(tmp_path / "lm", "llama")),
