@@ -13,14 +13,11 @@ from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_one
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
-from distill3d_ros.training.data.reading import describe_folders, open_when_ready
-from distill3d_ros.training.inputs.perception_cache import PerceptionCache
-from distill3d_ros.training.loop.batches import KeySource, Sampler
+from distill3d_ros.training.data.reading import describe_folders
+from distill3d_ros.training.loop.batches import Sampler
 from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
 from distill3d_ros.training.loop.trainer import Trainer
-from distill3d_ros.training.stages.cached import perception_folder
-from distill3d_ros.training.stages.distill import DistillStage
-from distill3d_ros.training.stages.make_stage import make_stage
+from distill3d_ros.training.stages.make_stage import make_stage, training_source
 from distill3d_ros.training.start.initial_student import BEST_STUDENT, STUDENT, starting_student
 
 
@@ -100,13 +97,9 @@ def train_stage(
         processes.wait()
     with only_one(out / name) if processes.is_first else nullcontext():
         student = starting_student(config, name, out=out, init=init, report=report).to(device)
-        source: KeySource
-        if stage_config.kind == "cached":
-            source = PerceptionCache(perception_folder(stage_config) / "train")
-        else:
-            source = open_when_ready(data, "train", wait=wait, report=report)
+        source = training_source(stage_config, data, wait=wait, report=report)
         stage = make_stage(stage_config, data, out / name, student)
-        taught = stage.taught(source, report) if isinstance(stage, DistillStage) else source
+        samples = stage.training_samples(source, report)
         if processes.is_first:
             processes.wait()  # what the stage keeps in its folder is there now
         seed = config.seed * 100 + [s.name for s in config.stages].index(name)
@@ -115,7 +108,7 @@ def train_stage(
             stage_config,
             student,
             stage,
-            Sampler(taught, stage_config.batch_size, seed, stage_config.epoch_samples),
+            Sampler(samples, stage_config.batch_size, seed, stage_config.epoch_samples),
             out / name,
             seed=seed,
             device=device,
@@ -126,7 +119,7 @@ def train_stage(
         )
         count = sum(p.numel() for p in trainer.parameters.values())
         together = f" in each of {processes.count} processes" if processes.count > 1 else ""
-        where = f"{len(taught.keys)} samples in {describe_folders(data)}, {device}{together}"
+        where = f"{len(samples.keys)} samples in {describe_folders(data)}, {device}{together}"
         report(f"{name}: {count / 1e6:.2f} M parameters learn, {where}")
         done = trainer.run()
     report(f"{name}: the student is in {folder}")

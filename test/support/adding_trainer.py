@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.loop.batches import Sampler
 from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.loop.stage import Stage
 from distill3d_ros.training.loop.trainer import Trainer
 from distill3d_ros.training.teachers.teach import make_teacher, teach
 
@@ -38,12 +39,11 @@ def build(keys: Sequence[str], rng: np.random.Generator) -> Tensor:
     return torch.stack([torch.from_numpy(np.random.default_rng(int(k[1:])).normal(size=4)).float() for k in keys])
 
 
-class AddingStage:
+class AddingStage(Stage):
     """Each loss is a mean over the samples of the batch: the mean over two halves is that over the whole."""
 
     loss_names = ("text", "names")
     modules = ("encoder", "language", "rare")
-    workers = 0
 
     def __init__(self, pause: float = 0.0) -> None:
         self.pause = pause

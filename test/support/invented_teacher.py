@@ -2,67 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from support.tiny_training import LABELS, six_objects
 
-from distill3d_ros.questions.question import Question
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, encode_shard
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
-from distill3d_ros.training.data.answers.teacher_cache import CacheInfo, CacheShard, data_identity
+from distill3d_ros.training.data.answers.teacher_cache import CacheInfo, CacheShard, TeacherCache, data_identity
 from distill3d_ros.training.data.manifest import Manifest, write_atomically
 from distill3d_ros.training.data.mixture import open_split
 from distill3d_ros.training.data.shards import ShardWriter, file_sha256
-from distill3d_ros.training.inputs.question_sampling import Balance, choose, worded
+from distill3d_ros.training.inputs.question_sampling import Balance, sample_questions
 
 KEYS = [f"train-{room:06d}-{frame:02d}" for room in range(2) for frame in range(2)]
 WIDTH = 64
 
 
-@dataclass(kw_only=True)
-class Info:
-    teacher: str = "invented"
-    tokenizer_sha256: str | None = None
-    top_k: int = 2
-    hidden_size: int = WIDTH
-    labels: tuple[str, ...] = ()
+class InventedCache(TeacherCache):
+    """Answers in memory, read as a cache on disk is."""
 
-
-@dataclass(kw_only=True)
-class Seen:
-    depth: np.ndarray
-    log_error: np.ndarray | None
-    center_level: np.ndarray
-    size: np.ndarray
-    yaw: np.ndarray
-    class_probs: np.ndarray
-
-
-@dataclass(kw_only=True)
-class Told:
-    questions: list[Question]
-    answers: list[TeacherAnswer]
-    perception: Seen | None
-
-
-@dataclass
-class Invented:
-    """Answers in memory, read as a cache is."""
-
-    info: Info
-    told: dict[str, Told] = field(default_factory=dict)
+    def __init__(self, info: CacheInfo, samples: dict[str, CachedSample] | None = None) -> None:
+        self.info, self.samples = info, samples or {}
 
     def __contains__(self, key: object) -> bool:
-        return key in self.told
+        return key in self.samples
 
-    def __getitem__(self, key: str) -> Told:
-        return self.told[key]
+    def __getitem__(self, key: str) -> CachedSample:
+        return self.samples[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
+
+    def change(self, key: str, **changes: Any) -> None:
+        """Other answers, or another perception, of one sample."""
+        self.samples[key] = replace(self.samples[key], **changes)
+
+
+def cache_info(data: Path, **changes: Any) -> CacheInfo:
+    settings: dict[str, Any] = {
+        "teacher": "invented",
+        "description": {},
+        "tokenizer_sha256": None,
+        "data": data_identity((data,)),
+        "split": "train",
+        "seed": 0,
+        "questions": 8,
+        "shard_samples": 64,
+        "samples": 0,
+        "top_k": 2,
+        "hidden_size": WIDTH,
+    }
+    return CacheInfo(**{**settings, **changes})
 
 
 def two_rooms(folder: Path) -> Path:
@@ -81,36 +76,41 @@ def two_rooms(folder: Path) -> Path:
     return folder
 
 
-def invented(student: Student, data: Path, *, labels: tuple[str, ...] | None = None, **changes: Any) -> Invented:
+def invented(student: Student, data: Path, *, labels: tuple[str, ...] | None = None, **changes: Any) -> InventedCache:
     """The true answers, but "yes" to every third question; the true boxes and depth; hidden states at random."""
     labels = tuple(student.config.labels) if labels is None else labels
-    info = Info(**{"tokenizer_sha256": tokenizer_sha256(student.language.tokenizer), "labels": labels, **changes})
+    changes = {"tokenizer_sha256": tokenizer_sha256(student.language.tokenizer), **changes}
+    info = cache_info(data, labels=labels, **changes)
     rng = np.random.default_rng(0)
     reader = open_split((data,), "train")
-    told = {}
+    samples = {}
     for number, key in enumerate(reader.keys):
         one = reader[number]
-        asked = worded(choose(question_candidates(one.scene), Balance({}), 8, rng), rng)
+        asked = sample_questions(one.scene, Balance({}), 8, rng)
         probs = np.full((len(LABELS), len(student.config.labels)), 0.02, np.float32)
         for i, o in enumerate(one.scene.objects):
             probs[i, student.config.labels.index(o.label)] = 0.9
         boxes = [o.box for o in one.scene.objects]
-        told[key] = Told(
-            questions=asked,
-            answers=[answer(student, q.fact.answer.text if i % 3 else "yes", info, rng) for i, q in enumerate(asked)],
-            perception=Seen(
+        samples[key] = CachedSample(
+            key=key,
+            questions=tuple(asked),
+            answers=tuple(
+                answer(student, q.fact.answer.text if i % 3 else "yes", info, rng) for i, q in enumerate(asked)
+            ),
+            perception=TeacherPerception(
                 depth=np.asarray(one.scene.depth)[2::4, 2::4],
                 log_error=None,
                 center_level=np.stack([b.center for b in boxes]),
                 size=np.stack([b.size for b in boxes]),
                 yaw=np.array([b.yaw for b in boxes]),
                 class_probs=probs,
+                labels=labels,
             ),
         )
-    return Invented(info, told)
+    return InventedCache(info, samples)
 
 
-def answer(student: Student, text: str, info: Info, rng: np.random.Generator) -> TeacherAnswer:
+def answer(student: Student, text: str, info: CacheInfo, rng: np.random.Generator) -> TeacherAnswer:
     ids = [*student.language.encoder.encode(text).ids, student.language.encoder.end]
     return TeacherAnswer(
         text=text,
@@ -120,32 +120,13 @@ def answer(student: Student, text: str, info: Info, rng: np.random.Generator) ->
     )
 
 
-def written(lessons: Invented, data: Path, folder: Path) -> Path:
+def written(cache: InventedCache, folder: Path) -> Path:
     """The answers as `distill3d teach` leaves them."""
     folder.mkdir()
-    labels = lessons.info.labels
-    samples = [
-        CachedSample(
-            key=key,
-            questions=tuple(told.questions),
-            answers=tuple(told.answers),
-            perception=TeacherPerception(**vars(told.perception), labels=labels),
-        )
-        for key, told in lessons.told.items()
-    ]
+    samples = list(cache.samples.values())
     file = folder / "train-000000.safetensors"
     file.write_bytes(encode_shard(samples))
     size = file.stat().st_size
-    shard = CacheShard(file=file.name, keys=tuple(lessons.told), bytes=size, sha256=file_sha256(file))
-    CacheInfo(
-        **vars(lessons.info),
-        description={},
-        data=data_identity((data,)),
-        split="train",
-        seed=0,
-        questions=8,
-        shard_samples=64,
-        samples=len(samples),
-        shards=(shard,),
-    ).write(folder)
+    shard = CacheShard(file=file.name, keys=tuple(cache.samples), bytes=size, sha256=file_sha256(file))
+    replace(cache.info, samples=len(samples), shards=(shard,)).write(folder)
     return folder

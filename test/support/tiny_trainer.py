@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from distill3d_ros.training.loop.stage import Stage
+
 
 class TinyStudent(nn.Module):
     """Two parts, so that one can be frozen."""
@@ -37,12 +39,11 @@ def build_batch(keys: Sequence[str], rng: np.random.Generator) -> Tensor:
     return torch.cat([x, torch.from_numpy(rng.normal(size=(len(keys), 2))).float()], 1)
 
 
-class TinyStage:
+class TinyStage(Stage):
     """Learns to add."""
 
     loss_names = ("text", "names")
     modules = ("encoder", "language")
-    workers = 0
     poison_at: int | None = None
 
     def __init__(self) -> None:

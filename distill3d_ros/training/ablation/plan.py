@@ -14,7 +14,7 @@ import yaml
 from distill3d_ros.system.config_loading import build
 from distill3d_ros.training.config import TrainConfig, change
 from distill3d_ros.training.data.sample import SPLITS
-from distill3d_ros.training.inputs.perception_cache import CacheConfig
+from distill3d_ros.training.inputs.cache_perception import CacheConfig
 from distill3d_ros.training.start.initial_student import student_settings
 
 NAME = re.compile(r"[a-z0-9_]+")

@@ -26,7 +26,7 @@ from distill3d_ros.training.ablation.runs import CACHE, LOG, Run, disk_use
 from distill3d_ros.training.ablation.summary import summary
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders
-from distill3d_ros.training.inputs.perception_cache import cache_perception
+from distill3d_ros.training.inputs.cache_perception import cache_perception
 from distill3d_ros.training.train import folders
 
 COSTS = "costs.json"

@@ -1,11 +1,11 @@
-"""From a stored sample to what the student sees of it in training: cut out, resized, mirrored, recoloured.
+"""Views of stored samples for the student: cut out, resized, mirrored, with other colours.
 
 The geometry follows every change: intrinsics, depth, ids, boxes and the direction of gravity stay consistent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -60,6 +60,12 @@ def augment(view: View, config: AugmentConfig, size: tuple[int, int], rng: np.ra
     if rng.random() < config.flip:
         view = mirrored(view)
     return replace(view, image=jitter_color(view.image, config.color, config.noise, rng))
+
+
+def augment_batch(samples: Iterable[Any], config: AugmentConfig, rng: np.random.Generator) -> list[View]:
+    """The views of a batch, each augmented for itself, all of one size that is drawn first."""
+    size = config.sizes[int(rng.integers(len(config.sizes)))]
+    return [augment(view_from_sample(sample), config, size, rng) for sample in samples]
 
 
 def random_cutout(view: View, size: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator) -> View:

@@ -1,4 +1,4 @@
-"""Which prediction is responsible for which true object."""
+"""Assignment of predictions to true objects: patch cells by what they show, sets of boxes by Hungarian matching."""
 
 from __future__ import annotations
 

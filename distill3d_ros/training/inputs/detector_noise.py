@@ -1,6 +1,6 @@
-"""What a detector would have found of a true scene: noisy boxes, doubtful names, misses, doubles, phantoms.
+"""Detector-like errors on true scenes: noisy boxes, doubtful classes, misses, duplicates, false positives.
 
-With it the language model learns without pixels, and learns what its senses are worth.
+With them the language model learns without pixels, and learns how far boxes can be relied on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class NoisyObjects:
     yaw: NDArray[np.float32]  # (N,)
     class_probs: NDArray[np.float32]  # (N, C)
     score: NDArray[np.float32]  # (N,)
-    origin: NDArray[np.int64]  # (N,) id of the true object, 0 for a phantom
+    origin: NDArray[np.int64]  # (N,) id of the true object, 0 for a false positive
 
     def found(self, object_id: int) -> tuple[int, ...]:
         """Places of the reports of a true object."""
@@ -48,14 +48,14 @@ class Detector:
 
     Args:
         labels: the student's classes.
-        places: most reports a scene can have; the least certain are dropped.
+        max_objects: most reports a scene can have; the least certain are dropped.
         min_visible_pixels: objects that show fewer pixels of a 224 x 224 image are reported only now and then.
     """
 
     def __init__(
-        self, config: NoiseConfig, labels: Sequence[str], *, places: int = 32, min_visible_pixels: float = 40
+        self, config: NoiseConfig, labels: Sequence[str], *, max_objects: int = 32, min_visible_pixels: float = 40
     ) -> None:
-        self.config, self.labels, self.places = config, tuple(labels), places
+        self.config, self.labels, self.max_objects = config, tuple(labels), max_objects
         self.min_visible_pixels = min_visible_pixels
         self.index = {name: i for i, name in enumerate(labels)}
         self.alike = _alike(self.labels)
@@ -66,7 +66,7 @@ class Detector:
         known = [o for o in scene.objects if o.label in self.index]
         rows = self._clean(known, scene, rng) if clean else self._noisy(known, scene, rng)
         rows.sort(key=lambda row: -row.score)
-        rows = rows[: self.places]
+        rows = rows[: self.max_objects]
         order = rng.permutation(len(rows))
         return _stack([rows[i] for i in order], len(self.labels))
 
@@ -99,14 +99,14 @@ class Detector:
                 continue
             rows.append(self._report(o, ray, size, shared, rng))
             if rng.random() < c.duplicate:
-                double = self._report(o, ray * 1.5, size * 1.5, shared, rng)
-                double.score *= float(rng.uniform(0.2, 0.9))
-                rows.append(double)
+                duplicate = self._report(o, ray * 1.5, size * 1.5, shared, rng)
+                duplicate.score *= float(rng.uniform(0.2, 0.9))
+                rows.append(duplicate)
         for _ in range(int(rng.poisson(c.false_positives))):
-            rows.append(self._phantom(objects, rng))
-        # A set predictor always fills its places; most of them are doubles of which it is quite unsure.
-        for _ in range(int(rng.integers(0, max(1, self.places - len(rows))))):
-            faint = self._phantom(objects, rng)
+            rows.append(self._false_positive(objects, rng))
+        # A set predictor always fills all its queries; most of them are duplicates of which it is quite unsure.
+        for _ in range(int(rng.integers(0, max(1, self.max_objects - len(rows))))):
+            faint = self._false_positive(objects, rng)
             faint.class_probs *= np.float32(rng.uniform(0.02, 0.3))
             faint.score *= 0.3
             rows.append(faint)
@@ -140,7 +140,7 @@ class Detector:
                 probs[true], probs[rival] = probs[rival], probs[true]
         return probs
 
-    def _phantom(self, objects: Sequence[SceneObject], rng: np.random.Generator) -> _Row:
+    def _false_positive(self, objects: Sequence[SceneObject], rng: np.random.Generator) -> _Row:
         """A thing that is not there, near something that is, with a low score."""
         label = self.labels[int(rng.integers(len(self.labels)))]
         if objects:

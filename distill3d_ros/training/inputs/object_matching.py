@@ -1,4 +1,4 @@
-"""Which detected object each name in a question means."""
+"""Links from the names in a question to the detected objects that they mean."""
 
 from __future__ import annotations
 

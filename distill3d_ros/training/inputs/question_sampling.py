@@ -1,4 +1,4 @@
-"""Which questions are asked about a training scene, and what each word in them refers to."""
+"""Questions about training scenes: their balance, their choice, and what each name in them refers to."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Balance:
         return cls(json.loads(path.read_text()))
 
 
-def choose(
+def choose_questions(
     candidates: Sequence[GroundTruthQA],
     balance: Balance,
     number: int,
@@ -137,15 +137,21 @@ def question_text(
     return QuestionText(text=question.text, answer=question.fact.answer.text, names=tuple(names))
 
 
-def worded(chosen: Sequence[GroundTruthQA], rng: np.random.Generator) -> list[Question]:
-    """The facts in words that training may use."""
+def phrase_questions(chosen: Sequence[GroundTruthQA], rng: np.random.Generator) -> list[Question]:
+    """The chosen candidates as questions, in wordings that training may use."""
     return [phrase(fact, rng) for fact in chosen]
 
 
+def sample_questions(scene: Scene, balance: Balance, number: int, rng: np.random.Generator) -> list[Question]:
+    """Up to ``number`` questions about a scene, see ``choose_questions``."""
+    return phrase_questions(choose_questions(question_candidates(scene), balance, number, rng), rng)
+
+
 BALANCE_SCENES = 1500
+"""Scenes of the training split that a balance is counted on."""
 
 
-def balance_of(data: Folders, out: Path) -> Balance:
+def balance_from_data(data: Folders, out: Path) -> Balance:
     """The balance of the training scenes: counted once, then read from the run's folder."""
     path = out / "balance.json"
     if path.exists():

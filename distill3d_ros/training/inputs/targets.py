@@ -26,7 +26,7 @@ FARTHEST_TANGENT = 2.5
 
 @dataclass(kw_only=True, slots=True)
 class PerceptionBatch:
-    """B images of one size with M places for objects each."""
+    """B images of one size with up to M objects each."""
 
     keys: list[str]
     images: Tensor  # (B, 1, 3, H, W) in 0..1
@@ -58,6 +58,15 @@ def perceive_batch(student: Student, batch: PerceptionBatch) -> Perception:
     one that takes depth."""
     depth = batch.depth[:, None] if student.takes_depth else None
     return student.perceive(batch.images, batch.intrinsics, batch.up if batch.up_given else None, depth=depth)
+
+
+def perceive_views(student: Student, views: Sequence[View], *, up_given: bool = True) -> Perception:
+    """What the student makes of views of one size, which are compared with nothing; on the student's device."""
+    stride = student.encoder.patch_embed.patch_size
+    height, width = views[0].image.shape[:2]
+    grid = (height // stride, width // stride)
+    batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid, up_given=up_given)
+    return perceive_batch(student, batch.to(next(student.parameters()).device))
 
 
 def split_visible(objects: Sequence[SceneObject], least: float) -> tuple[list[SceneObject], list[SceneObject]]:
@@ -127,18 +136,18 @@ def training_batch(
 
 
 def _object_arrays(
-    scene: Scene, objects: Sequence[SceneObject], places: int, label_index: Mapping[str, int]
+    scene: Scene, objects: Sequence[SceneObject], max_objects: int, label_index: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
     n = len(objects)
     arrays: dict[str, np.ndarray] = {
-        "labels": np.zeros(places, np.int64),
-        "mask": np.zeros(places, bool),
-        "center": np.zeros((places, 3), np.float32),
-        "center_level": np.zeros((places, 3), np.float32),
-        "size": np.ones((places, 3), np.float32),
-        "yaw": np.zeros(places, np.float32),
-        "has_front": np.zeros(places, bool),
-        "located": np.zeros(places, bool),
+        "labels": np.zeros(max_objects, np.int64),
+        "mask": np.zeros(max_objects, bool),
+        "center": np.zeros((max_objects, 3), np.float32),
+        "center_level": np.zeros((max_objects, 3), np.float32),
+        "size": np.ones((max_objects, 3), np.float32),
+        "yaw": np.zeros(max_objects, np.float32),
+        "has_front": np.zeros(max_objects, bool),
+        "located": np.zeros(max_objects, bool),
     }
     if n == 0:
         return arrays

@@ -1,35 +1,48 @@
-"""What the training loop asks of a stage."""
+"""Base of the training stages: what the loop that they share asks of one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.loop.batches import Build
+from distill3d_ros.training.loop.batches import Build, KeySource
 from distill3d_ros.training.losses.supervised import Losses
 
 
-class Stage(Protocol):
-    """What the trainer asks of a stage.
-
-    It may also have ``own``, a module that learns beside the student and is kept in the run's checkpoints alone.
-    """
+class Stage(ABC):
+    """What a batch is in a stage of training, which losses it has, and how the student is validated."""
 
     loss_names: tuple[str, ...]
+    """Of all losses that a batch may have."""
     modules: tuple[str, ...]
-    """Prefixes of the parameters that learn."""
-    workers: int
+    """Parts of the student that learn: prefixes of their parameters' names."""
+    workers: int = 0
     """Processes that build batches; 0 is one thread."""
+    auxiliary_modules: nn.Module | None = None
+    """What learns beside the student and is kept in the run's checkpoints alone."""
 
+    def training_samples(self, source: KeySource, report: Callable[[str], None]) -> KeySource:
+        """Those of a source's samples that the stage can learn from; what it leaves out is reported.
+
+        Raises:
+            ValueError: there are none.
+        """
+        return source
+
+    @abstractmethod
     def builder(self) -> Build:
         """The function that turns keys into a batch, possibly in another process."""
 
-    def losses(self, student: Student, batch: Any) -> Losses: ...
+    @abstractmethod
+    def losses(self, student: Student, batch: Any) -> Losses:
+        """The losses of a batch, by name; those that it has no targets for are absent."""
 
+    @abstractmethod
     def validate(self, student: Student) -> dict[str, float]:
         """Figures on samples that are not trained on; higher or lower is better as the name says."""
 

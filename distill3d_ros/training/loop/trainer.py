@@ -72,10 +72,10 @@ class Trainer:
         self.folder, self.seed, self.device, self.report = folder, seed, device, report
         self.weighting = LossWeighting(stage.loss_names, kind=config.weighting, weights=config.loss_weights).to(device)
         self.parameters = trained_parameters(student, stage.modules, config)
-        self.own: nn.Module | None = getattr(stage, "own", None)
-        """What learns beside the student, is in the run's checkpoints, and is no part of the student."""
-        beside = {} if self.own is None else dict(self.own.to(device).named_parameters(prefix="own"))
-        self.learning = self.parameters | beside
+        self.auxiliary_modules = stage.auxiliary_modules
+        self.learning = dict(self.parameters)
+        if self.auxiliary_modules is not None:
+            self.learning |= self.auxiliary_modules.to(device).named_parameters(prefix="auxiliary_modules")
         self.optimizer = make_optimizer(self.learning, self.weighting, config)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
         self.on_save, self.on_best = on_save, on_best
@@ -259,7 +259,7 @@ class Trainer:
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "weighting": self.weighting.state_dict(),
-            "own": None if self.own is None else self.own.state_dict(),
+            "auxiliary_modules": None if self.auxiliary_modules is None else self.auxiliary_modules.state_dict(),
             "average": None if self.average is None else self.average.state(),
             "rng": rng_state(),
             "sampler": position,
@@ -280,8 +280,8 @@ class Trainer:
             return
         try:
             self.student.load_state_dict(state["student"])
-            if self.own is not None:
-                self.own.load_state_dict(state["own"])
+            if self.auxiliary_modules is not None:
+                self.auxiliary_modules.load_state_dict(state["auxiliary_modules"])
             self.optimizer.load_state_dict(state["optimizer"])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""How a language model learns from a teacher's cached answers: what is compared, and what must fit for that."""
+"""Distillation of a teacher's cached answers into a language model: what is compared, and what must fit for that."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distill3d_ros.questions.question import Question
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.outputs import Prefix, QuestionText
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer
-from distill3d_ros.training.inputs.teacher_targets import CacheInfo
+from distill3d_ros.training.data.answers.teacher_cache import CacheInfo
 from distill3d_ros.training.losses.from_teacher import (
+    answer_rows,
     drop_absent,
     hidden_losses,
     teacher_text,
     teacher_tokens,
-    true_part,
-    with_answers_of,
+    true_answers_output,
 )
 from distill3d_ros.training.losses.supervised import Losses, language_losses
 
 
 class Projection(nn.Module):
-    """The student's state before an answer at the width of the teacher's; learned beside the student, and not kept."""
+    """The student's state before an answer at the width of the teacher's; learned beside the student."""
 
     def __init__(self, width: int, teacher_width: int) -> None:
         super().__init__()
@@ -48,21 +47,21 @@ class AnswerDistillation:
     """
 
     def __init__(self, config: StageConfig, info: CacheInfo, student: Student) -> None:
-        own = tokenizer_sha256(student.language.tokenizer)
-        self.same_tokens = same = info.tokenizer_sha256 == own and info.top_k > 0
+        sha256 = tokenizer_sha256(student.language.tokenizer)
+        self.same_tokens = same = info.tokenizer_sha256 == sha256 and info.top_k > 0
         if not same and config.loss_weights.get("text_kl", 0.0) > 0:
             raise ValueError(
                 f"stage {config.name!r}: loss_weights.text_kl compares tokens, and {info.teacher} has "
-                f"{_tokens(info.tokenizer_sha256, info.top_k)}; the student's tokenizer is {own[:8]}. "
+                f"{_tokens(info.tokenizer_sha256, info.top_k)}; the student's tokenizer is {sha256[:8]}. "
                 "Take it out; teacher_text learns the teacher's words instead"
             )
         self.temperature = config.temperature
         self.by_tokens = same and config.loss_weights.get("text_kl", 1.0) > 0
         self.by_text = config.loss_weights.get("teacher_text", 0.0 if same else 1.0) > 0
-        self.own: nn.Module | None = None
-        """What learns beside the student, where the teacher's states have another width."""
+        self.auxiliary_modules: nn.Module | None = None
+        """What learns beside the student: the projection, where the teacher's states have another width."""
         if info.hidden_size and info.hidden_size != student.config.language.dim:
-            self.own = Projection(student.config.language.dim, info.hidden_size)
+            self.auxiliary_modules = Projection(student.config.language.dim, info.hidden_size)
 
     def describe(self) -> str:
         """What answers are learned from."""
@@ -76,34 +75,32 @@ class AnswerDistillation:
         student: Student,
         prefix: Prefix,
         texts: Sequence[Sequence[QuestionText]],
-        questions: Sequence[Sequence[Question]],
-        answers: Sequence[Sequence[TeacherAnswer]],
+        teacher_answers: Sequence[Sequence[TeacherAnswer]],
         *,
-        places: int,
+        max_objects: int,
     ) -> Losses:
         """Those of the truth and of the teacher.
 
         Args:
             texts: of each scene, its questions with their true answers.
-            questions: what they mean.
-            answers: what the teacher said to them.
-            places: of objects in the prefix.
+            teacher_answers: to the same questions.
+            max_objects: slots for object tokens in the prefix.
         """
-        heard = answers if self.by_tokens or self.by_text else None
-        rows = with_answers_of(texts, heard, lambda text: student.language.encoder.encode(text).ids)
-        asked = student.collate(rows.texts, places)
-        output = student.read(prefix, asked)
-        found = language_losses(true_part(output, rows), asked)
-        said = hidden_losses(output, answers, questions, self.own)
+        read = teacher_answers if self.by_tokens or self.by_text else None
+        rows = answer_rows(texts, read, lambda text: student.language.encoder.encode(text).ids)
+        batch = student.collate(rows.texts, max_objects)
+        output = student.read(prefix, batch)
+        found = language_losses(true_answers_output(output, rows), batch)
+        from_teacher = hidden_losses(output, teacher_answers, texts, self.auxiliary_modules)
         if self.by_tokens:
-            said["text_kl"] = teacher_tokens(output, rows, answers, temperature=self.temperature)
+            from_teacher["text_kl"] = teacher_tokens(output, rows, teacher_answers, temperature=self.temperature)
         if self.by_text:
-            said["teacher_text"] = teacher_text(output, rows)
-        return found | drop_absent(said)
+            from_teacher["teacher_text"] = teacher_text(output, rows)
+        return found | drop_absent(from_teacher)
 
 
 def _tokens(sha256: str | None, top_k: int) -> str:
-    """What a teacher has to say of tokens, in words."""
+    """The tokens that a teacher's answers have, for a message."""
     if sha256 is None:
         return "words alone"
     return f"tokenizer {sha256[:8]}" if top_k else f"tokenizer {sha256[:8]} and no logits"

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from distill3d_ros.questions.question import Question, is_correct
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.evaluation.grading import parse_answer
-from distill3d_ros.training.inputs.question_sampling import Balance, choose, worded
+from distill3d_ros.training.inputs.question_sampling import Balance, sample_questions
 from distill3d_ros.training.teachers.teacher import Teacher
 
 Counts = dict[str, dict[str, int]]
@@ -25,7 +24,7 @@ Counts = dict[str, dict[str, int]]
 def questions_about(scene: Scene, key: str, balance: Balance, *, number: int, seed: int) -> list[Question]:
     """What is asked about a sample: the same at every call, whatever else is asked about other samples."""
     rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
-    return worded(choose(question_candidates(scene), balance, number, rng), rng)
+    return sample_questions(scene, balance, number, rng)
 
 
 def measure_accuracy(

@@ -18,7 +18,7 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.answers.teacher_answer import TOP_K, TeacherAnswer, TeacherPerception
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
-from distill3d_ros.training.inputs.targets import perceive_batch, perception_batch
+from distill3d_ros.training.inputs.targets import perceive_views
 
 
 class PrivilegedTeacher:
@@ -31,7 +31,7 @@ class PrivilegedTeacher:
         self.student = student.eval()
         self.weights_sha256, self.top_k = weights_sha256, top_k
         self._tokenizer_sha256 = tokenizer_sha256(student.language.tokenizer)
-        self._seen: tuple[Sample, Perception] | None = None
+        self._latest: tuple[Sample, Perception] | None = None
 
     @property
     def name(self) -> str:
@@ -43,27 +43,27 @@ class PrivilegedTeacher:
 
     @torch.inference_mode()
     def answer(self, sample: Sample, questions: Sequence[str]) -> list[TeacherAnswer]:
-        cache = self.student.cache(self.student.prefix(self._look(sample)))
+        cache = self.student.cache(self.student.prefix(self._perception_of(sample)))
         answers = []
-        for said in self.student.answer(cache, questions, top=self.top_k):
-            assert said.scores is not None
+        for answer in self.student.answer(cache, questions, top=self.top_k):
+            assert answer.scores is not None
             answers.append(
                 TeacherAnswer(
-                    text=said.text,
-                    top_tokens=said.scores.top_tokens.cpu().numpy(),
-                    top_logits=_numpy(said.scores.top_logits),
-                    hidden=_numpy(said.scores.before_answer),
+                    text=answer.text,
+                    top_tokens=answer.scores.top_tokens.cpu().numpy(),
+                    top_logits=_numpy(answer.scores.top_logits),
+                    hidden=_numpy(answer.scores.before_answer),
                 )
             )
         return answers
 
     @torch.inference_mode()
     def perceive(self, sample: Sample) -> TeacherPerception:
-        seen = self._look(sample)
-        found = self.student.objects(seen)
+        perception = self._perception_of(sample)
+        found = self.student.objects(perception)
         return TeacherPerception(
-            depth=_numpy(_quartered(seen.depth.log())[0, 0].exp()),
-            log_error=None if seen.depth_measured else _numpy(_quartered(seen.depth_log_error)[0, 0]),
+            depth=_numpy(_quartered(perception.depth.log())[0, 0].exp()),
+            log_error=None if perception.depth_measured else _numpy(_quartered(perception.depth_log_error)[0, 0]),
             center_level=_numpy(found.center[0]),
             size=_numpy(found.size[0]),
             yaw=_numpy(found.yaw[0]),
@@ -85,17 +85,14 @@ class PrivilegedTeacher:
             "top_k": self.top_k,
         }
 
-    def _look(self, sample: Sample) -> Perception:
-        """Answers and boxes of one sample rest on one look at it."""
-        if self._seen is None or self._seen[0] is not sample:
+    def _perception_of(self, sample: Sample) -> Perception:
+        """The student's perception of a sample; its answers and its boxes rest on the same one."""
+        if self._latest is None or self._latest[0] is not sample:
             view = resize_uncropped(
                 view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
             )
-            stride = self.student.encoder.patch_embed.patch_size
-            grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
-            batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid)
-            self._seen = sample, perceive_batch(self.student, batch.to(next(self.student.parameters()).device))
-        return self._seen[1]
+            self._latest = sample, perceive_views(self.student, [view])
+        return self._latest[1]
 
 
 def load_teacher(model: str, *, device: torch.device, top_k: int = TOP_K) -> PrivilegedTeacher:

@@ -35,7 +35,7 @@ from distill3d_ros.training.data.generation.progress import format_size
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import describe_folders
-from distill3d_ros.training.inputs.question_sampling import Balance, balance_of
+from distill3d_ros.training.inputs.question_sampling import Balance, balance_from_data
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.teachers.accuracy import accuracy_in_words, measure_first, questions_about
 from distill3d_ros.training.teachers.teacher import Teacher
@@ -124,7 +124,7 @@ def teach(
             info = _to_go_on_with(
                 out, wanted, [[reader.keys[i] for i in part] for part in _parts(order, shard_samples)]
             )
-            balance = balance_of(data, out)
+            balance = balance_from_data(data, out)
             if not info.accuracy:
                 info = replace(info, accuracy=measure_first(teacher, data, reader, balance, seed, measured, report))
                 info.write(out)

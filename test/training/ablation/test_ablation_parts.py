@@ -23,9 +23,11 @@ from distill3d_ros.training.ablation.summary import answers_of, difference
 from distill3d_ros.training.ablation.thoughts import attention, conditions, thoughts_as
 from distill3d_ros.training.config import AugmentConfig, StageConfig
 from distill3d_ros.training.data.mixture import open_split
+from distill3d_ros.training.inputs import cache_perception as cache_perception_module
 from distill3d_ros.training.inputs import perception_cache
 from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
-from distill3d_ros.training.inputs.perception_cache import CacheConfig, PerceptionCache, cache_perception
+from distill3d_ros.training.inputs.cache_perception import CacheConfig, cache_perception
+from distill3d_ros.training.inputs.perception_cache import PerceptionCache
 from distill3d_ros.training.inputs.targets import perception_batch
 from distill3d_ros.training.stages.cached import CachedStage
 from distill3d_ros.training.stages.make_stage import make_stage
@@ -203,7 +205,8 @@ def test_what_is_kept_is_what_the_student_sees(student: Student, data: Path, tmp
 def test_keeping_goes_on_where_it_stopped(
     student: Student, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(perception_cache, "SHARD_VIEWS", 2)
+    for module in (perception_cache, cache_perception_module):
+        monkeypatch.setattr(module, "SHARD_VIEWS", 2)
 
     def stop(line: str) -> None:
         raise KeyboardInterrupt
@@ -262,9 +265,9 @@ def taught_cache(answers: Path, **changes: Any) -> CacheConfig:
 def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp_path: Path) -> None:
     (tmp_path / "rooms").mkdir()
     rooms = two_rooms(tmp_path / "rooms")
-    lessons = invented(student, rooms)
-    del lessons.told[KEYS[1]]
-    answers = written(lessons, rooms, tmp_path / "answers")
+    teacher = invented(student, rooms)
+    del teacher.samples[KEYS[1]]
+    answers = written(teacher, tmp_path / "answers")
     kept, said_nothing = tmp_path / "kept", tmp_path / "said_nothing"
     for split, count in (("train", 6), ("val", 2)):
         cache_perception(student, (rooms,), split, kept, taught_cache(answers), views=count, report=silent)
@@ -272,7 +275,7 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
     seen = PerceptionCache(kept / "train")
     assert [seen[i].sample for i in range(3)] == [KEYS[0], KEYS[2], KEYS[3]], "only what was answered about"
     for i in range(6):
-        assert [q.text for q in seen[i].rounds[0]] == [q.text for q in lessons.told[seen[i].sample].questions]
+        assert [q.text for q in seen[i].rounds[0]] == [q.text for q in teacher.samples[seen[i].sample].questions]
     assert not torch.equal(seen[0].language_input.patch_tokens, seen[3].language_input.patch_tokens), (
         "other colours the second time"
     )
@@ -285,14 +288,18 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
 
     taught = stage()
     batch = taught.builder()(["0", "2"], np.random.default_rng(0))
-    assert [[q.text for q in scene] for scene in batch.questions] == [[q.text for q, _ in s] for s in batch.said]
+    assert batch.teacher_answers is not None
+    for number, scene, of_teacher in zip((0, 2), batch.questions, batch.teacher_answers, strict=True):
+        sample = teacher.samples[seen[number].sample]
+        known = {q.text: a.text for q, a in zip(sample.questions, sample.answers, strict=True)}
+        assert [a.text for a in of_teacher] == [known[q.text] for q in scene]
     losses = taught.losses(student, batch)
     assert set(losses) == {"text", "names", "grounding", "text_kl", "feature", "spatial_feature"}
     assert set(losses) <= set(taught.loss_names)
     # The truth teaches what it teaches without a teacher.
     alone = make_stage(StageConfig(name="s", kind="cached", perception_cache=str(kept)), (rooms,), tmp_path, student)
     asked = alone.builder()(["0", "2"], np.random.default_rng(0))
-    assert asked.said is None
+    assert asked.teacher_answers is None
     assert asked.questions == batch.questions
     for name, loss in alone.losses(student, asked).items():
         assert losses[name].item() == pytest.approx(loss.item(), rel=1e-4), name

@@ -21,8 +21,8 @@ from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.training.config import NoiseConfig, StageConfig
 from distill3d_ros.training.evaluation.baselines import MajorityBaseline, QuestionOnlyBaseline
 from distill3d_ros.training.inputs.detector_noise import ALIKE, Detector
-from distill3d_ros.training.inputs.question_sampling import Balance, choose, question_text
-from distill3d_ros.training.stages.reasoning import answerable, ask, object_set
+from distill3d_ros.training.inputs.question_sampling import Balance, choose_questions, question_text
+from distill3d_ros.training.stages.reasoning import answerable, object_set, questions_on_report
 
 LABEL_INDEX = {name: i for i, name in enumerate(LABELS)}
 CAMERA = Intrinsics.from_fov(width=224, height=224, horizontal_fov=1.1)
@@ -66,7 +66,9 @@ def test_balance_survives_its_file(tmp_path: Path) -> None:
 
 def test_training_questions_cannot_be_guessed_from_their_names() -> None:
     rng = np.random.default_rng(0)
-    asked = [f for scene in ROOMS for _ in range(3) for f in choose(question_candidates(scene), BALANCE, 24, rng)]
+    asked = [
+        f for scene in ROOMS for _ in range(3) for f in choose_questions(question_candidates(scene), BALANCE, 24, rng)
+    ]
     yes_no = [f for f in asked if KINDS[f.kind].form == "yes_no" and isinstance(f.answer.value, bool)]
     assert len(yes_no) > 800
     assert np.mean([f.answer.value for f in yes_no]) == pytest.approx(0.5, abs=0.08)
@@ -79,7 +81,7 @@ def test_choices_come_in_both_orders() -> None:
     asked = [
         f
         for scene in ROOMS
-        for f in choose(question_candidates(scene), BALANCE, 24, rng)
+        for f in choose_questions(question_candidates(scene), BALANCE, 24, rng)
         if KINDS[f.kind].form == "choice"
     ]
     first = np.mean([f.answer.value == f.labels[-2] for f in asked])
@@ -91,7 +93,7 @@ def test_names_are_tied_to_the_reports_of_what_they_mean() -> None:
     scene, rng = ROOMS[0], np.random.default_rng(2)
     places = {o.id: (10 + o.id, 20 + o.id) for o in scene.objects}
     by_label = {o.label: o.id for o in scene.objects}
-    for f in choose(question_candidates(scene), BALANCE, 40, rng):
+    for f in choose_questions(question_candidates(scene), BALANCE, 40, rng):
         question = phrase(f, rng)
         tied = question_text(
             question, LABEL_INDEX, lambda i: places[i], lambda label: places.get(by_label.get(label, 0), ())
@@ -138,7 +140,7 @@ def test_noise_is_as_strong_as_configured() -> None:
 
 def test_hardly_visible_things_are_mostly_missed_and_places_are_limited() -> None:
     scene = replace(ROOMS[2], objects=tuple(replace(o, visible_pixels=3) for o in ROOMS[2].objects))
-    detector = Detector(NoiseConfig(clean=0.0), list(LABELS), places=5)
+    detector = Detector(NoiseConfig(clean=0.0), list(LABELS), max_objects=5)
     rng = np.random.default_rng(4)
     reports = [detector.observe(scene, rng) for _ in range(40)]
     assert np.mean([len(set(r.origin) - {0}) for r in reports]) < 4
@@ -153,7 +155,9 @@ def test_families_that_are_learned_may_take_fewer_turns() -> None:
     def counts(shares: dict[str, float]) -> Counter[str]:
         rng = np.random.default_rng(4)
         return Counter(
-            KINDS[f.kind].family for room in ROOMS for f in choose(question_candidates(room), BALANCE, 12, rng, shares)
+            KINDS[f.kind].family
+            for room in ROOMS
+            for f in choose_questions(question_candidates(room), BALANCE, 12, rng, shares)
         )
 
     even, fewer = counts({}), counts({"counting": 0.2})
@@ -172,7 +176,7 @@ def test_only_what_was_found_is_asked_about() -> None:
         there = set(report.origin.tolist())
         for f in answerable(scene, report):
             assert {i for i in f.object_ids if i is not None} <= there
-        assert len(ask(scene, report, BALANCE, STAGE, LABEL_INDEX, rng)) <= 12
+        assert len(questions_on_report(scene, report, BALANCE, STAGE, LABEL_INDEX, rng)) <= 12
 
 
 def test_reports_are_padded() -> None:

@@ -15,8 +15,8 @@ from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.student.outputs import LanguageOutput, QuestionText
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer
 from distill3d_ros.training.inputs.augmentation import View, view_from_sample
-from distill3d_ros.training.losses import teacher_primitives as distillation
-from distill3d_ros.training.losses.from_teacher import hidden_losses, teacher_text, teacher_tokens, with_answers_of
+from distill3d_ros.training.losses import teacher_primitives
+from distill3d_ros.training.losses.from_teacher import answer_rows, hidden_losses, teacher_text, teacher_tokens
 from distill3d_ros.training.losses.view_pairs import Rooms, correspondence, multi_view_loss
 
 
@@ -24,12 +24,12 @@ def test_tokens_by_hand() -> None:
     tokens, row = torch.tensor([[2, 0]]), torch.tensor([0])
     said = torch.tensor([[0.5, 0.25]]).log()  # the two other tokens share the last quarter
     student = torch.zeros(1, 4, requires_grad=True)  # 1/4 each: 1/2 for the rest
-    kl = distillation.top_k_kl(student, tokens, said, row, temperature=1.0)
+    kl = teacher_primitives.top_k_kl(student, tokens, said, row, temperature=1.0)
     assert kl.item() == pytest.approx(0.5 * math.log(0.5 / 0.25) + 0.25 * math.log(0.25 / 0.5), rel=1e-5)
     # At T = 2 the three probabilities are square roots over their sum.
     root = math.sqrt(0.5)
     expected = 4 * (root - 0.5) * math.log(math.sqrt(2)) / (root + 1)
-    kl = distillation.top_k_kl(student, tokens, said, row, temperature=2.0)
+    kl = teacher_primitives.top_k_kl(student, tokens, said, row, temperature=2.0)
     assert kl.item() == pytest.approx(expected, rel=1e-5)
     kl.backward()
     assert student.grad[0, 2] < 0 < student.grad[0, 1]
@@ -40,14 +40,14 @@ def test_tokens_of_a_student_that_agrees_cost_nothing_and_every_question_counts_
     logits = torch.randn(4, 9) * 3
     top = logits.log_softmax(-1).topk(3)
     row = torch.tensor([0, 1, 1, 1])
-    kl = distillation.top_k_kl(logits, top.indices, top.values, row, temperature=2.0)
+    kl = teacher_primitives.top_k_kl(logits, top.indices, top.values, row, temperature=2.0)
     assert kl.item() == pytest.approx(0.0, abs=1e-5)
     other = logits.clone()
     other[0] = 0.0
-    alone = distillation.top_k_kl(other[:1], top.indices[:1], top.values[:1], row[:1], temperature=2.0)
-    kl = distillation.top_k_kl(other, top.indices, top.values, row, temperature=2.0)
+    alone = teacher_primitives.top_k_kl(other[:1], top.indices[:1], top.values[:1], row[:1], temperature=2.0)
+    kl = teacher_primitives.top_k_kl(other, top.indices, top.values, row, temperature=2.0)
     assert kl.item() == pytest.approx(alone.item() / 2, rel=1e-4)
-    assert distillation.top_k_kl(logits[:0], top.indices[:0], top.values[:0], row[:0], temperature=1.0) is None
+    assert teacher_primitives.top_k_kl(logits[:0], top.indices[:0], top.values[:0], row[:0], temperature=1.0) is None
 
 
 def test_rounded_logits_do_not_raise_what_is_hardly_there() -> None:
@@ -55,7 +55,7 @@ def test_rounded_logits_do_not_raise_what_is_hardly_there() -> None:
     top = logits.log_softmax(-1).topk(4)
     rounded = top.values.half().float()
     assert 1 - rounded.exp().sum() > 5e-5, "the two that are left have a hundred-millionth"
-    kl = distillation.top_k_kl(logits, top.indices, rounded, torch.tensor([0]), temperature=2.0)
+    kl = teacher_primitives.top_k_kl(logits, top.indices, rounded, torch.tensor([0]), temperature=2.0)
     assert kl.item() < 1e-3
 
 
@@ -65,19 +65,19 @@ def test_laplace_by_hand_and_by_summing_up() -> None:
     said = torch.full((1, 1, 2), math.log(0.25))
     e = math.log(2)
     expected = math.log(0.5 / 0.25) + (0.25 * math.exp(-e / 0.25) + e) / 0.5 - 1
-    kl = distillation.laplace_kl(log_depth, log_error, depth, said)
+    kl = teacher_primitives.laplace_kl(log_depth, log_error, depth, said)
     assert kl.item() == pytest.approx(expected, rel=1e-5)
     x = torch.linspace(-12, 12, 240_001, dtype=torch.float64)
     p = torch.distributions.Laplace(math.log(2.0), 0.25).log_prob(x)
     q = torch.distributions.Laplace(math.log(4.0), 0.5).log_prob(x)
     assert torch.trapezoid(p.exp() * (p - q), x).item() == pytest.approx(expected, rel=1e-4)
-    assert distillation.laplace_kl(log_depth, log_error, torch.zeros(1, 1, 2), said) is None
+    assert teacher_primitives.laplace_kl(log_depth, log_error, torch.zeros(1, 1, 2), said) is None
 
 
 def test_a_teacher_that_is_told_the_depth_is_taken_to_be_two_per_cent_off() -> None:
     depth, told = torch.full((1, 1, 1), 3.0), torch.full((1, 1, 1), -torch.inf)
     log_error = torch.full((1, 1, 1), math.log(0.02), requires_grad=True)
-    kl = distillation.laplace_kl(depth.log(), log_error, depth, told)
+    kl = teacher_primitives.laplace_kl(depth.log(), log_error, depth, told)
     assert kl.item() == pytest.approx(0.0, abs=1e-6)
     kl.backward()
     assert log_error.grad.abs().item() < 1e-6
@@ -85,10 +85,10 @@ def test_a_teacher_that_is_told_the_depth_is_taken_to_be_two_per_cent_off() -> N
 
 def test_yes_and_no_by_hand() -> None:
     said = torch.tensor([0.75, 1.0, 0.0])
-    kl = distillation.bernoulli_kl(torch.zeros(3), said)
+    kl = teacher_primitives.bernoulli_kl(torch.zeros(3), said)
     assert kl.tolist() == pytest.approx([0.75 * math.log(1.5) + 0.25 * math.log(0.5), math.log(2), math.log(2)])
     logits = torch.tensor([-3.0, 0.2, 5.0])
-    assert distillation.bernoulli_kl(logits, logits.sigmoid()).tolist() == pytest.approx([0.0] * 3, abs=1e-6)
+    assert teacher_primitives.bernoulli_kl(logits, logits.sigmoid()).tolist() == pytest.approx([0.0] * 3, abs=1e-6)
 
 
 def test_relations_by_hand() -> None:
@@ -96,7 +96,7 @@ def test_relations_by_hand() -> None:
     center = torch.tensor(
         [[-2 * math.sin(turn), 0.0, 2 * math.cos(turn)], [2 * math.sin(turn), 0.15, 2 * math.cos(turn)]]
     )
-    logits = distillation.relation_logits(center)
+    logits = teacher_primitives.relation_logits(center)
     # Five degrees apart, 15 cm higher, and nearer by some millimetres of the 25 cm that make it clear.
     farther = math.sqrt(4 + 0.15**2) - 2
     assert logits[0, 1].tolist() == pytest.approx([3.0, 3.0, 3 * farther / 0.25], rel=1e-3)
@@ -104,16 +104,18 @@ def test_relations_by_hand() -> None:
     mirrored = center * torch.tensor([-1.0, 1.0, 1.0])
     # The teacher says .95 left, the student .05; the two other relations are as they were.
     p = 1 / (1 + math.exp(-3))
-    assert distillation.spatial_agreement(center, mirrored).tolist() == pytest.approx([(2 * p - 1) * 3 / 3], rel=1e-4)
-    assert distillation.spatial_agreement(center, center).tolist() == pytest.approx([0.0], abs=1e-6)
-    assert distillation.spatial_agreement(center[:1], center[:1]) is None
+    assert teacher_primitives.spatial_agreement(center, mirrored).tolist() == pytest.approx(
+        [(2 * p - 1) * 3 / 3], rel=1e-4
+    )
+    assert teacher_primitives.spatial_agreement(center, center).tolist() == pytest.approx([0.0], abs=1e-6)
+    assert teacher_primitives.spatial_agreement(center[:1], center[:1]) is None
 
 
 def test_features_by_hand() -> None:
-    assert distillation.feature_alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]])).item() == 2.0
-    assert distillation.feature_alignment(torch.zeros(0, 4), torch.zeros(0, 4)) is None
+    assert teacher_primitives.feature_alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]])).item() == 2.0
+    assert teacher_primitives.feature_alignment(torch.zeros(0, 4), torch.zeros(0, 4)) is None
     teacher, student = torch.randn(2, 4, requires_grad=True), torch.randn(2, 4, requires_grad=True)
-    distillation.feature_alignment(student, teacher).backward()
+    teacher_primitives.feature_alignment(student, teacher).backward()
     assert student.grad is not None
     assert teacher.grad is None
 
@@ -121,8 +123,8 @@ def test_features_by_hand() -> None:
 def test_two_views_by_hand() -> None:
     points, valid = torch.zeros(4, 3), torch.tensor([True, False, True, False])
     moved = points + torch.tensor([3.0, 4.0, 0.0])
-    assert distillation.multi_view(points, moved, valid, torch.full((4,), 10.0)).item() == 0.25
-    assert distillation.multi_view(points, points, torch.zeros(4, dtype=torch.bool), torch.ones(4)) is None
+    assert teacher_primitives.multi_view(points, moved, valid, torch.full((4,), 10.0)).item() == 0.25
+    assert teacher_primitives.multi_view(points, points, torch.zeros(4, dtype=torch.bool), torch.ones(4)) is None
 
 
 # ------------------------------------------------------------------------------------------- answers
@@ -164,19 +166,17 @@ def asked(*answers: str) -> list[list[QuestionText]]:
 
 def test_a_question_is_read_again_where_the_teacher_answers_otherwise() -> None:
     said_so = [said("yes"), said("half a metre"), replace(said("no"), text=" ")]
-    rows = with_answers_of(
-        asked("yes", "no", "no"), [said_so], lambda text: WORDS[text.strip()] if text.strip() else []
-    )
-    assert rows.asked == [3]
-    assert rows.taught == [[0, 3, None]]
+    rows = answer_rows(asked("yes", "no", "no"), [said_so], lambda text: WORDS[text.strip()] if text.strip() else [])
+    assert rows.true_counts == [3]
+    assert rows.teacher_rows == [[0, 3, None]]
     assert [t.answer for t in rows.texts[0]] == ["yes", "no", "no", "half a metre"]
     assert rows.texts[0][3].text == "question 1?"
-    assert with_answers_of(asked("yes"), None, WORDS.__getitem__).taught == [[None]]
+    assert answer_rows(asked("yes"), None, WORDS.__getitem__).teacher_rows == [[None]]
 
 
 def test_the_teacher_is_heard_where_its_answer_stands() -> None:
     answers = [said("yes"), said("half a metre")]
-    rows = with_answers_of(asked("yes", "no"), [answers], WORDS.__getitem__)
+    rows = answer_rows(asked("yes", "no"), [answers], WORDS.__getitem__)
     out = output([(0, 0, "yes"), (0, 1, "no"), (0, 2, "half a metre")])
     # Eight equally likely tokens: .125 for each of the named two, .75 for the rest.
     kl = teacher_tokens(out, rows, [answers], temperature=1.0)
@@ -189,7 +189,7 @@ def test_the_teacher_is_heard_where_its_answer_stands() -> None:
 
 def test_an_answer_that_was_generated_in_other_tokens_is_left_out() -> None:
     answers = [said("half a metre", tokens=[3, 4, 6, END])]
-    rows = with_answers_of(asked("half a metre"), [answers], WORDS.__getitem__)
+    rows = answer_rows(asked("half a metre"), [answers], WORDS.__getitem__)
     out = output([(0, 0, "half a metre")])
     assert teacher_tokens(out, rows, [answers], temperature=1.0) is None
     assert teacher_tokens(out, rows, [[TeacherAnswer(text="half a metre")]], temperature=1.0) is None
@@ -198,18 +198,18 @@ def test_an_answer_that_was_generated_in_other_tokens_is_left_out() -> None:
 def test_hidden_states_by_hand() -> None:
     out = output([(0, 0, "yes"), (0, 1, "no")])  # states before the answers: the unit vectors
     answers = [[said("yes", hidden=[2, 0, 0, 0]), said("no", hidden=[1, 0, 0, 0])]]
-    questions = [[SimpleNamespace(mentions=(1,)), SimpleNamespace(mentions=(1, 2))]]
-    found = hidden_losses(out, answers, questions, None)
+    texts = [[SimpleNamespace(names=(1,)), SimpleNamespace(names=(1, 2))]]
+    found = hidden_losses(out, answers, texts, None)
     assert found["feature"].item() == pytest.approx(1.0)  # 0 for the first, 2 for the second
     assert found["spatial_feature"].item() == pytest.approx(2.0)  # the second relates two things
     turned = torch.nn.Linear(4, 4, bias=False)
     with torch.no_grad():
         turned.weight.copy_(torch.eye(4)[[1, 0, 2, 3]])
-    found = hidden_losses(out, answers, questions, turned)
+    found = hidden_losses(out, answers, texts, turned)
     assert {name: loss.item() for name, loss in found.items()} == pytest.approx({"feature": 1.0})
     found["feature"].backward()
     assert turned.weight.grad is not None
-    assert hidden_losses(out, [[said("yes"), said("no")]], questions, None) == {}
+    assert hidden_losses(out, [[said("yes"), said("no")]], texts, None) == {}
 
 
 # ------------------------------------------------------------------------------------------- views

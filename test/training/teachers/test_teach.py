@@ -23,7 +23,6 @@ import torch
 from support.tiny_training import data_folder, tiny_config
 
 from distill3d_ros.cli.main import main
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description, save_student
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
@@ -31,7 +30,7 @@ from distill3d_ros.training.data.answers.teacher_cache import MANIFEST_NAME, Cac
 from distill3d_ros.training.data.mixture import open_split
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
-from distill3d_ros.training.inputs.question_sampling import balance_of, choose, worded
+from distill3d_ros.training.inputs.question_sampling import balance_from_data, sample_questions
 from distill3d_ros.training.start.initial_student import new_student
 from distill3d_ros.training.teachers.privileged import PrivilegedTeacher
 from distill3d_ros.training.teachers.teach import make_teacher, teach
@@ -126,11 +125,11 @@ def test_logits_are_normalised_and_the_first_are_the_answers(privileged: Privile
 
 
 def test_the_questions_are_those_of_the_seed(data: Path, taught: Path, tmp_path: Path) -> None:
-    reader, balance = ShardReader(data, "train"), balance_of((data,), tmp_path)
+    reader, balance = ShardReader(data, "train"), balance_from_data((data,), tmp_path)
     for found in TeacherCache(taught, (data,)):
         scene = reader.scene(reader.index_of(found.key))
         rng = np.random.default_rng([0, zlib.crc32(found.key.encode())])
-        assert list(found.questions) == worded(choose(question_candidates(scene), balance, 5, rng), rng)
+        assert list(found.questions) == sample_questions(scene, balance, 5, rng)
         assert found.questions
 
 
