@@ -1,4 +1,4 @@
-"""A picture of a training run, from its ``metrics.jsonl``."""
+"""Logged rows of a training run (``metrics.jsonl``), and their curves as a picture."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
-METRICS, PLAN = "metrics.jsonl", "stage.json"
-"""What a stage's folder keeps for those who look on: a row a line, and the stage's configuration."""
+METRICS, SETTINGS = "metrics.jsonl", "stage.json"
+"""Files in a stage's folder: the logged rows, one a line, and the stage's configuration."""
 TIMES = ("samples_per_second", "waiting_for_data", "minutes", "peak_rss_mib", "peak_gpu_mib")
 HIDDEN = ("step", "lr", "grad_norm", *TIMES)
 """What is logged but not drawn."""

@@ -1,15 +1,12 @@
-"""The one loop that trains; what it trains is a stage (``stages``), how long and how fast is configuration."""
+"""The training loop, the same for all stages; what a batch and its losses are is the stage's, the rest configuration."""
 
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -23,14 +20,17 @@ from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.loop.accumulation import split_batch
 from distill3d_ros.training.loop.batches import Batches, Sampler
 from distill3d_ros.training.loop.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
-from distill3d_ros.training.loop.curves import METRICS, PLAN, drop_rows_after, plot_losses
+from distill3d_ros.training.loop.curves import METRICS, SETTINGS, drop_rows_after, plot_losses
 from distill3d_ros.training.loop.early_stopping import BestSoFar
 from distill3d_ros.training.loop.ema import WeightAverage
+from distill3d_ros.training.loop.expected_end import describe_end, minutes_left
 from distill3d_ros.training.loop.gradient_checkpointing import recompute_blocks
+from distill3d_ros.training.loop.log_window import LogWindow
 from distill3d_ros.training.loop.optimization import learning_rate, make_optimizer, trained_parameters
 from distill3d_ros.training.loop.peak_memory import peak_memory
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.loop.stage import Stage, to_device
+from distill3d_ros.training.loop.stop_request import StopRequest
 from distill3d_ros.training.loop.uncertainty import LossWeighting
 
 _TRIM_EVERY = 5
@@ -83,7 +83,7 @@ class Trainer:
         self.step = 0
         self.minutes = 0.0
         """Of training so far, earlier runs included."""
-        self._stop = threading.Event()
+        self._stop = StopRequest(lambda name: report(f"{config.name}: {name} received, saving a checkpoint"))
         self._resume()
         self._is_over = self.best.over
 
@@ -100,56 +100,61 @@ class Trainer:
             workers=self.stage.workers,
             part=self.processes.part,
         )
-        began = saved = time.monotonic()
-        minutes_before = self.minutes
-        before = self._catch_signals()
-        sums, waited, logged = _Sums(), 0.0, time.monotonic()
-        position = self.sampler.state()
-        is_first = self.processes.is_first
-        try:
-            if is_first:
-                write_atomically(self.folder / PLAN, json.dumps(to_dict(config), indent=1).encode())
-                if config.stop_early.figure and self.step == 0:
-                    self._validate()  # what a better student must beat; and the figure's name is checked before hours
-                    logged = time.monotonic()
-            while self._goes_on(minutes_before + (time.monotonic() - began) / 60):
-                t0 = time.monotonic()
-                batch, position, keys = batches.next()
-                waited += time.monotonic() - t0
-                sums.add(self._update(to_device(batch, self.device), keys))
-                self.step += 1
-                if self.step % _TRIM_EVERY == 0:
-                    trim_heap()
-                if not is_first:
-                    continue
-                now = time.monotonic()
-                if self.step % config.log_every == 0 or self.step == config.steps:
-                    self._log(sums, seconds=now - logged, waited=waited)
-                    sums, waited, logged = _Sums(), 0.0, time.monotonic()
-                if self.step % config.validate_every == 0:
-                    self._validate()
-                    logged = time.monotonic()
-                if config.max_minutes and now - began > config.max_minutes * 60:
-                    self.report(f"{config.name}: the time limit of {config.max_minutes:g} minutes is reached")
-                    self._stop.set()
-                if now - saved > config.checkpoint_minutes * 60:
-                    self._save(position)
-                    saved = now
-            if is_first:
-                if self.finished and self.step % config.validate_every:
-                    self._validate()
-                self._save(position)
-            self.processes.wait()
-        finally:
-            batches.close()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with self._stop.from_signals():
+            try:
+                self._train(batches)
+            finally:
+                batches.close()
         if self._is_over:
             self.report(f"{config.name}: no better than {self.best.describe()}, ended at step {self.step}")
         elif not self.finished:
             self.report(f"{config.name}: stopped at step {self.step} of {config.steps}; the same command goes on")
             return False
         return True
+
+    def _train(self, batches: Batches) -> None:
+        """Steps until the stage is finished or training is stopped, with logs, validations and checkpoints."""
+        config, is_first = self.config, self.processes.is_first
+        began = saved = time.monotonic()
+        first_step, minutes_before = self.step, self.minutes
+        position = self.sampler.state()
+        if is_first:
+            self._begin()
+        window = LogWindow()
+        while self._goes_on(minutes_before + (time.monotonic() - began) / 60):
+            t0 = time.monotonic()
+            batch, position, keys = batches.next()
+            waited = time.monotonic() - t0
+            window.add(self._update(to_device(batch, self.device), keys), waited=waited)
+            self.step += 1
+            if self.step % _TRIM_EVERY == 0:
+                trim_heap()
+            if not is_first:
+                continue
+            now = time.monotonic()
+            if self.step % config.log_every == 0 or self.step == config.steps:
+                self._log(window, minutes_per_step=(now - began) / 60 / (self.step - first_step))
+                window = LogWindow()
+            if self.step % config.validate_every == 0:
+                window.leave_out(self._validate())
+            if config.max_minutes and now - began > config.max_minutes * 60:
+                self.report(f"{config.name}: the time limit of {config.max_minutes:g} minutes is reached")
+                self._stop.set()
+            if now - saved > config.checkpoint_minutes * 60:
+                self._save(position)
+                saved = now
+        if is_first:
+            if self.finished and self.step % config.validate_every:
+                self._validate()
+            self._save(position)
+        self.processes.wait()
+
+    def _begin(self) -> None:
+        """What comes before the first step of a call."""
+        config = self.config
+        write_atomically(self.folder / SETTINGS, json.dumps(to_dict(config), indent=1).encode())
+        if config.stop_early.figure and self.step == 0:
+            self._validate()  # what a better student must beat; and the figure's name is checked before hours
 
     @property
     def finished(self) -> bool:
@@ -209,24 +214,32 @@ class Trainer:
             f"step was kept; the last good checkpoint is in {self.folder}. Lower lr, or look at these samples"
         )
 
-    def _log(self, sums: _Sums, *, seconds: float, waited: float) -> None:
+    def _log(self, window: LogWindow, *, minutes_per_step: float) -> None:
+        config = self.config
         row = {
             "step": self.step,
-            **sums.mean(),
-            "lr": self.config.lr * learning_rate(self.step - 1, self.config, self.minutes),
+            **window.means(),
+            "lr": config.lr * learning_rate(self.step - 1, config, self.minutes),
+            **window.speed(config.batch_size),
+            "minutes": self.minutes,
+            **peak_memory(self.device),
         }
-        row["samples_per_second"] = sums.count * self.config.batch_size / max(seconds, 1e-9)
-        row["waiting_for_data"] = waited / max(seconds, 1e-9)
-        row["minutes"] = self.minutes
-        row |= peak_memory(self.device)
         self._write(row)
-        parts = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k in self.stage.loss_names)
+        losses = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k in self.stage.loss_names)
+        left = minutes_left(
+            step=self.step,
+            steps=config.steps,
+            minutes_per_step=minutes_per_step,
+            minutes=self.minutes,
+            most_minutes=config.minutes,
+        )
         self.report(
-            f"{self.config.name} {self.step}/{self.config.steps}  {parts}  "
-            f"{row['samples_per_second']:.1f}/s  lr {row['lr']:.1e}  epoch {self.sampler.epoch}"
+            f"{config.name} {self.step}/{config.steps}  {losses}  {row['samples_per_second']:.1f}/s  "
+            f"lr {row['lr']:.1e}  epoch {self.sampler.epoch}" + (f"  {describe_end(left)}" if left else "")
         )
 
-    def _validate(self) -> None:
+    def _validate(self) -> float:
+        """Validates, and keeps the student if it is the best so far. Returns how many seconds it took."""
         began = time.monotonic()
         figures = self.validate()
         if figures:
@@ -235,6 +248,7 @@ class Trainer:
             self.report(f"{self.config.name} {self.step} validation  {text}  ({time.monotonic() - began:.0f} s)")
         if self.best.note(self.step, figures) and self.config.best and self.on_best is not None:
             self.on_best(self)
+        return time.monotonic() - began
 
     def validate(self) -> dict[str, float]:
         """The stage's figures, of the averaged weights where there are any."""
@@ -299,31 +313,3 @@ class Trainer:
         if self.processes.is_first:  # the others would rename the same file
             drop_rows_after(self.folder / METRICS, self.step)
         self.report(f"{self.config.name}: going on from step {self.step}")
-
-    def _catch_signals(self) -> dict[int, Any]:
-        if threading.current_thread() is not threading.main_thread():
-            return {}
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            if self._stop.is_set():  # a second Ctrl-C means it
-                raise KeyboardInterrupt
-            self.report(f"{self.config.name}: {signal.Signals(number).name} received, saving a checkpoint")
-            self._stop.set()
-
-        return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-
-
-class _Sums:
-    """Means of what the steps report; a loss that was absent from some steps counts where it was there."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._values: dict[str, list[float]] = {}
-
-    def add(self, row: dict[str, float]) -> None:
-        self.count += 1
-        for name, value in row.items():
-            self._values.setdefault(name, []).append(value)
-
-    def mean(self) -> dict[str, float]:
-        return {name: sum(values) / len(values) for name, values in self._values.items()}
