@@ -1,4 +1,4 @@
-"""The commands ``distill3d`` has from a teacher and rooms to a student: teach, train, watch, evaluate, export."""
+"""The commands ``distill3d`` has from a teacher and rooms to a student: teach, train, evaluate, export."""
 
 from __future__ import annotations
 
@@ -91,19 +91,6 @@ def _teach(options: Options) -> int:
     return 0
 
 
-def _watch_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run that is being trained")
-    parser.add_argument("--every", type=positive, default=5, metavar="SECONDS", help="how often to look")
-    parser.add_argument("--once", action="store_true", help="look once, as where the output is no terminal")
-
-
-def _watch(options: Options) -> int:
-    from distill3d_ros.training.loop.watch import watch_run
-
-    watch_run(options.run_folder, every=options.every, once=options.once)
-    return 0
-
-
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add_student(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
@@ -190,7 +177,6 @@ def _export(options: Options) -> int:
 TRAINING_COMMANDS: dict[str, Command] = {
     "teach": ("let a teacher answer questions about a data set", _teach_arguments, _teach),
     "train": ("train a student", _train_arguments, _train),
-    "watch": ("show the curves and the expected end of a training run", _watch_arguments, _watch),
     "evaluate": ("measure a student against geometry", _evaluate_arguments, _evaluate),
     "export": ("put the student of a run into a folder that ships", _export_arguments, _export),
 }

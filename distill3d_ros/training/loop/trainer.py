@@ -1,4 +1,4 @@
-"""The training loop, the same for all stages; what a batch and its losses are is the stage's, the rest configuration."""
+"""The training loop that all stages share; batches and losses are the stage's, everything else is configuration."""
 
 from __future__ import annotations
 

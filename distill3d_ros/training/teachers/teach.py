@@ -36,6 +36,7 @@ from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import describe_folders
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_from_data
+from distill3d_ros.training.loop.expected_end import describe_end
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.teachers.accuracy import accuracy_in_words, measure_first, questions_about
 from distill3d_ros.training.teachers.teacher import Teacher
@@ -221,12 +222,11 @@ class _Work:
     def _tell(self) -> None:
         self.told = time.monotonic()
         rate = (self.done - self.there) / max(self.told - self.began, 1e-3)
-        left = (self.info.samples - self.done) / max(rate, 1e-9)
-        end = time.strftime("%a %H:%M", time.localtime(time.time() + left))
+        left = (self.info.samples - self.done) / max(rate, 1e-9) / 60
         self._say(
             f"teach {self.done}/{self.info.samples}  {rate:.2g} samples/s, "
             f"{self.asked / max(self.told - self.began, 1e-3):.3g} questions/s  {format_size(self.info.bytes)}  "
-            f"{left / 60:.0f} min left, done {end}"
+            f"{describe_end(left)}"
         )
 
     def _tell_of_the_disk(self) -> None:

@@ -170,7 +170,7 @@ def test_words_alone_are_enough(data: Path, tmp_path: Path) -> None:
     assert found.perception is None
     assert (cache.info.top_k, cache.info.hidden_size, cache.info.vocabulary) == (0, 0, None)
     assert any("right in" in line for line in said)
-    assert any("samples/s" in line and "min left, done" in line for line in said)
+    assert any("samples/s" in line and "min left, ends about" in line for line in said)
     assert any("are free on the disk" in line for line in said)
 
 
