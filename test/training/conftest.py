@@ -15,3 +15,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from distill3d_ros.training.data.sample import SPLITS
 
     return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
+
+
+@pytest.fixture(scope="module")
+def published_scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A room in ScanNet's published format."""
+    from support.scannet_scan import publish
+
+    return publish(tmp_path_factory.mktemp("published"))

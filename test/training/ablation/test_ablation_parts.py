@@ -181,12 +181,8 @@ def student() -> Student:
 CACHE = CacheConfig(views=5, rounds=2, questions=6, augment=AugmentConfig(sizes=((64, 64),)))
 
 
-def silent(line: str) -> None:
-    pass
-
-
 def test_what_is_kept_is_what_the_student_sees(student: Student, data: Path, tmp_path: Path) -> None:
-    cache_perception(student, (data,), "val", tmp_path, CACHE, views=3, report=silent)
+    cache_perception(student, (data,), "val", tmp_path, CACHE, views=3, report=print)
     kept, reader = PerceptionCache(tmp_path / "val", verify=True), open_split((data,), "val")
     assert len(kept) == 3
     view = resize_uncropped(
@@ -216,7 +212,7 @@ def test_keeping_goes_on_where_it_stopped(
     with pytest.raises(ValueError, match="has 2 of 5 views"):
         PerceptionCache(tmp_path / "a" / "train")
     for folder in ("a", "b"):
-        cache_perception(student, (data,), "train", tmp_path / folder, CACHE, views=5, report=silent)
+        cache_perception(student, (data,), "train", tmp_path / folder, CACHE, views=5, report=print)
     files = sorted(f.name for f in (tmp_path / "a" / "train").iterdir() if f.name != "lock")
     assert len(files) == 7
     for name in files:
@@ -229,7 +225,7 @@ def test_keeping_goes_on_where_it_stopped(
     torch.manual_seed(1)
     other = new_student(tiny_config()).eval()
     with pytest.raises(ValueError, match=r"perception_sha256 .* another perception"):
-        cache_perception(other, (data,), "train", tmp_path / "a", CACHE, views=5, report=silent)
+        cache_perception(other, (data,), "train", tmp_path / "a", CACHE, views=5, report=print)
     stage = StageConfig(name="s", kind="cached", perception_cache=str(tmp_path / "a"))
     with pytest.raises(ValueError, match="what another student perceived"):
         CachedStage(stage, other)
@@ -243,7 +239,7 @@ def test_keeping_goes_on_where_it_stopped(
 
 def test_the_stage_teaches_the_tongue_alone(student: Student, data: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
-        cache_perception(student, (data,), split, tmp_path, CACHE, views=4, report=silent)
+        cache_perception(student, (data,), split, tmp_path, CACHE, views=4, report=print)
     config = StageConfig(name="s", kind="cached", perception_cache=str(tmp_path), questions_per_scene=4)
     stage = CachedStage(config, student)
     batch = stage.builder()(["0", "3"], np.random.default_rng(0))
@@ -270,8 +266,8 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
     answers = written(teacher, tmp_path / "answers")
     kept, said_nothing = tmp_path / "kept", tmp_path / "said_nothing"
     for split, count in (("train", 6), ("val", 2)):
-        cache_perception(student, (rooms,), split, kept, taught_cache(answers), views=count, report=silent)
-        cache_perception(student, (rooms,), split, said_nothing, CACHE, views=count, report=silent)
+        cache_perception(student, (rooms,), split, kept, taught_cache(answers), views=count, report=print)
+        cache_perception(student, (rooms,), split, said_nothing, CACHE, views=count, report=print)
     seen = PerceptionCache(kept / "train")
     assert [seen[i].sample for i in range(3)] == [KEYS[0], KEYS[2], KEYS[3]], "only what was answered about"
     for i in range(6):
@@ -316,7 +312,7 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
         taught_cache(answers, augment=AugmentConfig(sizes=((64, 64),)))
     later = replace(CACHE, teacher=str(answers), rounds=1, augment=taught_cache(answers).augment)
     with pytest.raises(ValueError, match=r"has config .* another perception"):
-        cache_perception(student, (rooms,), "train", said_nothing, later, views=6, report=silent)
+        cache_perception(student, (rooms,), "train", said_nothing, later, views=6, report=print)
 
 
 def test_perception_is_taken_from_a_student(student: Student, tmp_path: Path) -> None:

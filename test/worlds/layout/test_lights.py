@@ -23,13 +23,6 @@ PLACES = ((0.6, 2.2, 2.3), (4.4, 2.2, 2.3), (2.5, 0.4, 2.3))
 SIZE = np.array([5.0, 4.0, 2.6])
 
 
-@pytest.fixture(scope="module", params=["gl", "raycast"])
-def renderer(request):
-    one = make_renderer(request.param, threads=0)
-    yield one
-    one.close()
-
-
 def post_and_lamps(*, shadow: bool, lamps: int = 3) -> Room:
     """A post amid a room with lamps around it, the first the strongest."""
     powers = (0.3, 0.25, 0.2)

@@ -72,13 +72,6 @@ def points_of(camera: CameraPose, depth: FloatArray) -> FloatArray:
     return own @ camera.world_from_optical[:3, :3].T + camera.position
 
 
-@pytest.fixture(scope="module", params=["gl", "raycast"])
-def renderer(request):
-    one = make_renderer(request.param, threads=0)
-    yield one
-    one.close()
-
-
 @lru_cache(maxsize=1)
 def furnished() -> tuple[Room, ...]:
     """Training rooms, the first eight seeds."""

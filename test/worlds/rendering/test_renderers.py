@@ -12,18 +12,10 @@ from support.simple_rooms import ball_model, box_model, look_at, model_from_mesh
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.worlds.camera_pose import CameraPose
-from distill3d_ros.worlds.rendering.factory import make_renderer
 from distill3d_ros.worlds.rendering.gl_renderer import Renderer
 from distill3d_ros.worlds.rendering.meshes import corner_normals, wall_corners
 from distill3d_ros.worlds.rendering.raycast import RayCaster
 from distill3d_ros.worlds.room import Room
-
-
-@pytest.fixture(scope="module", params=["gl", "raycast"])
-def renderer(request):
-    one = make_renderer(request.param, threads=0)
-    yield one
-    one.close()
 
 
 def triangles_of(room: Room) -> tuple[FloatArray, FloatArray]:

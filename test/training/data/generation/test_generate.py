@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from support.folders import contents
 from support.furniture_pack import real_pack
 
 from distill3d_ros.cli import main as cli
@@ -30,10 +31,6 @@ from distill3d_ros.training.data.shards import ShardReader, verify_folder
 
 ROOMS = {"train": 1, "test_unseen": 1}
 SETTINGS = {"rooms": ROOMS, "seed": 5, "frames_per_room": 2, "size": (64, 64), "rooms_per_shard": 1}
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +55,7 @@ def test_folder_holds_what_was_asked_for(made: Path):
     manifest = verify_folder(made)
     assert manifest.complete
     assert dict(manifest.planned_rooms) == {"test_known": 0, "test_unseen": 1, "val": 0, "train": 1}
-    assert sorted(content(made)) == [
+    assert sorted(contents(made)) == [
         "manifest.json",
         "test_unseen-000000.index.json",
         "test_unseen-000000.tar",
@@ -78,7 +75,7 @@ def test_folder_holds_what_was_asked_for(made: Path):
 
 def test_number_of_workers_changes_nothing(made: Path, tmp_path: Path):
     generate(tmp_path, workers=2, **SETTINGS)
-    assert content(tmp_path) == content(made)
+    assert contents(tmp_path) == contents(made)
 
 
 def test_missing_and_damaged_shards_are_made_again(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -90,7 +87,7 @@ def test_missing_and_damaged_shards_are_made_again(made: Path, tmp_path: Path, c
     (folder / "test_unseen-000000.tar").write_bytes(damaged)
     (folder / ".train-000000.tar.99999.tmp").write_bytes(b"of a run that was killed")
     generate(folder, workers=1, **SETTINGS)
-    assert content(folder) == content(made)
+    assert contents(folder) == contents(made)
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tar")}
     capsys.readouterr()
     assert generate(folder, workers=1, **SETTINGS).complete, "nothing to do is not an error"
@@ -109,7 +106,7 @@ def test_a_run_that_was_killed_goes_on(made: Path, tmp_path: Path):
     kept = folder / noted.shards[0].file
     before = kept.stat().st_mtime_ns
     assert generate(folder, workers=1, **SETTINGS).complete
-    assert content(folder) == content(made)
+    assert contents(folder) == contents(made)
     assert kept.stat().st_mtime_ns == before, "what was noted is not made again"
 
 
@@ -156,10 +153,10 @@ def test_a_shard_that_kills_its_workers_is_given_up(tmp_path: Path, monkeypatch:
 def test_a_folder_has_one_renderer_and_says_so(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "renderer" not in read_manifest(made).recipe, "folders that name none were rendered by OpenGL"
     monkeypatch.setenv("DISTILL3D_RENDERER", "raycast")
-    before = content(made)
+    before = contents(made)
     with pytest.raises(ShardError, match=r"another way: renderer was gl and is now raycast\. .*another --out"):
         generate(made, workers=1, **SETTINGS)
-    assert content(made) == before
+    assert contents(made) == before
     generate(tmp_path, workers=1, **{**SETTINGS, "rooms": {"train": 1}})
     assert verify_folder(tmp_path).recipe["renderer"] == "raycast"
     first, of_gl = (ShardReader(folder, "train") for folder in (tmp_path, made))
@@ -245,10 +242,10 @@ def test_wrong_settings_are_named(settings: dict, message: str, quick: None, tmp
     ],
 )
 def test_other_settings_in_a_folder_are_refused(made: Path, change: dict, message: str, tmp_path: Path):
-    before = content(made)
+    before = contents(made)
     with pytest.raises(ShardError, match=rf"made in another way: {message}\. .*another --out"):
         generate(made, workers=1, **{**SETTINGS, **change})
-    assert content(made) == before
+    assert contents(made) == before
 
 
 def test_other_furniture_is_refused(made: Path, quick: None):
@@ -260,7 +257,7 @@ def test_tars_of_others_are_not_touched(quick: None, tmp_path: Path):
     (tmp_path / "train-000000.tar").write_bytes(b"mine")
     with pytest.raises(ShardError, match=r"tar files but no manifest\.json"):
         generate(tmp_path, **SETTINGS)
-    assert content(tmp_path) == {"train-000000.tar": b"mine"}
+    assert contents(tmp_path) == {"train-000000.tar": b"mine"}
 
 
 def test_one_writer_a_folder(quick: None, tmp_path: Path):
@@ -333,7 +330,7 @@ def test_ctrl_c(moment: str, made: Path, tmp_path: Path):
     assert "Traceback" not in err
     assert moment == "at once" or "the same command goes on" in out
     assert all_gone(run.pid), "the children have ended too"
-    assert sorted(content(tmp_path / "data")) in ([], ["manifest.json"])
+    assert sorted(contents(tmp_path / "data")) in ([], ["manifest.json"])
     if moment == "in a shard":
         assert not read_manifest(tmp_path / "data").complete
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.folders import contents
 from support.front_houses import (
     CHAIR,
     GONE,
@@ -63,10 +64,6 @@ def out(made: Made, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made.out, tmp_path / "out"))
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
 def test_import_writes_shards_that_training_reads(made: Made):
     assert made.manifest == verify_folder(made.out)
     assert made.manifest.complete
@@ -113,19 +110,19 @@ def test_report_counts_what_is_skipped_and_names_files(made: Made):
 
 
 def test_finished_shards_are_not_made_again(made: Made, out: Path, monkeypatch: pytest.MonkeyPatch):
-    before = content(out)
+    before = contents(out)
     monkeypatch.setattr(ShardMaker, "make", None)
     made.again(out)
-    assert content(out) == before
+    assert contents(out) == before
 
 
 def test_a_damaged_shard_is_made_again_to_the_same_bytes(made: Made, out: Path):
-    before = content(out)
+    before = contents(out)
     (tar,) = out.glob("*.tar")
     tar.write_bytes(before[tar.name][:2000])
     (out / f".{tar.name}.123.tmp").write_bytes(b"left by a run that was killed")
     made.again(out)
-    assert content(out) == before
+    assert contents(out) == before
 
 
 def test_other_settings_or_files_are_refused(made: Made, out: Path):

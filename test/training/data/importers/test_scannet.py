@@ -20,7 +20,6 @@ from support.scannet_scan import (
     THINGS,
     WALL_COLOR,
     camera_pose,
-    publish,
     trace,
     write_annotations,
     write_sens,
@@ -38,20 +37,11 @@ SEEN = Intrinsics(
 """Of the samples, by hand: 324 x 242 cut to 323 x 242 (4 : 3) from the left edge on, then resized."""
 
 
-def quiet(line: str) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish(tmp_path_factory.mktemp("published"))
-
-
-@pytest.fixture(scope="module")
-def imported(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def imported(published_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every other frame; the third has no pose."""
     folder = tmp_path_factory.mktemp("imported")
-    import_scannet(published, folder, every=2, size=SIZE, report=quiet)
+    import_scannet(published_scans, folder, every=2, size=SIZE, report=print)
     return folder
 
 
@@ -157,24 +147,24 @@ def test_what_is_hidden_by_something_else_is_not_seen(imported: Path):
     assert (sample.ids == expected)[~hidden].mean() > 0.995
 
 
-def test_frames_without_a_pose_are_left_out_and_counted(published: Path, imported: Path, tmp_path: Path):
+def test_frames_without_a_pose_are_left_out_and_counted(published_scans: Path, imported: Path, tmp_path: Path):
     assert FRAMES == 5
     assert LOST == 2
     assert ShardReader(imported, "train").keys == [f"{SCAN}-000000", f"{SCAN}-000004"]
     records = json.loads((imported / RECORDS_NAME).read_text())
     assert records == {"train-000000.tar": {"part": SCAN, "frames": 2, "left_out": 1}}
     lines: list[str] = []
-    import_scannet(published, tmp_path, every=1, size=SIZE, report=lines.append)
+    import_scannet(published_scans, tmp_path, every=1, size=SIZE, report=lines.append)
     assert len(ShardReader(tmp_path, "train")) == 4
     assert lines[1] == f"{SCAN}: 4 frames, 1 without a pose left out; 1 of 1 scans"
 
 
-def test_sens_file_gives_the_same_bytes(published: Path, imported: Path, tmp_path: Path):
+def test_sens_file_gives_the_same_bytes(published_scans: Path, imported: Path, tmp_path: Path):
     folder = tmp_path / "scans" / SCAN
     write_annotations(folder)
     write_sens(folder / f"{SCAN}.sens")
-    labels = published / "scannetv2-labels.combined.tsv"
-    import_scannet(folder.parent, tmp_path / "out", every=2, size=SIZE, labels=labels, report=quiet)
+    labels = published_scans / "scannetv2-labels.combined.tsv"
+    import_scannet(folder.parent, tmp_path / "out", every=2, size=SIZE, labels=labels, report=print)
     a, b = ShardReader(imported, "train"), ShardReader(tmp_path / "out", "train")
     assert a.keys == b.keys
     for number in range(len(a)):
@@ -185,9 +175,9 @@ def test_sens_file_gives_the_same_bytes(published: Path, imported: Path, tmp_pat
 
 
 @pytest.mark.parametrize("size", [(48, 48), (40, 90), (400, 300)])
-def test_sizes(published: Path, tmp_path: Path, size: tuple[int, int]):
+def test_sizes(published_scans: Path, tmp_path: Path, size: tuple[int, int]):
     """The centre of the picture stays where it was, and pixels are square as before."""
-    import_scannet(published, tmp_path, every=4, size=size, report=quiet)
+    import_scannet(published_scans, tmp_path, every=4, size=size, report=print)
     sample = ShardReader(tmp_path, "train")[0]
     camera = sample.frame.intrinsics
     assert sample.frame.image.shape == (size[1], size[0], 3)

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.scannet_scan import SCAN, publish, write_sens
+from support.folders import contents
+from support.scannet_scan import SCAN, write_sens
 
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
 from distill3d_ros.training.data.importers.published_files import SourceError
@@ -21,30 +22,17 @@ OTHER = "scene0011_01"
 SIZE = (64, 48)
 
 
-def quiet(line: str) -> None:
-    pass
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish(tmp_path_factory.mktemp("published"))
-
-
 @pytest.fixture
-def scans(published: Path, tmp_path: Path) -> Path:
+def scans(published_scans: Path, tmp_path: Path) -> Path:
     """A copy that a test may damage."""
-    return Path(shutil.copytree(published, tmp_path / "scans"))
+    return Path(shutil.copytree(published_scans, tmp_path / "scans"))
 
 
 @pytest.fixture(scope="module")
-def imported(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def imported(published_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imported")
-    import_scannet(published, folder, every=2, size=SIZE, report=quiet)
+    import_scannet(published_scans, folder, every=2, size=SIZE, report=print)
     return folder
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def rename_scan(folder: Path, name: str) -> Path:
@@ -57,7 +45,7 @@ def rename_scan(folder: Path, name: str) -> Path:
 
 def test_stopped_import_goes_on(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rename_scan(scans / SCAN, OTHER)
-    import_scannet(scans, tmp_path / "whole", every=2, size=SIZE, report=quiet)
+    import_scannet(scans, tmp_path / "whole", every=2, size=SIZE, report=print)
     read = scannet.read_annotated_mesh
 
     def stopped(files, labels):
@@ -68,37 +56,37 @@ def test_stopped_import_goes_on(scans: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(scannet, "read_annotated_mesh", stopped)
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        import_scannet(scans, out, every=2, size=SIZE, report=quiet)
+        import_scannet(scans, out, every=2, size=SIZE, report=print)
     assert not list(out.glob(".*")), "nothing half-written is left"
     manifest = read_manifest(out)
     assert (len(manifest.shards), manifest.planned_rooms["train"], manifest.complete) == (1, 2, False)
     (out / ".train-000001.tar.99999.tmp").write_bytes(b"of an import that was killed")
     before = (out / "train-000000.tar").stat().st_mtime_ns
     monkeypatch.setattr(scannet, "read_annotated_mesh", read)
-    assert import_scannet(scans, out, every=2, size=SIZE, report=quiet).complete
+    assert import_scannet(scans, out, every=2, size=SIZE, report=print).complete
     assert (out / "train-000000.tar").stat().st_mtime_ns == before, "a finished scan is not read again"
-    assert content(out) == content(tmp_path / "whole")
+    assert contents(out) == contents(tmp_path / "whole")
     assert verify_folder(out).frames("train") == 4
 
 
 def test_damaged_shard_is_made_again_and_a_finished_one_needs_no_scan(scans: Path, tmp_path: Path):
     rename_scan(scans / SCAN, OTHER)
     out = tmp_path / "out"
-    import_scannet(scans, out, every=2, size=SIZE, report=quiet)
-    whole = content(out)
+    import_scannet(scans, out, every=2, size=SIZE, report=print)
+    whole = contents(out)
     damaged = bytearray(whole["train-000001.tar"])
     damaged[3000] ^= 1
     (out / "train-000001.tar").write_bytes(damaged)
     (scans / SCAN / f"{SCAN}_vh_clean_2.ply").unlink()
-    import_scannet(scans, out, every=2, size=SIZE, report=quiet)
-    assert content(out) == whole
+    import_scannet(scans, out, every=2, size=SIZE, report=print)
+    assert contents(out) == whole
 
 
 def test_splits_share_a_folder_but_no_scan(scans: Path, tmp_path: Path):
     rename_scan(scans / SCAN, OTHER)
     (tmp_path / "train.txt").write_text(f"{SCAN}\n")
     (tmp_path / "val.txt").write_text(f"{OTHER}\n")
-    settings = {"every": 4, "size": SIZE, "report": quiet}
+    settings = {"every": 4, "size": SIZE, "report": print}
     import_scannet(scans, tmp_path / "out", scenes=tmp_path / "train.txt", **settings)
     manifest = import_scannet(scans, tmp_path / "out", split="val", scenes=tmp_path / "val.txt", **settings)
     assert manifest.complete
@@ -108,15 +96,15 @@ def test_splits_share_a_folder_but_no_scan(scans: Path, tmp_path: Path):
         import_scannet(scans, tmp_path / "out", split="val", **settings)
 
 
-def test_folders_that_are_not_ours(published: Path, tmp_path: Path):
+def test_folders_that_are_not_ours(published_scans: Path, tmp_path: Path):
     with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(ShardError, match="command is writing"):
-        import_scannet(published, tmp_path, size=SIZE, report=quiet)
+        import_scannet(published_scans, tmp_path, size=SIZE, report=print)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "train-000000.tar").write_bytes(b"of somebody else")
     with pytest.raises(ShardError, match=r"has tar files but no manifest\.json; give --out an empty or new folder"):
-        import_scannet(published, tmp_path, size=SIZE, report=quiet)
+        import_scannet(published_scans, tmp_path, size=SIZE, report=print)
     with pytest.raises(NotADirectoryError, match="is a file; --out must name a folder"):
-        import_scannet(published, tmp_path / "train-000000.tar", size=SIZE, report=quiet)
+        import_scannet(published_scans, tmp_path / "train-000000.tar", size=SIZE, report=print)
 
 
 @pytest.mark.parametrize(
@@ -126,9 +114,9 @@ def test_folders_that_are_not_ours(published: Path, tmp_path: Path):
         ({"size": (48, 48)}, r"--size was \[64, 48\] and is now \[48, 48\]"),
     ],
 )
-def test_other_settings_are_refused(published: Path, imported: Path, changed: dict, message: str):
+def test_other_settings_are_refused(published_scans: Path, imported: Path, changed: dict, message: str):
     with pytest.raises(ShardError, match=f"made in another way: {message}"):
-        import_scannet(published, imported, **{"every": 2, "size": SIZE, "report": quiet, **changed})
+        import_scannet(published_scans, imported, **{"every": 2, "size": SIZE, "report": print, **changed})
 
 
 @pytest.mark.parametrize(
@@ -139,9 +127,9 @@ def test_other_settings_are_refused(published: Path, imported: Path, changed: di
         ({"split": "test_unseen"}, "split must be one of train, val, test_known. Got 'test_unseen'"),
     ],
 )
-def test_settings_out_of_range(published: Path, tmp_path: Path, changed: dict, message: str):
+def test_settings_out_of_range(published_scans: Path, tmp_path: Path, changed: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        import_scannet(published, tmp_path, **changed)
+        import_scannet(published_scans, tmp_path, **changed)
 
 
 # ------------------------------------------------------------------------------------------------------------ damage
@@ -150,8 +138,8 @@ def test_settings_out_of_range(published: Path, tmp_path: Path, changed: dict, m
 def test_missing_files_are_all_named(scans: Path, tmp_path: Path):
     """Before anything is read; what was imported before stays."""
     out = tmp_path / "out"
-    import_scannet(scans, out, every=2, size=SIZE, report=quiet)
-    before = content(out)
+    import_scannet(scans, out, every=2, size=SIZE, report=print)
+    before = contents(out)
     broken = rename_scan(scans / SCAN, OTHER)
     for name in (
         f"{OTHER}_vh_clean_2.ply",
@@ -161,14 +149,14 @@ def test_missing_files_are_all_named(scans: Path, tmp_path: Path):
     ):
         (broken / name).unlink()
     with pytest.raises(SourceError) as caught:
-        import_scannet(scans, out, every=2, size=SIZE, report=quiet)
+        import_scannet(scans, out, every=2, size=SIZE, report=print)
     lines = str(caught.value).splitlines()
     assert lines[0] == "4 files are missing:"
     assert f"{OTHER}_vh_clean_2.ply: download-scannet.py -o DIR --id {OTHER} --type _vh_clean_2.ply" in lines[1]
     assert f"{OTHER}.aggregation.json: download-scannet.py -o DIR --id {OTHER} --type .aggregation.json" in lines[2]
     assert "intrinsic_depth.txt: export it with --export_intrinsics" in lines[3]
     assert "depth/4.png: export this frame again" in lines[4]
-    after = content(out)
+    after = contents(out)
     assert {name: after[name] for name in before if name != "manifest.json"} == {
         name: blob for name, blob in before.items() if name != "manifest.json"
     }
@@ -179,21 +167,21 @@ def test_missing_sens_label_map_and_scan(scans: Path, tmp_path: Path):
     for name in ("color", "depth", "pose"):
         shutil.rmtree(scans / SCAN / name)
     with pytest.raises(SourceError, match=rf"{SCAN}\.sens: download-scannet\.py -o DIR --id {SCAN} --type \.sens"):
-        import_scannet(scans, tmp_path / "out", report=quiet)
+        import_scannet(scans, tmp_path / "out", report=print)
     (scans / "scannetv2-labels.combined.tsv").unlink()
     with pytest.raises(SourceError, match=r"scannetv2-labels\.combined\.tsv: download-scannet\.py -o DIR --label_map"):
-        import_scannet(scans, tmp_path / "out", report=quiet)
+        import_scannet(scans, tmp_path / "out", report=print)
     (tmp_path / "val.txt").write_text("scene0707_00\n")
     with pytest.raises(SourceError, match=r"scene0707_00: download-scannet\.py -o DIR --id scene0707_00"):
-        import_scannet(scans, tmp_path / "out", scenes=tmp_path / "val.txt", report=quiet)
+        import_scannet(scans, tmp_path / "out", scenes=tmp_path / "val.txt", report=print)
     with pytest.raises(SourceError, match="it is a scan itself; give the folder around it"):
-        import_scannet(scans / SCAN, tmp_path / "out", report=quiet)
+        import_scannet(scans / SCAN, tmp_path / "out", report=print)
 
 
 def test_other_name_of_the_aggregation(scans: Path, tmp_path: Path):
     file = scans / SCAN / f"{SCAN}.aggregation.json"
     file.rename(scans / SCAN / f"{SCAN}_vh_clean.aggregation.json")
-    import_scannet(scans, tmp_path / "out", every=4, size=SIZE, report=quiet)
+    import_scannet(scans, tmp_path / "out", every=4, size=SIZE, report=print)
     assert len(ShardReader(tmp_path / "out", "train")[0].scene.objects) == 3
 
 
@@ -236,7 +224,7 @@ SEGMENTS, AGGREGATION = f"{SCAN}_vh_clean_2.0.010000.segs.json", f"{SCAN}.aggreg
 def test_damaged_files_are_named(scans: Path, tmp_path: Path, damage, message: str):
     damage(scans / SCAN)
     with pytest.raises(SourceError, match=message):
-        import_scannet(scans, tmp_path / "out", every=2, size=SIZE, report=quiet)
+        import_scannet(scans, tmp_path / "out", every=2, size=SIZE, report=print)
     assert not list((tmp_path / "out").glob("*.tar")), "no shard is left of a scan that failed"
 
 
@@ -259,4 +247,4 @@ def test_damaged_sens_file_is_named(scans: Path, tmp_path: Path, damage, message
     file = scans / SCAN / f"{SCAN}.sens"
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(SourceError, match=message):
-        import_scannet(scans, tmp_path / "out", every=2, size=SIZE, report=quiet)
+        import_scannet(scans, tmp_path / "out", every=2, size=SIZE, report=print)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.question_files import scanqa_records, write_json, write_scanqa, write_sqa3d, write_vsi_bench
 from support.random_student import save_random_student
-from support.scannet_scan import COLOR, LOST, SCAN, camera_pose, publish, published_pose, write_sens
+from support.scannet_scan import COLOR, LOST, SCAN, camera_pose, published_pose, write_sens
 
 from distill3d_ros.cli import main as cli
 from distill3d_ros.training.data.importers.published_files import SourceError
@@ -23,24 +23,15 @@ from distill3d_ros.training.evaluation.benchmarks.scan_views import scan_views, 
 OTHER = "scene0011_00"
 
 
-def quiet(line: str) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_random_student(tmp_path_factory.mktemp("student"))
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish(tmp_path_factory.mktemp("published"))
-
-
 @pytest.fixture
-def scans(published: Path, tmp_path: Path) -> Path:
+def scans(published_scans: Path, tmp_path: Path) -> Path:
     """A copy that a test may damage, without what only an import needs."""
-    folder = Path(shutil.copytree(published, tmp_path / "scans"))
+    folder = Path(shutil.copytree(published_scans, tmp_path / "scans"))
     shutil.rmtree(folder / SCAN / "depth")
     (folder / SCAN / f"{SCAN}_vh_clean_2.ply").unlink()
     return folder
@@ -145,7 +136,7 @@ def test_missing_scans_are_named_or_left_out(scans: Path, student: Path, tmp_pat
     records = scanqa_records()
     records[0]["scene_id"] = OTHER
     file = write_json(tmp_path / "val.json", records)
-    options = {"scans": scans, "out": tmp_path / "out", "model": student, "frames": 1, "report": quiet}
+    options = {"scans": scans, "out": tmp_path / "out", "model": student, "frames": 1, "report": print}
     with pytest.raises(SourceError, match=rf"1 file is missing:\n  .*{OTHER}: download-scannet\.py .* --id {OTHER}"):
         run_benchmark("scanqa", file, **options)
     assert not (tmp_path / "out").exists()
