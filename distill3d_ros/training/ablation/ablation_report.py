@@ -1,4 +1,4 @@
-"""The report of an ablation, for people (``ablation.md``) and for programs (``ablation.json``)."""
+"""The report of an ablation as Markdown (``ablation.md``) and JSON (``ablation.json``)."""
 
 from __future__ import annotations
 
@@ -104,10 +104,10 @@ def hidden_cot_lines(result: Mapping[str, Any]) -> list[str]:
     for name, row in table.items():
         cells = [_with_verdict(row[c]) if c in row else "-" for c in controls]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    return [*lines, "", *_in_words(table, controls)]
+    return [*lines, "", *_conclusion(table, controls)]
 
 
-def _in_words(table: Mapping[str, Mapping[str, Any]], controls: Sequence[str]) -> list[str]:
+def _conclusion(table: Mapping[str, Mapping[str, Any]], controls: Sequence[str]) -> list[str]:
     verdicts = {name: [row[c]["verdict"] if c in row else ONE_SEED for c in controls] for name, row in table.items()}
     listed = ", ".join(f"`{c}`" for c in controls)
     if any(ONE_SEED in row for row in verdicts.values()):
@@ -117,11 +117,11 @@ def _in_words(table: Mapping[str, Mapping[str, Any]], controls: Sequence[str]) -
         return [f"{' and '.join(winners)}: better than every control ({listed}). There, Hidden CoT helps."]
     lines = [f"**No variant with thoughts is better than all of its controls ({listed}).**"]
     for name, row in verdicts.items():
-        said = []
+        parts = []
         for verdict, words in ((BETTER, "better than"), (WORSE, "worse than"), (UNDECIDED, "not told apart from")):
             of = [f"`{c}`" for c, v in zip(controls, row, strict=True) if v == verdict]
-            said += [f"{words} {', '.join(of)}"] if of else []
-        lines.append(f"- `{name}` is {'; '.join(said)}.")
+            parts += [f"{words} {', '.join(of)}"] if of else []
+        lines.append(f"- `{name}` is {'; '.join(parts)}.")
     return lines
 
 
@@ -158,7 +158,7 @@ def thoughts_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the paper says, what was measured here, and whether it holds."""
+    """The paper's claims, the measured differences, and the verdicts."""
     if not claims:
         return []
     lines = ["| the paper | its figures | here | |", "|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Students that were asked the same questions, compared question by question."""
+"""Paired comparison of evaluations with the same questions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from distill3d_ros.training.evaluation.report import SPLIT_NAMES
 def side_by_side_lines(evaluated: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A table of every two evaluations (their names and ``report.json``) with the same questions; none, no lines.
 
-    The interval of a difference is the 95 % bootstrap over frames: with one training run of each student it says
-    nothing about how another run would have ended.
+    The interval of a difference is the 95 % bootstrap over frames: with one training run of each student it does
+    not cover the variation between trainings.
     """
     rows = []
     for (one, a), (other, b) in combinations(evaluated.items(), 2):
@@ -35,7 +35,7 @@ def side_by_side_lines(evaluated: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def who(report: Mapping[str, Any]) -> tuple[str, bool]:
-    """The model that a report is about, and whether it was told how high the camera stands."""
+    """The model that a report is about, and whether it had the height of the camera."""
     return report["model_sha256"], bool(report.get("camera_height"))
 
 
@@ -48,7 +48,7 @@ def asked_the_same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 
 def _counts(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Split -> frame -> number of questions; nothing of a report that does not say which were right."""
+    """Split -> frame -> number of questions; empty for a report without outcomes by question."""
     parts = report["splits"]
     if not all(part.get("outcomes") for part in parts.values()):
         return {}

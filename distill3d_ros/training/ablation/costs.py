@@ -1,4 +1,4 @@
-"""What a question costs a student, its perception aside: milliseconds on this machine, and multiply-adds."""
+"""Costs of a question without perception: milliseconds on this machine, and multiply-adds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from distill3d_ros.student.checkpoint import load_student
-from distill3d_ros.student.outputs import LanguageInput, ObjectSet, QuestionText
+from distill3d_ros.student.outputs import LanguageInput, ObjectSet, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
 
 QUESTIONS = (
@@ -29,11 +29,11 @@ WIDE = 14
 
 
 def question_costs(students: dict[str, Path], device: torch.device) -> dict[str, dict[str, float]]:
-    """Name -> ``ms``, the median time to answer one question about a view that was read before, and ``multiply_adds``
-    of reading one question with its answer, the view's share aside.
+    """Name -> ``ms``, the median time to answer one question about a cached view, and ``multiply_adds``
+    of reading one question with its answer, without the view's share.
 
-    The students take turns, so that what else the machine does meets all alike. The view is noise: neither depends on
-    what is seen, but for the length of the answers, which is measured as it comes.
+    The students take turns, so that other load affects all alike. The view is noise: neither depends on its content,
+    except through the length of the answers.
     """
     loaded = {name: load_student(folder, device) for name, folder in students.items()}
     times: dict[str, list[float]] = {name: [] for name in loaded}
@@ -59,9 +59,9 @@ def _multiply_adds(student: Student, device: torch.device) -> float:
 
     def counted(questions: Sequence[QuestionText]) -> int:
         batch = student.collate([questions], language_input.objects.score.shape[1])
-        moved = {name: getattr(batch, name).to(device) for name in batch.__dataclass_fields__}
+        batch = map_tensors(batch, lambda x: x.to(device))
         with FlopCounterMode(display=False) as counter:
-            student.read(student.prefix(language_input), type(batch)(**moved))
+            student.read(student.prefix(language_input), batch)
         return counter.get_total_flops()
 
     return (counted([*asked, *asked]) - counted(asked)) / (2 * len(asked))

@@ -1,4 +1,4 @@
-"""Processes that depend on one another, several at a time; one that fails does not stop the others."""
+"""A queue of dependent processes, several at a time; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Job:
     name: str
     command: Sequence[str]
     log: Path
-    """Its output is added there."""
+    """File to which its output is appended."""
     after: tuple[str, ...] = ()
-    """Jobs that must have ended before, whatever became of them."""
+    """Jobs that must have ended before, successful or not."""
     state: str = WAITING
     last_line: str = ""
     minutes: float = 0.0
 
     @property
     def progress(self) -> str:
-        """ "62 %" of a training that tells its steps."""
+        """ "62 %" of a training that prints its steps."""
         found = PROGRESS.search(self.last_line)
         return f"{100 * int(found[1]) // max(1, int(found[2]))} %" if found else "begun"
 
@@ -47,10 +47,10 @@ def run_jobs(
     on_time: Callable[[], None],
     every_s: float = 60.0,
 ) -> None:
-    """Runs all of them; their ``state`` tells afterwards what became of each.
+    """Runs all jobs; their ``state`` is the result of each.
 
-    Another one is begun while fewer than ``at_once`` run and, but for the first, so much memory is free. Leaving by
-    an exception (Ctrl-C) asks those that run to end, which lets a training save its checkpoint.
+    A job starts while fewer than ``at_once`` run and, except for the first, ``memory_gb`` are free. An exception
+    (Ctrl-C) stops the running ones with SIGINT first, so that a training saves its checkpoint.
 
     Args:
         on_change: called when a job begins or ends.
@@ -59,14 +59,14 @@ def run_jobs(
     by_name = {job.name: job for job in jobs}
     began: dict[str, float] = {}
 
-    def heard(name: str, line: str) -> None:
+    def log_line(name: str, line: str) -> None:
         job = by_name[name]
         job.last_line = line or job.last_line
         with job.log.open("a") as stream:
             stream.write(line + "\n")
 
-    with Processes(on_line=heard) as processes:
-        told = time.monotonic()
+    with Processes(on_line=log_line) as processes:
+        last_report = time.monotonic()
         while True:
             for name, status in processes.ended().items():
                 processes.stop(name)
@@ -80,15 +80,15 @@ def run_jobs(
             ready = next((j for j in jobs if j.state == WAITING and _may_begin(j, by_name)), None)
             if ready is not None and running < at_once and (not running or free_memory_gb() >= memory_gb):
                 ready.log.parent.mkdir(parents=True, exist_ok=True)
-                ready.log.touch()  # it is named where the process is killed before its first line
+                ready.log.touch()  # messages name it, even if the process is killed before its first line
                 ready.state, began[ready.name] = RUNNING, time.monotonic()
                 processes.start(ready.name, ready.command, env=env)
                 on_change(ready)
                 continue
             if not any(job.state == RUNNING for job in jobs) and ready is None:
                 return
-            if time.monotonic() - told >= every_s:
-                told = time.monotonic()
+            if time.monotonic() - last_report >= every_s:
+                last_report = time.monotonic()
                 on_time()
             time.sleep(0.1)
 
@@ -98,7 +98,7 @@ def _may_begin(job: Job, by_name: dict[str, Job]) -> bool:
 
 
 def free_memory_gb() -> float:
-    """What Linux calls MemAvailable; infinity where it does not tell."""
+    """Linux's MemAvailable; infinity where it is unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a trained variant answers: every question right or wrong, as trained and with its thoughts changed."""
+"""Evaluation of a trained variant: each question right or wrong, as trained and with changed thoughts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MEASURED = "measured.json"
 
 
 def measuring_key(student: Path, other: Path | None, asked: AskedConfig, data: Folders) -> str:
-    """Names a measurement: the student, the other seed's, the questions and the data."""
+    """Fingerprint of a measurement: the student, the other seed's, the questions and the data."""
     parts = {
         "students": [None if s is None else read_description(s)["sha256"] for s in (student, other)],
         "asked": asdict(asked),
@@ -70,24 +70,23 @@ def measure(
     device: torch.device,
     report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Asks a student everything and writes ``run/measured.json``; returns its content.
+    """Evaluates a student on all questions and writes ``run/measured.json``; returns its content.
 
     Args:
-        other: folder of the same variant's student from another seed, whose thoughts are tried.
-        cache: kept perceptions; a student that perceives otherwise looks at the pictures itself, and its depth and
-            boxes are measured too.
+        other: folder of the same variant's student from another seed, for the exchange of thoughts.
+        cache: cached perceptions; a student with another perception perceives the frames itself, and its depth and
+            boxes are evaluated too.
     """
     student = load_student(student_folder, device)
-    eyes = perception_sha256(student)
+    perceiver = perception_sha256(student)
     splits: dict[str, Any] = {}
-    paid: list[tuple[Tensor, float]] = []
+    attentions: list[tuple[Tensor, float]] = []
     for split in asked.splits:
         reader = open_split(data, split)
         if not len(reader):
             raise ValueError(f"evaluate.splits: the data has no samples of {split!r}; leave it out")
-        kept = _kept(cache / split, eyes, data)
-        language_inputs = _Sights(student, reader, kept)
-        splits[split] = _ask(student, language_inputs, other, asked, paid)
+        language_inputs = _LanguageInputs(student, reader, _cached(cache / split, perceiver, data))
+        splits[split] = _ask(student, language_inputs, other, asked, attentions)
         right = splits[split]["right"][AS_TRAINED]
         report(f"{run.parent.name} {run.name}: {split} {right.count('1') / max(1, len(right)):.3f} of {len(right)}")
     result = {
@@ -96,31 +95,31 @@ def measure(
         "thoughts": len(student.language.thoughts.tokens),
         "splits": splits,
         "attention": None
-        if not paid
+        if not attentions
         else {
-            "layers": torch.stack([p for p, _ in paid]).mean(0).tolist(),
-            "uniform": float(np.mean([u for _, u in paid])),
+            "layers": torch.stack([share for share, _ in attentions]).mean(0).tolist(),
+            "uniform": float(np.mean([uniform for _, uniform in attentions])),
         },
     }
     write_atomically(run / MEASURED, (json.dumps(result) + "\n").encode())
     return result
 
 
-def _kept(folder: Path, eyes: str, data: Folders) -> PerceptionCache | None:
-    """The kept perception of a split, if it is that of this student on this data."""
+def _cached(folder: Path, perceiver: str, data: Folders) -> PerceptionCache | None:
+    """The cached perception of a split, if it is that of this student on this data."""
     if not folder.is_dir():
         return None
     views = PerceptionCache(folder)
-    same = views.info["perception_sha256"] == eyes and views.info["data"] == [manifest_sha256(d) for d in data]
+    same = views.info["perception_sha256"] == perceiver and views.info["data"] == [manifest_sha256(d) for d in data]
     return views if same else None
 
 
-class _Sights:
-    """What a student sees of the frames of a split, kept or looked at now."""
+class _LanguageInputs:
+    """The language model's inputs for the frames of a split, from a cache or perceived now."""
 
-    def __init__(self, student: Student, reader: Reader, kept: PerceptionCache | None) -> None:
-        self.student, self.reader, self.kept = student, reader, kept
-        self.place = {} if kept is None else {kept[i].sample: i for i in range(len(kept))}
+    def __init__(self, student: Student, reader: Reader, cached: PerceptionCache | None) -> None:
+        self.student, self.reader, self.cached = student, reader, cached
+        self.index = {} if cached is None else {cached[i].sample: i for i in range(len(cached))}
         self.depth: list[DepthScore | None] = []
         self.found: list[Any] = []
         self.true: list[Any] = []
@@ -128,19 +127,19 @@ class _Sights:
     def __getitem__(self, i: int) -> LanguageInput:
         device = next(self.student.parameters()).device
         key = self.reader.keys[i]
-        if self.kept is not None and key in self.place:
-            return map_tensors(self.kept[self.place[key]].language_input, lambda x: x.to(device))
+        if self.cached is not None and key in self.index:
+            return map_tensors(self.cached[self.index[key]].language_input, lambda x: x.to(device))
         sample = self.reader[i]
         view = resize_uncropped(
             view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
         )
-        seen = self._look(view, device)
-        self.depth.append(depth_score(seen.depth[0, 0].float().cpu().numpy(), view.depth))
-        self.found += detected_scenes(seen, self.student.config.labels, [sample.scene])
+        perception = self._perceive(view, device)
+        self.depth.append(depth_score(perception.depth[0, 0].float().cpu().numpy(), view.depth))
+        self.found += detected_scenes(perception, self.student.config.labels, [sample.scene])
         self.true.append(sample.scene)
-        return self.student.language_input(seen)
+        return self.student.language_input(perception)
 
-    def _look(self, view: View, device: torch.device) -> Perception:
+    def _perceive(self, view: View, device: torch.device) -> Perception:
         stride = self.student.encoder.patch_embed.patch_size
         grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
         batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid).to(device)
@@ -148,7 +147,7 @@ class _Sights:
             return perceive_batch(self.student, batch)
 
     def figures(self) -> dict[str, float]:
-        """Of depth and boxes, of the frames that were looked at; none if all were kept."""
+        """Depth and box metrics of the frames perceived now; empty if all were cached."""
         score = mean_depth_score(self.depth)
         if not self.true or score is None:
             return {}
@@ -158,11 +157,17 @@ class _Sights:
 
 
 def _ask(
-    student: Student, language_inputs: _Sights, other: Path | None, asked: AskedConfig, paid: list[tuple[Tensor, float]]
+    student: Student,
+    language_inputs: _LanguageInputs,
+    other: Path | None,
+    asked: AskedConfig,
+    attentions: list[tuple[Tensor, float]],
 ) -> dict[str, Any]:
     picked = evenly_spaced(len(language_inputs.reader), asked.frames)
     questions = question_set(language_inputs.reader, picked, asked.questions, asked.seed)
-    watched = set(evenly_spaced(len(questions), asked.attention_frames)) if can_show_attention(student) else set()
+    with_attention = (
+        set(evenly_spaced(len(questions), asked.attention_frames)) if can_show_attention(student) else set()
+    )
     changed = conditions(student, other)
     right: dict[str, list[str]] = {name: [] for name in changed}
     families: list[str] = []
@@ -175,17 +180,18 @@ def _ask(
         frames += [i] * len(about)
         for name, embeddings in changed.items():
             with thoughts_as(student, embeddings):
-                right[name] += _marks(about, [a.text for a in student.answer(cache, [q.text for q in about])])
-        if number in watched:
-            told = [QuestionText(text=q.text, answer=q.fact.answer.text) for q in about]
-            paid.append(attention(student, prefix, told))
+                right[name] += _grade(about, [a.text for a in student.answer(cache, [q.text for q in about])])
+        if number in with_attention:
+            answered = [QuestionText(text=q.text, answer=q.fact.answer.text) for q in about]
+            attentions.append(attention(student, prefix, answered))
     return {
         "families": families,
         "frames": frames,
-        "right": {name: "".join(marks) for name, marks in right.items()},
+        "right": {name: "".join(grades) for name, grades in right.items()},
         "perception": language_inputs.figures(),
     }
 
 
-def _marks(questions: Sequence[Question], said: Sequence[str]) -> list[str]:
-    return [str(int(is_correct(q, parse_answer(text)))) for q, text in zip(questions, said, strict=True)]
+def _grade(questions: Sequence[Question], answers: Sequence[str]) -> list[str]:
+    """1 for each right answer, 0 for each wrong one."""
+    return [str(int(is_correct(q, parse_answer(text)))) for q, text in zip(questions, answers, strict=True)]

@@ -1,4 +1,4 @@
-"""What an ablation is: one training, its variants, the seeds, and what is asked of the students that come out."""
+"""Configuration of an ablation: a base training, its variants, seeds, evaluation questions and claims."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class VariantConfig:
     """One row of the table."""
 
     name: str
-    """Small letters, digits and underscores; a folder has it too."""
+    """Small letters, digits and underscores; also the name of its folder."""
     says: str = ""
-    """What it is, for the report."""
+    """Its description, for the report."""
     changes: dict[str, Any] = field(default_factory=dict)
     """Dotted key of the base -> value: student.hidden_cot.tokens, cached.loss_weights.names (``cached``
     being a stage)."""
@@ -39,7 +39,7 @@ class VariantConfig:
 
 @dataclass(kw_only=True, slots=True)
 class AskedConfig:
-    """The questions that every student is asked; they are the same for all."""
+    """The evaluation questions, the same for every student."""
 
     splits: tuple[str, ...] = ("test_known", "test_unseen")
     frames: int = 150
@@ -48,7 +48,7 @@ class AskedConfig:
     """Of each split, balanced as in `distill3d evaluate`."""
     seed: int = 0
     attention_frames: int = 24
-    """Of each split; on these the attention that answers pay to the thoughts is measured."""
+    """Of each split; on these the attention of answers on the thoughts is measured."""
 
     def __post_init__(self) -> None:
         unknown = set(self.splits) - set(SPLITS)
@@ -61,11 +61,11 @@ class AskedConfig:
 
 @dataclass(kw_only=True, slots=True)
 class ClaimConfig:
-    """Something that is said to be better than something else; the differences decide whether it is."""
+    """A claim that one variant is better than others, tested by the differences."""
 
     says: str
     paper: str = ""
-    """The figures that it rests on."""
+    """The paper's figures for it."""
     better: str = ""
     """Variant."""
     than: tuple[str, ...] = ()
@@ -85,8 +85,8 @@ class AblationConfig:
     init: str = ""
     """Folder of a student that every run starts from, its language model included; empty: as ``base`` says."""
     perception: CacheConfig = field(default_factory=CacheConfig)
-    """What of the frozen perception of ``base.perception`` or ``base.start_from`` is computed once for all; for stages
-    of kind cached."""
+    """The cache of the frozen perception of ``base.perception`` or ``base.start_from``, computed once for all variants;
+    for stages of kind cached."""
     evaluate: AskedConfig = field(default_factory=AskedConfig)
     hidden_cot: tuple[str, ...] = ()
     """Variants with thoughts, for the question whether thoughts help."""
@@ -136,10 +136,10 @@ def trainings(config: AblationConfig, cache: Path) -> dict[str, dict[str, Any]]:
     """Variant -> its training configuration, as YAML has it, without the seed.
 
     Args:
-        cache: folder of the kept perception, for stages of kind cached.
+        cache: folder of the cached perception, for stages of kind cached.
 
     Raises:
-        ValueError: a change names something that there is not.
+        ValueError: a change names an unknown key.
     """
     found = {}
     for variant in config.variants:
@@ -150,7 +150,7 @@ def trainings(config: AblationConfig, cache: Path) -> dict[str, dict[str, Any]]:
                 if config.init and key.split(".")[0] == "student":
                     raise ValueError(f"{key} cannot change where every run starts from the student in {config.init}")
                 change(data, key, copy.deepcopy(value))
-            for stage in stages_seen(data):
+            for stage in cached_stages(data):
                 stage["perception_cache"] = str(cache)
                 if stage.get("teacher", "") not in ("", config.perception.teacher):
                     raise ValueError(
@@ -164,8 +164,8 @@ def trainings(config: AblationConfig, cache: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def stages_seen(training: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The stages of a training configuration that learn from a kept perception."""
+def cached_stages(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The stages of a training configuration that train on a cached perception."""
     return [s for s in training.get("stages", []) if isinstance(s, dict) and s.get("kind") == "cached"]
 
 

@@ -1,4 +1,4 @@
-"""The pictures of an ablation's report."""
+"""The plots of an ablation's report."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from distill3d_ros.training.ablation.thoughts import AS_TRAINED, CONDITIONS
 
 ACCURACY, FAMILIES, ATTENTION, CHANGED = "accuracy.png", "families.png", "attention.png", "thoughts.png"
 BESIDE: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-"""Place of a legend that must not hide what is drawn."""
+"""Legend beside the axes, so that it hides nothing."""
 
 
 def plot_all(result: Mapping[str, Any], out: Path) -> list[str]:
-    """Draws what there is to draw; returns the names of the files."""
+    """Draws the plots that the result has data for; returns the names of the files."""
     drawn = []
     if result["variants"]:
         drawn += [_save(_accuracy(result), out / ACCURACY)]

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 import yaml
 
+from distill3d_ros.system.device import torch_device
 from distill3d_ros.training.ablation.measuring import is_measured, measure, measuring_key
 from distill3d_ros.training.ablation.plan import load_ablation
 from distill3d_ros.training.ablation.runs import CACHE, TRAINED, TRAINING, Run, others_of
@@ -44,7 +44,7 @@ def train_run(run: Run, data: Sequence[Path], init: str) -> bool:
 
 
 def drop_checkpoints(run: Run) -> None:
-    """What a run needs no more once it is trained: most of its bytes."""
+    """Deletes the checkpoints of a trained run, which are most of its bytes."""
     for name in (LATEST, PREVIOUS):
         for file in run.folder.glob(f"*/{name}"):
             file.unlink(missing_ok=True)
@@ -52,12 +52,11 @@ def drop_checkpoints(run: Run) -> None:
 
 def measure_variant(config_path: Path, out: Path, runs: Sequence[Run], data: Sequence[Path], device: str) -> None:
     """Measures the trained runs of one variant."""
-    asked = load_ablation(config_path).evaluate
-    where = torch.device(device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    asked, on = load_ablation(config_path).evaluate, torch_device(device)
     for run, other in others_of(runs):
         student, theirs = run.student, None if other is None else other.student
         if not is_measured(run.folder, measuring_key(student, theirs, asked, tuple(data))):
-            measure(run.folder, student, theirs, data=tuple(data), asked=asked, cache=out / CACHE, device=where)
+            measure(run.folder, student, theirs, data=tuple(data), asked=asked, cache=out / CACHE, device=on)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,16 +12,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.hub import student_folder
+from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_one
 from distill3d_ros.training.ablation.ablation_report import write_ablation
 from distill3d_ros.training.ablation.costs import question_costs
 from distill3d_ros.training.ablation.jobs import DONE, FAILED, RUNNING, STOPPED, WAITING, Job, run_jobs
 from distill3d_ros.training.ablation.measuring import all_measured
-from distill3d_ros.training.ablation.plan import AblationConfig, chosen, load_ablation, stages_seen, trainings
+from distill3d_ros.training.ablation.plan import AblationConfig, cached_stages, chosen, load_ablation, trainings
 from distill3d_ros.training.ablation.runs import CACHE, LOG, Run, disk_use
 from distill3d_ros.training.ablation.summary import summary
 from distill3d_ros.training.data.manifest import write_atomically
@@ -31,7 +30,7 @@ from distill3d_ros.training.train import folders
 
 COSTS = "costs.json"
 MEMORY_GB = 2.5
-"""Free memory with which another process is begun beside those that run."""
+"""Free memory, GB, that another process needs to start."""
 
 
 def ablate(
@@ -45,16 +44,16 @@ def ablate(
     device: str = "auto",
     report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Runs what is not done yet of an ablation and writes ``ablation.md``, ``ablation.json`` and plots into ``out``.
+    """Runs the remaining processes of an ablation and writes ``ablation.md``, ``ablation.json`` and plots into ``out``.
 
     Args:
         seeds: in place of the configuration's.
         jobs: processes at once; each gets its share of the cores.
         only: names of variants; the others are left out, of the report too.
-        device: where perception and questions are computed; training goes by its configuration.
+        device: where perception and questions are computed; training uses its configuration's.
 
     Returns:
-        What ``ablation.json`` holds; its ``failed`` names the runs that failed, with their logs.
+        The content of ``ablation.json``; its ``failed`` names the runs that failed, with their logs.
 
     Raises:
         ValueError: the configuration or the data cannot be used; nothing was begun.
@@ -68,7 +67,7 @@ def ablate(
         for name, its_runs in runs.items():
             for run in its_runs:
                 run.prepare(training[name])
-        _keep_perception(config, training, data, out, device, report)
+        _cache_perceptions(config, training, data, out, device, report)
         work = _Work(config, Path(config_path), data, out, runs, device, report)
         work.do(jobs)
         result = summary(config, runs, data) | {
@@ -84,7 +83,7 @@ def ablate(
     return result
 
 
-def _keep_perception(
+def _cache_perceptions(
     config: AblationConfig,
     training: dict[str, dict[str, Any]],
     data: Folders,
@@ -92,23 +91,23 @@ def _keep_perception(
     device: str,
     report: Callable[[str], None],
 ) -> None:
-    """What stages of kind cached learn from, and what all of them are asked about."""
-    if not any(stages_seen(t) for t in training.values()):
+    """Caches the perception of the frames that stages of kind cached train on and are evaluated on."""
+    if not any(cached_stages(t) for t in training.values()):
         return
-    seeing = config.base.get("perception") or config.base.get("start_from")
-    if not seeing:
+    source = config.base.get("perception") or config.base.get("start_from")
+    if not source:
         raise ValueError(
             "a stage of kind cached needs base.perception or base.start_from, the folder of a student that perceives. "
             "Got neither"
         )
-    eyes = load_student(student_folder(seeing), _device(device))
+    perceiver = load_student(student_folder(source), torch_device(device))
     counts = {"train": config.perception.views, "val": config.perception.validation_views}
     for split, views in (counts | dict.fromkeys(config.evaluate.splits, config.evaluate.frames)).items():
-        cache_perception(eyes, data, split, out / CACHE, config.perception, views=views, report=report)
+        cache_perception(perceiver, data, split, out / CACHE, config.perception, views=views, report=report)
 
 
 class _Work:
-    """The processes of an ablation, and what is told of them."""
+    """The processes of an ablation, and their progress messages."""
 
     def __init__(
         self,
@@ -172,7 +171,7 @@ class _Work:
         self._table()
 
     def failed(self) -> list[dict[str, str]]:
-        """Runs that failed, with the end of their logs' stories."""
+        """Runs that failed, with the last lines of their logs."""
         return [
             {"name": job.name, "log": str(job.log), "why": job.last_line} for job in self.jobs if job.state == FAILED
         ]
@@ -207,18 +206,12 @@ def _log(run: Run) -> Path:
 def _costs(
     runs: dict[str, list[Run]], out: Path, device: str, report: Callable[[str], None]
 ) -> dict[str, dict[str, float]]:
-    """Costs of a question by variant, measured when nothing else of this ablation runs, and kept."""
+    """Costs of a question by variant, measured when nothing else of this ablation runs, and stored."""
     students = {name: run.student for name, its_runs in runs.items() for run in its_runs[:1] if run.trained}
     path = out / COSTS
     kept: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     if not set(students) <= set(kept):
         report("timing questions")
-        kept = question_costs(students, _device(device))
+        kept = question_costs(students, torch_device(device))
         write_atomically(path, (json.dumps(kept, indent=1) + "\n").encode())
     return {name: kept[name] for name in students}
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)

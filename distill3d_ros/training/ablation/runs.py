@@ -1,4 +1,4 @@
-"""Where the runs of an ablation lie, and how far they are."""
+"""Folders and state of the runs of an ablation."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Run:
 
     @property
     def trained(self) -> dict[str, Any] | None:
-        """What its training left: student, steps, minutes, validation; None before its end."""
+        """Result of its training: student, steps, minutes, validation; None before its end."""
         path = self.folder / TRAINED
         return json.loads(path.read_text()) if path.is_file() else None
 
     @property
     def student(self) -> Path:
-        """Folder of the student that came out.
+        """Folder of the trained student.
 
         Raises:
             ValueError: it is not trained.
@@ -68,7 +68,7 @@ class Run:
 
 
 def others_of(runs: Sequence[Run]) -> list[tuple[Run, Run | None]]:
-    """Each trained run of a variant with the next one, whose thoughts it tries; None if it is the only one."""
+    """Each trained run of a variant with the next one, for the exchange of thoughts; None if it is the only one."""
     trained = [run for run in runs if run.trained is not None]
     if len(trained) < 2:
         return [(run, None) for run in trained]

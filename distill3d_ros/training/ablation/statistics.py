@@ -1,4 +1,4 @@
-"""Intervals of means over seeds and over questions, and what they decide."""
+"""Confidence intervals of means over seeds and over questions, and the verdicts from them."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def bootstrap_interval(
     draws: int = DRAWS,
 ) -> tuple[float, float]:
     """Percentile interval of the mean of ``values`` (N,) when whole groups are drawn with replacement (Efron, 1979)."""
-    _, place = np.unique(groups, return_inverse=True)
-    sums, counts = np.bincount(place, weights=values), np.bincount(place)
+    _, index = np.unique(groups, return_inverse=True)
+    sums, counts = np.bincount(index, weights=values), np.bincount(index)
     drawn = np.random.default_rng(seed).integers(len(sums), size=(draws, len(sums)))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
     low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])

@@ -1,4 +1,4 @@
-"""From the answers of all runs to the numbers of the report."""
+"""Summary of the answers of all runs: accuracies, differences, verdicts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOLDS, OPPOSITE, NOT_SHOWN, NOT_MEASURED = "holds", "the opposite holds", "not s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What the seeds of one variant answered to the same Q questions."""
+    """Graded answers of the seeds of one variant to the same Q questions."""
 
     seeds: tuple[int, ...]
     right: dict[str, NDArray[np.float64]]
@@ -48,14 +48,14 @@ def answers_of(measured: Mapping[int, Mapping[str, Any]]) -> Answers:
         frames += [(split, i) for i in part["frames"]]
     number = {frame: n for n, frame in enumerate(dict.fromkeys(frames))}
 
-    def marks(one: Mapping[str, Any], condition: str) -> list[float]:
-        return [float(mark) for part in one["splits"].values() for mark in part["right"][condition]]
+    def grades(one: Mapping[str, Any], condition: str) -> list[float]:
+        return [float(right) for part in one["splits"].values() for right in part["right"][condition]]
 
     parts = [part for one in measured.values() for part in one["splits"].values()]
     shared = [c for c in CONDITIONS if all(c in part["right"] for part in parts)]
     return Answers(
         seeds=tuple(measured),
-        right={c: np.array([marks(one, c) for one in measured.values()]) for c in shared},
+        right={c: np.array([grades(one, c) for one in measured.values()]) for c in shared},
         families=np.array(families),
         frames=np.array([number[f] for f in frames]),
         splits=np.array(names),
@@ -118,15 +118,15 @@ def _measured(runs: Sequence[Run]) -> dict[int, dict[str, Any]]:
 
 
 def _accuracy(own: Answers) -> dict[str, Any]:
-    marks = own.right[AS_TRAINED]
+    right = own.right[AS_TRAINED]
     return {
-        "accuracy": estimate(marks, own.frames).to_dict(),
+        "accuracy": estimate(right, own.frames).to_dict(),
         "families": {
-            family: {"n": int(which.sum()), **estimate(marks[:, which], own.frames[which]).to_dict()}
+            family: {"n": int(which.sum()), **estimate(right[:, which], own.frames[which]).to_dict()}
             for family in FAMILIES
             if (which := own.families == family).any()
         },
-        "splits": {str(s): float(marks[:, own.splits == s].mean()) for s in dict.fromkeys(own.splits.tolist())},
+        "splits": {str(s): float(right[:, own.splits == s].mean()) for s in dict.fromkeys(own.splits.tolist())},
     }
 
 
@@ -143,14 +143,14 @@ def _differences(own: Answers, reference: Answers) -> dict[str, Any] | None:
 
 
 def _thoughts(own: Answers, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What becomes of the answers when the thoughts are changed at test time, and the attention paid to them."""
+    """Accuracy with thoughts changed at test time, and the attention on them."""
     paid = [m["attention"] for m in measured if m["attention"] is not None]
     changed = {
         name: {
-            "accuracy": float(marks.mean()),
-            **_judged(estimate(marks - own.right[AS_TRAINED], own.frames)),
+            "accuracy": float(right.mean()),
+            **_judged(estimate(right - own.right[AS_TRAINED], own.frames)),
         }
-        for name, marks in own.right.items()
+        for name, right in own.right.items()
         if name != AS_TRAINED
     }
     attention = None

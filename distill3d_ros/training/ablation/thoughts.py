@@ -1,4 +1,4 @@
-"""What a trained student does with its thoughts: the attention it pays to them, and what happens when they change."""
+"""Use of the thoughts by a trained student: attention on them, and their exchange at test time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from distill3d_ros.student.student import Student
 
 AS_TRAINED, ZEROED, PERMUTED, OTHER_SEED = "as_trained", "zeroed", "permuted", "other_seed"
 CONDITIONS = (AS_TRAINED, ZEROED, PERMUTED, OTHER_SEED)
-"""The thoughts' embeddings at test time: as they are; zeros; each at the place of the next; those of another seed."""
+"""The thoughts' embeddings at test time: as trained; zeros; shifted by one position; those of another seed."""
 TOKENS = "language.thoughts.tokens"
 
 
 def conditions(student: Student, other: Path | None) -> dict[str, Tensor]:
-    """Condition -> embeddings (K, E) that the thoughts have in it. Without thoughts, or with zeros, one is left.
+    """Condition -> embeddings (K, E) of the thoughts. Without thoughts, or with zeros, one is left.
 
     ``other``: folder of the same student from another seed.
     """
@@ -52,17 +52,19 @@ def thoughts_as(student: Student, embeddings: Tensor) -> Iterator[None]:
 
 
 def attention(student: Student, prefix: Prefix, questions: Sequence[QuestionText]) -> tuple[Tensor, float]:
-    """Share of its attention that an answer token pays to the thoughts: (layers, heads), and if it looked everywhere
-    alike. Of one scene; the questions have answers."""
+    """Share of an answer token's attention on the thoughts, (layers, heads), and the share of uniform attention.
+
+    Of one scene; the questions have answers.
+    """
     batch = student.collate([questions], prefix.objects.mask.shape[1])
     batch = map_tensors(batch, lambda x: x.to(prefix.mask.device))
-    paid = student.language.attention_on_thoughts(prefix, batch)
-    thoughts = (batch.kind[0] == THOUGHT).cumsum(-1)  # (Q, T) how many of them a token sees
-    seen = prefix.mask.sum() + torch.arange(1, thoughts.shape[1] + 1, device=thoughts.device)
-    spoken = batch.targets[0] != IGNORE
-    return paid.cpu(), float((thoughts / seen)[spoken].mean())
+    share = student.language.attention_on_thoughts(prefix, batch)
+    thoughts = (batch.kind[0] == THOUGHT).cumsum(-1)  # (Q, T) how many of them a token attends to
+    visible = prefix.mask.sum() + torch.arange(1, thoughts.shape[1] + 1, device=thoughts.device)
+    supervised = batch.targets[0] != IGNORE
+    return share.cpu(), float((thoughts / visible)[supervised].mean())
 
 
 def can_show_attention(student: Student) -> bool:
-    """Whether there are thoughts that are read at once; recurrent ones are not told apart."""
+    """Whether there are thoughts that are read in one pass; the attention on recurrent ones is not measured."""
     return len(student.language.thoughts.tokens) > 0 and student.language.thoughts.feed is None

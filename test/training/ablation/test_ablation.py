@@ -285,8 +285,8 @@ def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, 
         return [{"name": "k2"}, {"name": "k0", "changes": changes}]
 
     assert "unknown key 'varants'" in message(varants=[])
-    assert "did you mean 'steps'" in message(variants=variant(**{"seen.stepz": 5}))
-    assert "variant 'k0'" in message(variants=variant(**{"seen.stepz": 5}))
+    assert "did you mean 'steps'" in message(variants=variant(**{"cached.stepz": 5}))
+    assert "variant 'k0'" in message(variants=variant(**{"cached.stepz": 5}))
     assert "unknown fields ['tokenz']" in message(variants=variant(**{"student.hidden_cot.tokenz": 5}))
     assert "'reading' is no stage" in message(variants=variant(**{"reading.steps": 5}))
     assert "reference names no variant: 'k9'" in message(reference="k9")
