@@ -16,7 +16,7 @@ from rich.text import Text
 from distill3d_ros.pictures.drawing import depth_picture, draw_scene, top_down
 from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.kinds import FAMILIES
+from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.evaluation.metrics import DepthScore, mean_depth_score, wilson_interval

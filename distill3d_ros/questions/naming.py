@@ -1,24 +1,16 @@
-"""Which thing answers "what is on / left of / nearest to ...?"."""
+"""The thing that answers "what is on / left of / nearest to ...?"."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from distill3d_ros.questions.answer_text import NOTHING
+from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.relations import CLEAR, DECIDED, Relations
-from distill3d_ros.scene.frame import FloatArray
-
-SURFACES = frozenset(
-    {
-        *("table", "desk", "bed", "cabinet", "shelf", "sofa", "chair", "armchair", "stool", "wardrobe"),
-        *("fridge", "oven", "washing machine", "sink", "box", "radiator"),
-    }
-)
-"""Things of which one asks what is on or under them, even if nothing is."""
+from distill3d_ros.questions.superlatives import SUPERLATIVES
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +37,7 @@ def clear_name(relations: Relations, kind: str, reference: int | None, clear: np
     which objects show enough of themselves to be an answer.
     """
     contest = _contest(relations, kind, reference)
-    several_right = kind in ("what_is_on", "what_is_under")
-    return _clear_winner(relations, *contest, clear, several_right=several_right)
+    return _clear_winner(relations, *contest, clear, several_right=KINDS[kind].several_right)
 
 
 def best_name(relations: Relations, kind: str, reference: int | None) -> Named:
@@ -88,54 +79,19 @@ def _clear_winner(
 
 def _contest(relations: Relations, kind: str, reference: int | None) -> Contest:
     """Who might be the answer, how well each fits the relation, and which of those that fit is preferred."""
-    key, margin = _preference(relations, kind, reference)
+    record = KINDS[kind]
+    superlative = SUPERLATIVES[record.preference]
     others = [i for i in range(len(relations.objects)) if i != reference]
-    return others, _fits(relations, kind, reference).tolist(), key.tolist(), margin
+    if record.score is None:
+        fits = np.full(len(relations.objects), CLEAR)
+    else:
+        fits = record.score(relations) if reference is None else record.score(relations, reference)
+
+    def margin(best: float, rival: float) -> float:
+        return superlative.margin(relations.thresholds, best, rival)
+
+    return others, fits.tolist(), superlative.measure(relations, reference).tolist(), margin
 
 
 def _label(relations: Relations, i: int) -> str:
     return relations.objects[i].label
-
-
-def _fits(relations: Relations, kind: str, reference: int | None) -> FloatArray:
-    """(N,) score of each object satisfying the relation that the question names."""
-    if kind == "what_is_on":
-        return relations.on[:, reference]
-    if kind == "what_is_under":
-        return relations.under[:, reference]
-    if kind == "standing_on":
-        return relations.on[reference]
-    if kind not in _SIDES:
-        return np.full(len(relations.objects), CLEAR)
-    name, from_reference = _SIDES[kind]
-    matrix = getattr(relations, name)
-    side = matrix[reference] if from_reference else matrix[:, reference]
-    # What stands on the sofa is not left of the sofa, wherever it stands.
-    return np.where(relations.stacked[reference], -CLEAR, side)
-
-
-_SIDES = {
-    "what_is_left_of": ("left_of", False),
-    "what_is_right_of": ("left_of", True),
-    "what_is_in_front_of": ("in_front_of", False),
-    "what_is_behind": ("in_front_of", True),
-}
-"""Kind -> score of the thing in relation to the reference, or of the reference in relation to the thing."""
-
-
-def _preference(
-    relations: Relations, kind: str, reference: int | None
-) -> tuple[FloatArray, Callable[[float, float], float]]:
-    """(N,) key of which the smallest wins, and by how much it must win over a rival's."""
-    t = relations.thresholds
-    if kind in ("what_is_on", "what_is_under", "standing_on", "largest_thing"):
-        return relations.smallness, lambda best, rival: math.log(t.volume_ratio)
-    if kind == "tallest_thing":
-        return -np.log(relations.height), lambda best, rival: math.log(t.height_ratio)
-    if kind in ("nearest_to_me", "farthest_thing"):
-        sign = 1.0 if kind == "nearest_to_me" else -1.0
-        return sign * relations.distance, lambda best, rival: max(
-            t.nearer_distance, t.nearer_distance_share * abs(best + rival) / 2
-        )
-    # A thing's own name is asked for: of several things to the left the one next to it is meant.
-    return relations.gap[:, reference], lambda best, rival: max(t.closer_gap, t.closer_gap_share * (best + rival) / 2)

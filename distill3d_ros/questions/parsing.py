@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
-from distill3d_ros.questions.grammar import VOCABULARY, classify, is_measure
+from distill3d_ros.questions.grammar import classify, is_measure
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.phrases import RELATIVE_WORDS, SUPERLATIVE_WORDS, TOLD_FIRST
 from distill3d_ros.questions.question import Mention
-from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference
+from distill3d_ros.questions.references import Reference
 from distill3d_ros.scene.labels import known_names
 
 MAX_QUESTION_CHARACTERS = 500
@@ -153,9 +154,9 @@ def _find_names(tokens: list[tuple[str, int, int]]) -> _Sentence:
     return _Sentence(tuple(words), tuple(names), tuple(references), tuple(cuts))
 
 
-_SUPERLATIVE = {word: how for how, words in SUPERLATIVES.items() for word in words}
+_SUPERLATIVE = {word: how for how, words in SUPERLATIVE_WORDS.items() for word in words}
 _THIS = frozenset({"the", "that", "this", "my", "your", "our"})
-_RELATIVE = {tuple(phrase.split()): how for how, phrases in RELATIVES.items() for phrase in phrases}
+_RELATIVE = {tuple(phrase.split()): how for how, phrases in RELATIVE_WORDS.items() for phrase in phrases}
 _CLAUSES = (
     *(("that", "is"), ("which", "is"), ("that", "are"), ("which", "are"), ("that", "stands"), ("which", "stands")),
     *(("that's",), ("standing",), ()),
@@ -163,8 +164,6 @@ _CLAUSES = (
 """What may stand between a name and what tells which one is meant."""
 _COUNTED = (("are", "there"), ("do", "you", "see"), ("can", "you", "see"), ("are",), ("is",), ("stand",), ("lie",))
 """Likewise where the things are counted."""
-_TELLING = ("nearest_to", "farthest_from", "on", "under")
-"""These first tell which thing is meant; sides are rather what is asked."""
 
 
 def _told_by_others(sentence: _Sentence) -> Iterator[_Sentence]:
@@ -178,8 +177,8 @@ def _told_by_others(sentence: _Sentence) -> Iterator[_Sentence]:
         how = _RELATIVE.get(between[len(clause) :])
         if how is None or sentence.references[n] is not None or sentence.references[n + 1] is not None:
             continue
-        rank = 0 if clause else 1 + _TELLING.index(how) if how in _TELLING else len(_TELLING) + 1
-        readings.append((rank, -n if rank > len(_TELLING) else n, n, start, end, how))
+        rank = 0 if clause else 1 + TOLD_FIRST.index(how) if how in TOLD_FIRST else len(TOLD_FIRST) + 1
+        readings.append((rank, -n if rank > len(TOLD_FIRST) else n, n, start, end, how))
     for _, _, n, start, end, how in sorted(readings):
         thing, other = sentence.names[n : n + 2]
         reference = Reference(label=thing.label, how=how, other=other.label)
@@ -190,6 +189,3 @@ def _told_by_others(sentence: _Sentence) -> Iterator[_Sentence]:
             references=(*sentence.references[:n], reference, *sentence.references[n + 2 :]),
             cuts=(*sentence.cuts, (thing.end, other.end)),
         )
-
-
-__all__ = ["MAX_QUESTION_CHARACTERS", "VOCABULARY", "ParsedQuestion", "parse"]

@@ -1,4 +1,4 @@
-"""What can be asked about a scene, not yet in words: facts with clear answers.
+"""Everything that can be asked about a scene with a clear answer, not yet in words.
 
 Margin bands are respected, two things are only compared if their names are unambiguous, and of questions that mean
 the same ("is A left of B", "is B right of A") one is taken, by a hash of the ids that knows nothing of the answer.
@@ -13,13 +13,15 @@ import numpy as np
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.naming import SURFACES, clear_name
+from distill3d_ros.questions.kinds import KINDS, drawn
+from distill3d_ros.questions.naming import clear_name
 from distill3d_ros.questions.pair_candidates import PAIRWISE, PairCandidates
 from distill3d_ros.questions.relations import DECIDED, Relations
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Scene, SceneObject
+
+_ANCHORED, _SINGLE = drawn("anchored"), drawn("single")
 
 
 def question_candidates(
@@ -48,7 +50,7 @@ def what_shows(
 
 
 class _Candidates:
-    """The visible part of one scene, and the generators of its facts."""
+    """The visible part of one scene, and the generators of what can be asked of it."""
 
     def __init__(self, scene: Scene, min_visible_pixels: int | None, thresholds: Thresholds) -> None:
         seen, clear = what_shows(scene, thresholds, min_visible_pixels)
@@ -74,62 +76,64 @@ class _Candidates:
 
     def _pairs(self) -> list[GroundTruthQA]:
         """Yes/no, choice and distance questions about two things."""
-        scores = {name: getattr(self.relations, name).tolist() for name in PAIRWISE}
+        values = {name: KINDS[name].values(self.relations) for name in PAIRWISE}
         gap = self.relations.gap.tolist()
         found: list[GroundTruthQA] = []
         for x, i in enumerate(self.unique):
             for j in self.unique[x + 1 :]:
                 asked = PairCandidates(self._object(i), self._object(j))
-                asked.add_symmetric(found, scores, i, j, gap[i][j])
-                asked.add_directed(found, scores, i, j, gap[i][j])
-                asked.add_ordered(found, scores, i, j)
-                if self.scene.is_metric and gap[i][j] >= self.t.measured_gap:
-                    asked.add_distance(found, gap[i][j])
+                asked.add_symmetric(found, values, i, j, gap[i][j])
+                asked.add_directed(found, values, i, j, gap[i][j])
+                asked.add_ordered(found, values, i, j)
+                if self.scene.is_metric:
+                    asked.add_measured(found, values, i, j, self.t)
         return found
 
     def _triples(self) -> Iterator[GroundTruthQA]:
-        """Which of two things is closer to a third: for each anchor and thing one partner, else there are thousands."""
+        """Choices between two things by a third: for each anchor and thing one partner, else there are thousands."""
         n = len(self.unique)
-        if n < 3:
-            return
-        gap = self.relations.gap.tolist()
-        for x, anchor in enumerate(self.unique):
-            others = self.unique[:x] + self.unique[x + 1 :]
-            step = 1 + self._object(anchor).id % (n - 2) if n > 3 else 1
-            for y, i in enumerate(others):
-                j = others[(y + step) % (n - 1)]
-                if i == j:
-                    continue
-                gi, gj = gap[anchor][i], gap[anchor][j]
-                if abs(gj - gi) < max(self.t.closer_gap, self.t.closer_gap_share * (gi + gj) / 2):
-                    continue
-                o, a, b = self._object(anchor), self._object(i), self._object(j)
-                farther = (a.id + b.id + o.id) % 2 == 1
-                winner = a if (gi < gj) != farther else b
-                kind = "farther" if farther else "closer"
-                yield GroundTruthQA(
-                    kind,
-                    (o.label, a.label, b.label),
-                    (o.id, a.id, b.id),
-                    answer_text.choice(winner.label, (winner.id, o.id)),
-                    f"{kind}:{o.label}|{'|'.join(sorted((a.label, b.label)))}",
-                )
+        for kind in _ANCHORED if n > 2 else ():
+            for x, anchor in enumerate(self.unique):
+                score = KINDS[kind].values(self.relations, anchor)
+                others = self.unique[:x] + self.unique[x + 1 :]
+                step = 1 + self._object(anchor).id % (n - 2) if n > 3 else 1
+                for y, i in enumerate(others):
+                    j = others[(y + step) % (n - 1)]
+                    if i != j and abs(score[i][j]) >= DECIDED:
+                        yield self._choice_by_third(kind, anchor, i, j, score[i][j] > 0)
+
+    def _choice_by_third(self, kind: str, anchor: int, i: int, j: int, first_wins: bool) -> GroundTruthQA:
+        o, a, b = self._object(anchor), self._object(i), self._object(j)
+        if KINDS[kind].contrary and (a.id + b.id + o.id) % 2 == 1:
+            kind, first_wins = KINDS[kind].contrary, not first_wins
+        winner = a if first_wins else b
+        return GroundTruthQA(
+            kind,
+            (o.label, a.label, b.label),
+            (o.id, a.id, b.id),
+            answer_text.choice(winner.label, (winner.id, o.id)),
+            f"{kind}:{o.label}|{'|'.join(sorted((a.label, b.label)))}",
+        )
 
     def _singles(self) -> Iterator[GroundTruthQA]:
         """Questions about one thing and the camera."""
-        r = self.relations
+        values = {kind: KINDS[kind].values(self.relations) for kind in _SINGLE}
         for i in self.unique:
             o = self._object(i)
-            side = float(r.left_side[i])
-            if abs(side) >= DECIDED:
-                kind, value = ("left_side", side > 0) if o.id % 2 else ("right_side", side < 0)
-                yield GroundTruthQA(kind, (o.label,), (o.id,), answer_text.yes_no(value, (o.id,)), f"{kind}:{o.label}")
-            if not self.scene.is_metric:
-                continue
-            for kind, measure in (("distance_to", r.distance[i]), ("height_of", r.height[i]), ("width_of", r.width[i])):
-                if kind != "distance_to" or measure >= self.t.measured_distance:
-                    answer = answer_text.metres(float(measure), (o.id,))
-                    yield GroundTruthQA(kind, (o.label,), (o.id,), answer, f"{kind}:{o.label}")
+            for kind in _SINGLE:
+                value = values[kind][i]
+                if KINDS[kind].form == "yes_no":
+                    if abs(value) < DECIDED:
+                        continue
+                    if KINDS[kind].contrary and not o.id % 2:
+                        kind, value = KINDS[kind].contrary, -value
+                    answer = answer_text.yes_no(value > 0, (o.id,))
+                else:
+                    least = KINDS[kind].least
+                    if not self.scene.is_metric or (least is not None and value < least(self.t)):
+                        continue
+                    answer = answer_text.metres(value, (o.id,))
+                yield GroundTruthQA(kind, (o.label,), (o.id,), answer, f"{kind}:{o.label}")
 
     def _naming(self) -> Iterator[GroundTruthQA]:
         for kind, spec in KINDS.items():
@@ -140,9 +144,9 @@ class _Candidates:
                 if named is None:
                     continue
                 reference_object = None if reference is None else self._object(reference)
-                if named.label == answer_text.NOTHING and not _may_be_empty(kind, reference_object):
-                    continue
                 labels = () if reference_object is None else (reference_object.label,)
+                if named.label == answer_text.NOTHING and not all(map(spec.may_be_empty, labels or ("",))):
+                    continue
                 ids = () if reference_object is None else (reference_object.id,)
                 rests_on = (*named.object_ids, *ids)
                 answer = answer_text.naming(named.label, rests_on)
@@ -185,10 +189,3 @@ class _Candidates:
             labels[slot] = self.absent[(start * 13) % len(self.absent)]
             ids[slot] = None
             yield GroundTruthQA(kind, tuple(labels), tuple(ids), answer_text.not_seen(labels[slot]), f"{kind}:absent")
-
-
-def _may_be_empty(kind: str, reference: SceneObject | None) -> bool:
-    """Whether "nothing" is a sensible answer: nobody asks what is on a lamp."""
-    if reference is None or kind == "standing_on":  # what stands on nothing stands on the floor, or hangs on a wall
-        return False
-    return kind not in ("what_is_on", "what_is_under") or reference.label in SURFACES

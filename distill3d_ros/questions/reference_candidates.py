@@ -11,16 +11,15 @@ import numpy as np
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.phrases import COUNTED, RELATIVE_WORDS, SUPERLATIVE_WORDS
 from distill3d_ros.questions.question_candidates import question_candidates, what_shows
-from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference, refer, single_out
+from distill3d_ros.questions.references import Reference, refer, single_out
 from distill3d_ros.questions.relations import DECIDED, Relations
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
 from distill3d_ros.scene.objects import Scene
 
 WAYS_PER_NAME = 2
 """How many ways to tell the things of one name apart are used in a scene."""
-_SUPPORTS = ("what_is_on", "what_is_under", "standing_on")
-"""The naming questions that another thing of the same name cannot answer."""
 
 
 def reference_candidates(
@@ -47,8 +46,8 @@ def reference_candidates(
 def _about_one(
     scene: Scene, relations: Relations, label: str, unique: list[str], clear: set[int], rng: np.random.Generator
 ) -> Iterator[tuple[GroundTruthQA, Reference]]:
-    ways = [Reference(label=label, how=how) for how in SUPERLATIVES]
-    ways += [Reference(label=label, how=how, other=other) for how in RELATIVES for other in unique]
+    ways = [Reference(label=label, how=how) for how in SUPERLATIVE_WORDS]
+    ways += [Reference(label=label, how=how, other=other) for how in RELATIVE_WORDS for other in unique]
     used = 0
     for n in rng.permutation(len(ways)):
         reference = ways[n]
@@ -59,7 +58,7 @@ def _about_one(
             kind = KINDS[fact.kind]
             if label not in fact.labels or reference.other in fact.labels or fact.answer.value is None:
                 continue
-            if kind.family in ("counting", "existence") or (kind.family == "naming" and fact.kind not in _SUPPORTS):
+            if kind.family in ("counting", "existence") or (kind.form == "open" and not kind.of_namesakes):
                 continue
             yield replace(fact, group=f"{fact.group} {reference.how}"), reference
         used += 1
@@ -68,7 +67,7 @@ def _about_one(
 
 
 def _counts(relations: Relations, label: str, unique: list[str]) -> Iterator[tuple[GroundTruthQA, Reference]]:
-    for how in ("on", "under", "left_of", "right_of", "behind", "in_front_of"):
+    for how in COUNTED:
         for other in unique:
             reference = Reference(label=label, how=how, other=other, every=True)
             meant = refer(reference, relations)

@@ -9,39 +9,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.phrases import RELATIVE_WORDS, SUPERLATIVE_WORDS
 from distill3d_ros.questions.relations import Relations
 from distill3d_ros.questions.rules import MIN_SCORE, NAMED_SCORE, certainty
+from distill3d_ros.questions.superlatives import SUPERLATIVES
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Scene, SceneObject
-
-SUPERLATIVES: dict[str, tuple[str, ...]] = {
-    "nearest": ("nearest", "closest", "nearer", "closer"),
-    "farthest": ("farthest", "furthest", "farther", "further"),
-    "leftmost": ("leftmost", "left"),
-    "rightmost": ("rightmost", "right"),
-    "largest": ("largest", "biggest", "larger", "bigger"),
-    "smallest": ("smallest", "smaller"),
-    "tallest": ("tallest", "taller"),
-    "shortest": ("shortest", "lowest", "shorter"),
-}
-"""How a thing stands out -> the words for it, before the name."""
-
-RELATIVES: dict[str, tuple[str, ...]] = {
-    "nearest_to": ("nearest to", "closest to", "next to", "nearer to", "closer to"),
-    "farthest_from": ("farthest from", "furthest from", "farther from", "further from"),
-    "on": ("on", "on top of"),
-    "under": ("under", "underneath", "beneath"),
-    "left_of": ("left of", "to the left of", "on the left of"),
-    "right_of": ("right of", "to the right of", "on the right of"),
-    "in_front_of": ("in front of",),
-    "behind": ("behind",),
-}
-"""How it stands to another thing -> the words for it, between the two names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +27,9 @@ class Reference:
 
     label: str
     how: str
-    """A key of SUPERLATIVES or of RELATIVES."""
+    """A key of SUPERLATIVE_WORDS or of RELATIVE_WORDS."""
     other: str | None = None
-    """The name of the thing that it is told by; None with SUPERLATIVES."""
+    """The name of the thing that it is told by; None with SUPERLATIVE_WORDS."""
     every: bool = False
     """Whether all that stand so are meant ("how many cups are on the table?"), not one of them."""
 
@@ -62,9 +39,9 @@ class Reference:
         ``choose`` picks one of n ways to say it.
         """
         if self.other is None:
-            ways = SUPERLATIVES[self.how]
+            ways = SUPERLATIVE_WORDS[self.how]
             return ways[choose(len(ways))] + " ", ""
-        ways = RELATIVES[self.how]
+        ways = RELATIVE_WORDS[self.how]
         return "", f" {ways[choose(len(ways))]} the {self.other}"
 
 
@@ -115,22 +92,21 @@ def _likeliest(things: Sequence[SceneObject], label: str, least: float, without:
 
 def _stands_out(how: str, relations: Relations, candidates: list[int], at: int | None) -> tuple[int, float]:
     """The winner, and its lead over the second in margins."""
-    if how not in _MEASURES:
+    if how not in SUPERLATIVES:
         assert at is not None
         return _the_one_that(_fits(how, relations, at), relations.gap[:, at], candidates)
-    measure, margin = _MEASURES[how]
-    key = measure(relations, at)
+    superlative = SUPERLATIVES[how]
+    key = superlative.measure(relations, at)
     first, second = sorted(candidates, key=lambda i: key[i])[:2]
-    return first, float(abs(key[second] - key[first]) / margin(relations.thresholds, key[first], key[second]))
+    margin = superlative.margin(relations.thresholds, key[first], key[second])
+    return first, float(abs(key[second] - key[first]) / margin)
 
 
 def _fits(how: str, relations: Relations, at: int) -> FloatArray:
     """(N,) score of standing so to the thing ``at``."""
-    if how in ("right_of", "behind"):
-        matrix = relations.left_of if how == "right_of" else relations.in_front_of
-        return matrix[at]
-    matrix = getattr(relations, how)
-    return np.asarray(matrix[:, at])
+    score = KINDS[how].score
+    assert score is not None
+    return score(relations)[:, at]
 
 
 def _the_one_that(fits: FloatArray, gap: FloatArray, candidates: list[int]) -> tuple[int, float]:
@@ -142,33 +118,6 @@ def _the_one_that(fits: FloatArray, gap: FloatArray, candidates: list[int]) -> t
     best = min(fitting, key=lambda i: gap[i])
     rivals = [float(fits[i]) for i in candidates if i != best]
     return best, float(min(fits[best], -max(rivals)))
-
-
-Measure = Callable[[Relations, "int | None"], FloatArray]
-Margin = Callable[[Thresholds, float, float], float]
-
-
-def _metres(t: Thresholds, a: float, b: float) -> float:
-    return max(t.nearer_distance, t.nearer_distance_share * abs(a + b) / 2)
-
-
-def _gaps(t: Thresholds, a: float, b: float) -> float:
-    return max(t.closer_gap, t.closer_gap_share * abs(a + b) / 2)
-
-
-_MEASURES: dict[str, tuple[Measure, Margin]] = {
-    "nearest": (lambda r, _: r.distance, _metres),
-    "farthest": (lambda r, _: -r.distance, _metres),
-    "leftmost": (lambda r, _: r.bearing, lambda t, a, b: t.side_bearing),
-    "rightmost": (lambda r, _: -r.bearing, lambda t, a, b: t.side_bearing),
-    "largest": (lambda r, _: r.smallness, lambda t, a, b: math.log(t.volume_ratio)),
-    "smallest": (lambda r, _: -r.smallness, lambda t, a, b: math.log(t.volume_ratio)),
-    "tallest": (lambda r, _: -np.log(r.height), lambda t, a, b: math.log(t.height_ratio)),
-    "shortest": (lambda r, _: np.log(r.height), lambda t, a, b: math.log(t.height_ratio)),
-    "nearest_to": (lambda r, at: r.gap[:, at], _gaps),
-    "farthest_from": (lambda r, at: -r.gap[:, at], _gaps),
-}
-"""How -> (what is measured, the least wins; by how much it must win)."""
 
 
 def single_out(scene: Scene, chosen: Mapping[str, frozenset[int]]) -> Scene:

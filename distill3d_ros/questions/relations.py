@@ -1,4 +1,4 @@
-"""What every spatial word means, from geometry; all thresholds stand in one table (``thresholds.py``).
+"""The meaning of every spatial word in geometry; all thresholds stand in one table (``thresholds.py``).
 
 Each relation is a *score*: +1 and above is a clear yes, -1 and below a clear no, and what lies between is the margin
 band, where reasonable people differ and which is never asked. Somebody who must answer anyway takes the sign.
@@ -56,6 +56,13 @@ class Relations:
         self._size = np.array([b.size for b in boxes]).reshape(n, 3)
         yaw = np.array([b.yaw for b in boxes])
         self._cos, self._sin = np.cos(yaw), np.sin(yaw)
+
+    @classmethod
+    def of_pair(cls, scene: Scene, a: int, b: int, thresholds: Thresholds = THRESHOLDS) -> Relations:
+        """Of two objects, given by their ids, with the indices 0 and 1."""
+        if a == b:
+            raise ValueError(f"a relation needs two different objects. Got {a} twice")
+        return cls(replace(scene, features=None), (scene.by_id(a), scene.by_id(b)), thresholds)
 
     # ---- measures of single objects, (N,)
 
@@ -267,55 +274,6 @@ def _log_ratio(measure: FloatArray, ratio: float) -> FloatArray:
     return logs[:, None] - logs[None]
 
 
-PAIR_SCORES: dict[str, tuple[str, bool]] = {
-    "near": ("near", False),
-    "touching": ("touching", False),
-    "against": ("against", False),
-    "on": ("on", False),
-    "under": ("under", False),
-    "larger": ("larger", False),
-    "taller": ("taller", False),
-    "wider": ("wider", False),
-    "left_of": ("left_of", False),
-    "right_of": ("left_of", True),
-    "in_front_of": ("in_front_of", False),
-    "behind": ("in_front_of", True),
-    "above": ("above", False),
-    "below": ("above", True),
-}
-"""Relation of two things -> the score that decides it, and whether subject and reference change places."""
-
-
-def pair_score(relations: Relations, relation: str, i: int, j: int) -> float:
-    """Score of "object i is <relation> object j"; ``far`` is the opposite of ``near``."""
-    if relation == "far":
-        return -float(relations.near[i, j])
-    name, swapped = PAIR_SCORES[relation]
-    matrix = getattr(relations, name)
-    return float(matrix[j, i] if swapped else matrix[i, j])
-
-
-def holds(scene: Scene, relation: str, a: int, b: int, thresholds: Thresholds = THRESHOLDS) -> bool | None:
-    """Whether object ``a`` stands in ``relation`` (a key of PAIR_SCORES, or "far") to object ``b``, both given by id.
-
-    None inside the margin band.
-    """
-    if relation != "far" and relation not in PAIR_SCORES:
-        raise ValueError(f"relation must be one of {[*PAIR_SCORES, 'far']}. Got {relation!r}")
-    return decided(pair_score(_pair(scene, a, b, thresholds), relation, 0, 1))
-
-
-def distance(scene: Scene, a: int) -> float:
-    """Metres from the camera to the nearest point of the object's box."""
-    return box_distance(scene.by_id(a).box)
-
-
 def gap(scene: Scene, a: int, b: int) -> float:
-    """Metres between two objects' surfaces; 0 where they touch or overlap."""
-    return float(_pair(scene, a, b, THRESHOLDS).gap[0, 1])
-
-
-def _pair(scene: Scene, a: int, b: int, thresholds: Thresholds) -> Relations:
-    if a == b:
-        raise ValueError(f"a relation needs two different objects. Got {a} twice")
-    return Relations(replace(scene, features=None), (scene.by_id(a), scene.by_id(b)), thresholds)
+    """Metres between two objects' surfaces, given by their ids; 0 where they touch or overlap."""
+    return float(Relations.of_pair(scene, a, b).gap[0, 1])

@@ -15,7 +15,7 @@ from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.naming import best_name
-from distill3d_ros.questions.relations import Relations, pair_score
+from distill3d_ros.questions.relations import Relations, decided
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
 from distill3d_ros.scene.objects import Scene
 
@@ -24,20 +24,6 @@ MIN_SCORE = 0.2
 NAMED_SCORE = 0.08
 """Label score that suffices for a thing that a question takes for granted. Both were chosen on validation rooms, for
 the student that ships."""
-
-_CHOICE_SCORES: dict[str, tuple[str, bool]] = {
-    "which_larger": ("larger", False),
-    "which_smaller": ("larger", True),
-    "which_taller": ("taller", False),
-    "which_shorter": ("taller", True),
-    "which_wider": ("wider", False),
-    "which_narrower": ("wider", True),
-    "which_left": ("left_of", False),
-    "which_right": ("left_of", True),
-    "nearer_to_me": ("nearer", False),
-    "farther_from_me": ("nearer", True),
-}
-"""Choice -> the score that the right answer wins, and whether it is the loser who is asked for."""
 
 
 class Asked(Protocol):
@@ -122,32 +108,20 @@ def _ids(relations: Relations, indices: Sequence[int]) -> tuple[int, ...]:
 
 
 def _yes_no(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
-    if asked.kind in ("left_side", "right_side"):
-        score = float(relations.left_side[indices[0]]) * (1 if asked.kind == "left_side" else -1)
-    else:
-        score = pair_score(relations, asked.kind, indices[0], indices[1])
+    score = KINDS[asked.kind].value(relations, indices)
     return answer_text.yes_no(score > 0, _ids(relations, indices), trust * certainty(score))
 
 
 def _choice(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
-    a, b = indices[-2:]
-    if asked.kind in ("closer", "farther"):
-        score = float(relations.closer(indices[0])[a, b]) * (1 if asked.kind == "closer" else -1)
-    else:
-        name, loser = _CHOICE_SCORES[asked.kind]
-        score = float(getattr(relations, name)[a, b]) * (-1 if loser else 1)
+    score = KINDS[asked.kind].value(relations, indices)
     winner = len(indices) - (2 if score >= 0 else 1)
     order = (indices[winner], *(i for n, i in enumerate(indices) if n != winner))
     return answer_text.choice(asked.labels[winner], _ids(relations, order), trust * certainty(score))
 
 
 def _metric(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
-    if asked.kind == "distance_between":
-        value = relations.gap[indices[0], indices[1]]
-    else:
-        measure = {"distance_to": relations.distance, "height_of": relations.height, "width_of": relations.width}
-        value = measure[asked.kind][indices[0]]
-    return answer_text.metres(float(value), _ids(relations, indices), trust)
+    value = KINDS[asked.kind].value(relations, indices)
+    return answer_text.metres(value, _ids(relations, indices), trust)
 
 
 def _open(asked: Asked, relations: Relations, indices: tuple[int, ...], trust: float) -> Answer:
@@ -165,7 +139,7 @@ def _category(asked: Asked, relations: Relations, min_score: float) -> Answer:
     things = [o for o in relations.objects if o.label == label and o.label_score(label) >= min_score]
     scores = [o.label_score(label) for o in relations.objects]
     ids = tuple(o.id for o in things)
-    if asked.kind == "exists":
+    if KINDS[asked.kind].form == "yes_no":
         best = max(scores, default=0.0)
         return answer_text.yes_no(best >= min_score, ids, best if best >= min_score else 1.0 - best)
     doubt = math.prod(max(s, 1.0 - s) for s in scores)
@@ -173,6 +147,18 @@ def _category(asked: Asked, relations: Relations, min_score: float) -> Answer:
 
 
 _ANSWERERS = {"yes_no": _yes_no, "choice": _choice, "metric": _metric, "open": _open}
+
+
+def holds(scene: Scene, relation: str, a: int, b: int, thresholds: Thresholds = THRESHOLDS) -> bool | None:
+    """Whether object ``a`` stands in ``relation`` to object ``b``, both given by id; None inside the margin band.
+
+    Raises:
+        ValueError: ``relation`` is no kind of yes/no question about two things, or both objects are one.
+    """
+    known = [name for name, kind in KINDS.items() if kind.form == "yes_no" and kind.slots == 2]
+    if relation not in known:
+        raise ValueError(f"relation must be one of {known}. Got {relation!r}")
+    return decided(KINDS[relation].value(Relations.of_pair(scene, a, b, thresholds), (0, 1)))
 
 
 def without_mesh_truth(scene: Scene) -> Scene:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from distill3d_ros.questions.kinds import FAMILIES
+from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.system.config_loading import build
 
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")

@@ -17,7 +17,7 @@ from rosbags.highlevel import AnyReader
 from support.random_student import save_random_student
 
 from distill3d_ros.demo import demo
-from distill3d_ros.questions.kinds import FAMILIES
+from distill3d_ros.questions.kind_record import FAMILIES
 
 MARK = "DISTILL3D_TEST_MARK"
 

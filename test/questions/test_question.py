@@ -15,7 +15,8 @@ from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.kinds import FAMILIES, FORMS, KINDS
+from distill3d_ros.questions.kind_record import FAMILIES, FORMS
+from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import parse
 from distill3d_ros.questions.phrasing import phrase
 from distill3d_ros.questions.question import Question, is_correct

@@ -8,10 +8,11 @@ from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.parsing import parse
+from distill3d_ros.questions.phrases import RELATIVE_WORDS, SUPERLATIVE_WORDS
 from distill3d_ros.questions.phrasing import phrase
 from distill3d_ros.questions.question import is_correct
 from distill3d_ros.questions.reference_candidates import reference_candidates
-from distill3d_ros.questions.references import RELATIVES, SUPERLATIVES, Reference, Singled, refer, resolve, single_out
+from distill3d_ros.questions.references import Reference, Singled, refer, resolve, single_out
 from distill3d_ros.questions.relations import Relations
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.labels import LABELS
@@ -178,7 +179,7 @@ def test_facts_about_one_of_several_are_true_and_read_back() -> None:
             right += is_correct(question, by_rules(text, scene))
     assert asked > 200
     assert right / asked > 0.99
-    assert ways >= set(SUPERLATIVES) | (set(RELATIVES) - {"under", "on"})
+    assert ways >= set(SUPERLATIVE_WORDS) | (set(RELATIVE_WORDS) - {"under", "on"})
 
 
 def test_without_a_reference_the_rules_answer_as_ever() -> None:

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scene_samples import FLOOR, box, mirrored, random_scene, scene_of, thing, turned
 
-from distill3d_ros.questions.relations import PAIR_SCORES, Relations, decided, distance, gap, holds
+from distill3d_ros.questions.kind_record import Kind
+from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.relations import Relations, decided, gap
+from distill3d_ros.questions.rules import holds
 from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.scene.objects import Box3D, Scene
 
-RELATIONS = (*PAIR_SCORES, "far")
+RELATIONS = tuple(name for name, kind in KINDS.items() if kind.form == "yes_no" and kind.slots == 2)
 scenes = st.integers(0, 10_000).map(lambda seed: random_scene(np.random.default_rng(seed), 6))
 box_scenes = st.integers(0, 10_000).map(lambda seed: random_scene(np.random.default_rng(seed), 6, meshes=False))
 
@@ -156,17 +159,32 @@ def test_turning_the_camera_changes_only_what_depends_on_its_direction(scene: Sc
 def test_a_pair_alone_gives_the_same_as_the_whole_scene(scene: Scene, relation: str) -> None:
     r = Relations(scene)
     a, b = scene.objects[0], scene.objects[-1]
-    if relation != "far":
-        name, swapped = PAIR_SCORES[relation]
-        score = getattr(r, name)[(-1, 0) if swapped else (0, -1)]
-        assert holds(scene, relation, a.id, b.id) == decided(score)
-    else:
-        assert holds(scene, "far", a.id, b.id) == decided(-r.near[0, -1])
+    assert holds(scene, relation, a.id, b.id) == decided(KINDS[relation].value(r, (0, len(scene.objects) - 1)))
+
+
+@given(scenes)
+def test_kinds_that_stand_in_for_each_other_agree(scene: Scene) -> None:
+    r = Relations(scene)
+    assert {kind.converse for kind in KINDS.values()} - {""} == {"right_of", "behind", "below"}
+    for kind in KINDS.values():
+        one, other = ((0, 1, 2)[: kind.slots], (*(0, 1, 2)[: kind.slots - 2], *(0, 1, 2)[: kind.slots][-2:][::-1]))
+        if kind.converse:
+            assert kind.value(r, one) == KINDS[kind.converse].value(r, other)
+        if kind.contrary:
+            assert kind.value(r, one) == -KINDS[kind.contrary].value(r, one)
+        if kind.choices is not None:
+            assert [KINDS[name].value(r, one) for name in kind.choices] == [kind.value(r, one), -kind.value(r, one)]
+
+
+@pytest.mark.parametrize(("family", "form", "named"), [("colour", "yes_no", "colour"), ("size", "maybe", "maybe")])
+def test_a_record_of_an_unknown_family_or_form_is_refused(family: str, form: str, named: str) -> None:
+    with pytest.raises(ValueError, match=f"must be one of .*Got '{named}'"):
+        Kind(family, form, 2)
 
 
 def test_distance_and_bad_arguments() -> None:
     scene = two(standing(0, 3, (0.5, 1, 0.5)), standing(2, 3, (0.5, 1, 0.5)))
-    assert distance(scene, 1) == pytest.approx(np.hypot(2.75, 0.0))  # the box spans the camera's height
+    assert Relations(scene).distance[0] == pytest.approx(np.hypot(2.75, 0.0))  # the box spans the camera's height
     with pytest.raises(ValueError, match="relation must be one of"):
         holds(scene, "beneath", 1, 2)
     with pytest.raises(ValueError, match="two different objects"):

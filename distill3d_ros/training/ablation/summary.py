@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill3d_ros.questions.kinds import FAMILIES
+from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.training.ablation.measuring import MEASURED
 from distill3d_ros.training.ablation.plan import AblationConfig, ClaimConfig
 from distill3d_ros.training.ablation.runs import Run

@@ -12,7 +12,7 @@ import numpy as np
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.kinds import FAMILIES, FORMS
+from distill3d_ros.questions.kind_record import FAMILIES, FORMS
 from distill3d_ros.questions.question import Question, is_correct
 from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.scene.objects import Scene

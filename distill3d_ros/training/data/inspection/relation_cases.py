@@ -16,7 +16,8 @@ from distill3d_ros.questions.balancing import is_absent
 from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.question_candidates import question_candidates
-from distill3d_ros.questions.relations import gap, holds
+from distill3d_ros.questions.relations import gap
+from distill3d_ros.questions.rules import holds
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader

@@ -12,7 +12,8 @@ import numpy as np
 
 from distill3d_ros.questions.balancing import answer_class, balanced, is_absent
 from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.kinds import FAMILIES, KINDS
+from distill3d_ros.questions.kind_record import FAMILIES
+from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.training.data.manifest import ShardError
