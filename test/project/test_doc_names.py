@@ -11,6 +11,9 @@ from support.markdown import PAGES, ROOT, code_blocks, read_page
 
 PATHS = re.compile(r"(?<![\w/.-])(?:test|distill3d_ros|distill3d_interfaces|launch|scripts|requirements)/[\w/.-]*\w")
 MODULES = re.compile(r"\bdistill3d_ros(?:\.\w+)+")
+SOURCES = re.compile(r"`([\w/]+/\w+\.py)`")
+ELSEWHERE = {"SensReader/python/reader.py"}
+"""In repositories of others."""
 PACKAGE = ROOT / "distill3d_ros"
 
 
@@ -24,7 +27,9 @@ def is_there(path: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_paths(page: Path) -> None:
-    missing = [path for path in PATHS.findall(page.read_text(encoding="utf-8")) if not is_there(path)]
+    text = page.read_text(encoding="utf-8")
+    missing = [path for path in PATHS.findall(text) if not is_there(path)]
+    missing += [path for path in SOURCES.findall(text) if path not in ELSEWHERE and not is_there(path)]
     assert not missing
 
 

@@ -66,9 +66,9 @@ def write_results(
         lines += ["## Models", "", *_models(described), ""]
     for title, report in evaluated.items():
         whose = names.get(report["model_sha256"], f"model {report['model_sha256'][:8]}")
-        lines += [f"## Evaluation {title}: {whose}", "", *_evaluation(report), ""]
+        lines += [f"## Evaluation {title}" + (f": {whose}" if whose != title else ""), "", *_evaluation(report), ""]
     if beside := side_by_side_lines(evaluated):
-        lines += ["## Evaluations beside each other", "", *beside, ""]
+        lines += ["## Evaluations compared", "", *beside, ""]
     for title, result in ablated.items():
         lines += [f"## Ablation {title}", "", *_ablation(result), "", *_plots(title, result, page), ""]
     lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
