@@ -37,8 +37,8 @@ def test_figures_of_the_shipped_student() -> None:
     known, unseen = ([float(cell.split()[0]) for cell in row.split("|")] for row in rows)
     assert f"answers {percent(known[1])} % of balanced questions" in readme
     assert f"and {percent(unseen[1])} % about furniture it does not" in readme
-    assert f"on its own boxes answer {percent(known[2])} and {percent(unseen[2])} %;" in readme
-    assert f"reads the question only answers {percent(unseen[4])} %" in readme
+    assert f"on its own boxes answer {percent(known[2])} and {percent(unseen[2])} %," in readme
+    assert f"reading only the question answers {percent(unseen[4])} %" in readme
     with_height = [
         float(row[1])
         for row in table_after(read_page("docs/student.md"), "### The camera's height gives the scale")
