@@ -1,4 +1,4 @@
-"""The demo: a simulated robot drives through rooms it has never seen, and answers are compared with the truth.
+"""The demo: a simulated robot in rooms that it has never seen, its answers compared with the truth.
 
 The camera and the spatial node are processes of their own and talk over DDS, as on a robot; this program is a third one
 that asks through the service.
@@ -45,7 +45,7 @@ class DemoRoom:
     """Of the questions."""
 
 
-def places(seed: int) -> tuple[DemoRoom, ...]:
+def demo_rooms(seed: int) -> tuple[DemoRoom, ...]:
     """Rooms are made from their seed, and no training set is made from one as large as these."""
     base = 900_000_000 + seed
     return (
@@ -104,12 +104,12 @@ class _Demo:
         from distill3d_ros.demo.question_plan import QuestionPlan
 
         self.console, self.folder, self.model, self.questions = console, folder, model, questions
-        self.places = places(seed)
+        self.rooms = demo_rooms(seed)
         self.plan = QuestionPlan(np.random.default_rng(seed))
         self.findings: Findings = Findings()
         self.best: View | None = None
-        self.asking = False
-        self.said: set[str] = set()
+        self.questions_began = False
+        self.printed: set[str] = set()
         self.recorded_at = 0.0
 
     def run(self) -> Findings:
@@ -123,7 +123,7 @@ class _Demo:
             SimulatedRobot(model=self.model, on_line=self._on_line, on_message=self._on_message) as self.robot,
         ):
             self._prepare_furniture()
-            for number in range(len(self.places)):
+            for number in range(len(self.rooms)):
                 self._visit(number)
             self.robot.wait_for_round()
             self.findings.perception_hz = self.robot.perception_rate(4.0)
@@ -146,33 +146,35 @@ class _Demo:
         """Runs in a thread for each node. Good news matters until questions are asked, trouble always, but once."""
         self.log.write(f"{name}: {line}\n")
         kind = re.sub(r"[\d.]+", "", line)
-        if (trouble or not self.asking) and kind not in self.said:
-            self.said.add(kind)
+        if (trouble or not self.questions_began) and kind not in self.printed:
+            self.printed.add(kind)
             self.console.print(f"  {name}: {line}", style="yellow" if trouble else "dim", markup=False)
 
-    # ------------------------------------------------------------------------------------------------- asking
+    # ---------------------------------------------------------------------------------------------- questions
 
     def _visit(self, number: int) -> None:
         from distill3d_ros.demo.demo_report import exchange_header
 
-        place = self.places[number]
-        self.console.print(f"\n[bold]{place.title}[/]: a drive through room {place.seed}")
-        self.asking = False
-        self.said.clear()
-        self.plan.new_place()
-        self.robot.drive(seed=place.seed, room_type=place.room_type, split=place.split)
+        room = self.rooms[number]
+        self.console.print(f"\n[bold]{room.title}[/]: a drive through room {room.seed}")
+        self.questions_began = False
+        self.printed.clear()
+        self.plan.new_room()
+        self.robot.drive(seed=room.seed, room_type=room.room_type, split=room.split)
         exchange_header(self.console)
-        self.asking = True
-        due = round(self.questions * sum(p.share for p in self.places[: number + 1]))
+        self.questions_began = True
+        due = round(self.questions * sum(r.share for r in self.rooms[: number + 1]))
         tries = 0
         while len(self.findings.exchanges) < due and tries < 6 * self.questions:
             tries += 1
             self.robot.check()
-            self._ask_one(place)
+            self._ask_one(room)
 
-    def _ask_one(self, place: DemoRoom) -> None:
+    def _ask_one(self, room: DemoRoom) -> None:
         from distill3d_ros.demo.demo_report import Exchange, print_exchange
-        from distill3d_ros.demo.question_plan import judge, same_fact
+        from distill3d_ros.demo.question_plan import same_fact
+        from distill3d_ros.questions.answer import Answer
+        from distill3d_ros.questions.question import is_correct
 
         moment = self.robot.client.newest()
         if moment is None:
@@ -197,13 +199,13 @@ class _Demo:
             self.plan.skip(question)
             return
         exchange = Exchange(
-            place=place.title,
+            place=room.title,
             family=question.family,
             kind=question.kind,
             question=question.text,
             answer=reply.text,
             truth=truth.answer.text,
-            right=judge(truth, reply.text),
+            right=is_correct(truth, Answer(text=reply.text, value=reply.value)),
             confidence=reply.response.confidence,
             latency_ms=reply.response.latency_ms,
             round_trip_ms=reply.round_trip_ms,
@@ -213,7 +215,7 @@ class _Demo:
         self.findings.exchanges.append(exchange)
         self.bag.write("/spatial_node/answer", reply.to_message(question.text), reply.stamp_ns)
         print_exchange(self.console, exchange)
-        self._look_closer(exchange, reply.object_ids)
+        self._record_view(exchange, reply.object_ids)
 
     def _unanswered(self, question: str, why: str) -> None:
         self.console.print(f"  no answer to '{question}': {why}", style="yellow", markup=False)
@@ -221,8 +223,8 @@ class _Demo:
         if len(self.findings.unanswered) >= 3 and not self.findings.exchanges:
             raise RobotError(f"the first three questions had no answer: {why}" + self.robot.recent_output())
 
-    def _look_closer(self, exchange: Any, object_ids: tuple[int, ...]) -> None:
-        """Depth error, bag and pictures of the moment that was asked about."""
+    def _record_view(self, exchange: Any, object_ids: tuple[int, ...]) -> None:
+        """Depth error of the moment that was asked about, and its view where that makes the best picture so far."""
         from distill3d_ros.demo.demo_report import View
         from distill3d_ros.nodes.client import scene_from
         from distill3d_ros.nodes.conversions.images import image_to_depth, image_to_rgb
@@ -244,7 +246,7 @@ class _Demo:
         view = View(
             image=np.array(image_to_rgb(moment.image)), seen=seen, truth=truth, exchange=exchange, answer=answer
         )
-        if self.best is None or _telling(view) > _telling(self.best):
+        if self.best is None or _picture_rank(view) > _picture_rank(self.best):
             self.best = view
 
     def _on_message(self, part: str, message: Any) -> None:
@@ -259,7 +261,7 @@ class _Demo:
                 self.recorded_at = time.monotonic()
 
 
-def _telling(view: View) -> tuple[bool, bool, int]:
+def _picture_rank(view: View) -> tuple[bool, bool, int]:
     """What makes a view a good picture: a right answer that rests on objects, in a view that shows many."""
     return view.exchange.right, len(view.answer.object_ids) >= 2, len(view.seen.objects)
 

@@ -1,4 +1,4 @@
-"""What the demo shows and leaves: a line a question, the summary, pictures, figures as JSON."""
+"""Output of the demo: a line a question, the summary, pictures, figures as JSON."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Findings:
 
     exchanges: list[Exchange] = field(default_factory=list)
     depth: dict[str, list[DepthScore | None]] = field(default_factory=dict)
-    """Place -> the depth error of each view that a question was asked about."""
+    """Title of the room -> the depth error of each view that a question was asked about."""
     perception_hz: float | None = None
     """Scenes a second while nothing was asked."""
     skipped: int = 0

@@ -1,4 +1,4 @@
-"""Which questions the demo asks: all families in turn, kinds and truths in balance, nothing twice."""
+"""Choice of the demo's questions: all families in turn, kinds and truths in balance, nothing twice."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.answer_text import answer_value
 from distill3d_ros.questions.balancing import answer_class, is_absent
 from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.question import Question
 from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 
@@ -52,8 +50,8 @@ class QuestionPlan:
         """``question`` had no clear answer any more when it was answered; do not try it again here."""
         self._asked.add(question.fact.group)
 
-    def new_place(self) -> None:
-        """What was asked elsewhere may be asked here again."""
+    def new_room(self) -> None:
+        """What was asked in another room may be asked here again."""
         self._asked.clear()
 
     def _preference(self, fact: GroundTruthQA) -> tuple[bool, int, int, int, float]:
@@ -68,11 +66,6 @@ def same_fact(asked: GroundTruthQA, scene: Scene) -> GroundTruthQA | None:
     """The fact of ``scene`` that answers the question after ``asked``; None if it has no clear answer there."""
     wanted = _key(asked)
     return next((fact for fact in question_candidates(scene) if _key(fact) == wanted), None)
-
-
-def judge(truth: GroundTruthQA, text: str) -> bool:
-    """Whether an answer in words is right."""
-    return is_correct(truth, Answer(text=text, value=answer_value(text)))
 
 
 def _key(fact: GroundTruthQA) -> tuple[str, tuple[str, ...]]:

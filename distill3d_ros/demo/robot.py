@@ -26,7 +26,7 @@ _TROUBLE = ("[WARN]", "[ERROR]", "[FATAL]", "Error", "error:")
 
 
 class RobotError(RuntimeError):
-    """A node ended or does not answer; the message has its last words."""
+    """A node ended or does not answer; the message has its last output."""
 
 
 def own_domain() -> int:
@@ -101,7 +101,7 @@ class SimulatedRobot:
     def wait_for_round(self, limit_s: float = 30.0) -> None:
         """Until the camera has made its first round: it renders that one, and repeats it at no cost from then on."""
         deadline = time.monotonic() + limit_s
-        while self.client.truths_heard < CAMERA["frames"] + 1 and time.monotonic() < deadline:
+        while self.client.truths_received < CAMERA["frames"] + 1 and time.monotonic() < deadline:
             self.check()
             time.sleep(0.05)
 

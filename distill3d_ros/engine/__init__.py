@@ -1,4 +1,4 @@
-"""The trained student as a tool: frames in, scenes and answers out. Knows no ROS."""
+"""The engine: a trained student that perceives frames and answers questions about them. Knows no ROS."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""From what the language model says to an answer: checked against the rules; and what to say to what is no question."""
+"""Fusion of the language model's answer with that of the rules, and the answers to what is not understood."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import GeneratedAnswer
 
 EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the lamp?"'
-"""What somebody can ask, for those who were not understood."""
+"""Questions that are understood, for an answer to one that was not."""
 
 
 def fuse_answers(
@@ -72,7 +72,7 @@ def _agree(a: Any, b: Any, metric: bool) -> bool:
     return type(a) is type(b) and a == b
 
 
-def asked_wrongly(question: str) -> str | None:
+def unreadable_because(question: str) -> str | None:
     """Why a question cannot even be read; None when it can."""
     if not question.strip():
         return f"I got an empty question. Ask {EXAMPLE}."
@@ -85,7 +85,7 @@ def asked_wrongly(question: str) -> str | None:
 
 
 def not_understood(question: str) -> Answer:
-    text = asked_wrongly(question)
+    text = unreadable_because(question)
     if text is None:
         shown = question.strip() if len(question) <= 60 else question.strip()[:57] + "..."
         text = f'I do not understand "{shown}". I know English questions about where things are; ask {EXAMPLE}.'

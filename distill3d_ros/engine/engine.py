@@ -1,4 +1,4 @@
-"""The trained student as a tool: frames in, a scene out; questions in, answers out. Knows no ROS.
+"""The engine: frames in, a scene out; questions in, answers out. Knows no ROS.
 
 Letters in shape comments: S frames, H W pixels of the camera's image, h w pixels of the network's.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from distill3d_ros.engine.answer_fusion import asked_wrongly, fuse_answers, not_understood
+from distill3d_ros.engine.answer_fusion import fuse_answers, not_understood, unreadable_because
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.engine.floor_scale import scaled_by_floor
 from distill3d_ros.engine.referents import keep_referents
@@ -220,7 +220,7 @@ class Engine:
         features = _features(scene)
         started = time.perf_counter()
         # White space counts for the limit alone: to the student every space of it would be a token.
-        parsed = [parse(" ".join(q.split())) if asked_wrongly(q) is None else None for q in questions]
+        parsed = [parse(" ".join(q.split())) if unreadable_because(q) is None else None for q in questions]
         answers: dict[int, Answer] = {}
         plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}
         if plain:

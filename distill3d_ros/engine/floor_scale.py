@@ -1,4 +1,4 @@
-"""The scale of what a student perceived, corrected by how high the camera stands."""
+"""Correction of a perception's scale by the known height of the camera."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from distill3d_ros.student.outputs import Perception
 def scaled_by_floor(perception: Perception, camera_height: float | None) -> Perception:
     """One frame's perception at the scale at which its floor is ``camera_height`` metres below the camera.
 
-    Depth, boxes and what the language model is told of them are scaled alike. It stays as it is where the height is not
+    Depth, boxes and the language model's input are scaled alike. It stays as it is where the height is not
     known, the depth was handed in, or no floor is in sight. See ``scene.floor`` for how far the floor is trusted.
     """
     if camera_height is None or perception.depth_measured:

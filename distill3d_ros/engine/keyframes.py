@@ -1,4 +1,4 @@
-"""Earlier frames that show the place from elsewhere. Knows nothing of ROS."""
+"""Keyframes: earlier frames of the same place from other poses. Knows no ROS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEPT = 32
 
 
 class Keyframes:
-    """Keeps frames from different places, and picks those to look at together with the newest."""
+    """Keeps frames from different places, and picks those to perceive together with the newest."""
 
     def __init__(self) -> None:
         self._kept: deque[Frame] = deque(maxlen=_KEPT)

@@ -1,4 +1,4 @@
-"""What a student perceived, told which things a question means: no other bears their name."""
+"""Referents of a question: a perception in which only the things that the question means bear their name."""
 
 from __future__ import annotations
 

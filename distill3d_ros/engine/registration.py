@@ -1,4 +1,4 @@
-"""How a camera moved between two images, when nothing else tells: matched features and the first image's depth."""
+"""Registration of two images: the motion of the camera from matched features and the first image's depth."""
 
 from __future__ import annotations
 

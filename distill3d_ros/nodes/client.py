@@ -1,4 +1,4 @@
-"""The other side of the two nodes: hears what they publish, keeps what belongs to one image together, and asks."""
+"""A client of the two nodes: collects what they publish, keeps together what belongs to one image, and asks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the service said."""
+    """A reply of the service."""
 
     response: AskSpatial.Response
     stamp_ns: int
@@ -86,14 +86,14 @@ class RobotClient:
         spatial: str = "/spatial_node",
         on_message: Callable[[str, Any], None] | None = None,
     ) -> None:
-        """``on_message(part, message)`` is called in the client's thread with everything that is heard."""
+        """``on_message(part, message)`` is called in the client's thread with every message."""
         self._camera, self._spatial, self._on_message = camera, spatial, on_message
         self._moments: OrderedDict[int, Moment] = OrderedDict()
         self._lock = threading.Condition()
         self.perceived: list[float] = []
         """time.monotonic() of every scene that the spatial node published."""
-        self.truths_heard = 0
-        """Since the camera moved to this place."""
+        self.truths_received = 0
+        """Since the last ``forget``."""
         self.error: Exception | None = None
         """What ended the client's thread early."""
 
@@ -103,13 +103,13 @@ class RobotClient:
         self._node = rclpy.create_node("distill3d_client")
         newest = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         every = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=20, reliability=ReliabilityPolicy.RELIABLE)
-        self._hear("image", Image, "/image", newest)
-        self._hear("camera_info", CameraInfo, "/camera_info", newest)
-        self._hear("truth", String, f"{self._camera}/truth", every)
-        self._hear("truth_depth", Image, f"{self._camera}/truth/depth", every)
-        self._hear("depth", Image, f"{self._spatial}/depth/image", every)
-        self._hear("objects", SpatialObjectArray, f"{self._spatial}/objects", every)
-        self._hear("answer", SpatialAnswer, f"{self._spatial}/answer", every)
+        self._subscribe("image", Image, "/image", newest)
+        self._subscribe("camera_info", CameraInfo, "/camera_info", newest)
+        self._subscribe("truth", String, f"{self._camera}/truth", every)
+        self._subscribe("truth_depth", Image, f"{self._camera}/truth/depth", every)
+        self._subscribe("depth", Image, f"{self._spatial}/depth/image", every)
+        self._subscribe("objects", SpatialObjectArray, f"{self._spatial}/objects", every)
+        self._subscribe("answer", SpatialAnswer, f"{self._spatial}/answer", every)
         self._service: Any = self._node.create_client(AskSpatial, f"{self._spatial}/ask")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -146,7 +146,7 @@ class RobotClient:
         """Drop all moments, as when the camera moves to another place."""
         with self._lock:
             self._moments.clear()
-            self.truths_heard = 0
+            self.truths_received = 0
 
     def now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
@@ -175,17 +175,17 @@ class RobotClient:
         response: Any = future.result()
         return Reply(response=response, stamp_ns=stamp_to_ns(response.header.stamp), round_trip_ms=round_trip_ms)
 
-    def _hear(self, part: str, kind: type, topic: str, qos: QoSProfile) -> None:
-        def heard(message: Any) -> None:
+    def _subscribe(self, part: str, kind: type, topic: str, qos: QoSProfile) -> None:
+        def received(message: Any) -> None:
             if part == "objects":
                 self.perceived.append(time.monotonic())
-            self.truths_heard += part == "truth"
+            self.truths_received += part == "truth"
             if part != "answer":
                 self._keep(part, message)
             if self._on_message is not None:
                 self._on_message(part, message)
 
-        self._node.create_subscription(kind, topic, heard, qos)
+        self._node.create_subscription(kind, topic, received, qos)
 
     def _keep(self, part: str, message: Any) -> None:
         # The truth travels as text with its stamp inside.

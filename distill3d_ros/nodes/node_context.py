@@ -1,4 +1,4 @@
-"""From a console script to a clean end: every way out of a node leaves without a traceback."""
+"""Life of a node's process, from the console script to an end without a traceback, whatever ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes what the nodes say into a bag (MCAP), the types of distill3d_interfaces included."""
+"""Recorder of the nodes' messages: a bag (MCAP) that includes the types of distill3d_interfaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The side that asks: what it keeps, and what it reads out of messages."""
+"""The client of the nodes: what it keeps, and what it reads out of messages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from std_msgs.msg import String
 from support.scene_samples import random_scene
 
 from distill3d_interfaces.msg import SpatialAnswer
-from distill3d_ros.nodes.client import KEPT_IMAGES, RobotClient, scene_from, truth_stamp
+from distill3d_interfaces.srv import AskSpatial
+from distill3d_ros.nodes.client import KEPT_IMAGES, Reply, RobotClient, scene_from, truth_stamp
 from distill3d_ros.nodes.conversions.images import set_stamp
-from distill3d_ros.nodes.conversions.messages import objects_message
+from distill3d_ros.nodes.conversions.messages import answer_message, objects_message
 from distill3d_ros.nodes.recorder import BagRecorder
+from distill3d_ros.questions.answer import Answer
 
 
 def truth_message(stamp_ns: int) -> String:
@@ -58,10 +60,41 @@ def test_objects_come_back_as_they_were(seed: int) -> None:
         assert theirs.label == ours.label
 
 
+def reply_with(answer: Answer) -> tuple[Reply, SpatialAnswer]:
+    """The service's reply with an answer, and the same on ~/answer."""
+    message = answer_message(random_scene(np.random.default_rng(0), 3), "?", answer)
+    fields = AskSpatial.Response.get_fields_and_field_types()
+    response = AskSpatial.Response(**{name: getattr(message, name) for name in fields})
+    return Reply(response=response, stamp_ns=1, round_trip_ms=1.0), message
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("yes", True), ("none", 0), ("two", 2), ("1.4 metres", 1.375), ("the chair", "chair"), ("a lamp", "lamp")],
+)
+def test_a_reply_has_the_value_of_the_answer(text: str, value: bool | int | float | str) -> None:
+    reply, message = reply_with(Answer(text=text, value=value))
+    assert (reply.text, reply.value, type(reply.value)) == (text, value, type(value))
+    assert repr(reply.to_message("?")) == repr(message)  # NaN is not equal to NaN
+
+
+def test_a_reply_without_an_answer_has_no_value() -> None:
+    for answer in (Answer(text="I do not see a sofa.", value=None), Answer(text="Hm?", value=None, understood=False)):
+        reply, _ = reply_with(answer)
+        assert (reply.text, reply.value) == (answer.text, None)
+
+
 def test_a_bag_carries_types_that_its_reader_does_not_know(tmp_path: Path) -> None:
     scene = random_scene(np.random.default_rng(0), 3)
     objects = objects_message(scene)
-    answer = SpatialAnswer(question="is there a chair?", answer="yes", objects=objects.objects, success=True)
+    answer = SpatialAnswer(
+        question="is there a chair?",
+        answer="yes",
+        value_type="yes_no",
+        value=1.0,
+        objects=objects.objects,
+        success=True,
+    )
     with BagRecorder(tmp_path / "bag") as bag:
         bag.write("/answer", answer, 5)
         bag.write("/objects", objects, 6)
@@ -69,6 +102,7 @@ def test_a_bag_carries_types_that_its_reader_does_not_know(tmp_path: Path) -> No
         read = {c.topic: (t, reader.deserialize(raw, c.msgtype)) for c, t, raw in reader.messages()}
     assert read["/answer"][0] == 5
     assert read["/answer"][1].question == "is there a chair?"
+    assert read["/answer"][1].value_type == "yes_no"
     first = read["/objects"][1].objects[0]
     assert first.label == scene.objects[0].label
     np.testing.assert_allclose(first.pose.position.x, objects.objects[0].pose.position.x)

@@ -1,4 +1,4 @@
-"""Where the camera node's frames come from: a folder of pictures, a bag, or a simulated drive."""
+"""Sources of the camera node's frames: a folder of pictures, a bag, or a simulated drive."""
 
 from __future__ import annotations
 

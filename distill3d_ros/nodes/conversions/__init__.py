@@ -1,1 +1,1 @@
-"""ROS messages <-> the words of ``scene``."""
+"""Conversions between ROS messages and the types of ``scene`` and ``questions``."""

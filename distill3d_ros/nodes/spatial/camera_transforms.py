@@ -1,4 +1,4 @@
-"""Which way is up for the camera, how high it is and where it stands, as tf tells."""
+"""The camera in tf: the direction of up, its height above the floor and its pose."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ RETRY_S = 1.0
 
 
 class CameraTransforms:
-    """Looks the camera up in tf at an image's stamp; what tf does not know is None, and said once."""
+    """Looks the camera up in tf at an image's stamp; what tf does not know is None, and logged once."""
 
     def __init__(self, node: Node, *, gravity_frame: str, floor_frame: str, odom_frame: str) -> None:
         """
         Args:
             gravity_frame: z points up in it (REP 105's base_link, odom or map); empty to do without.
             floor_frame: on the floor, z points up in it (REP 120's base_footprint); empty to do without.
-            odom_frame: the camera's place in it does not jump (REP 105's odom); empty to do without.
+            odom_frame: the camera's pose in it does not jump (REP 105's odom); empty to do without.
         """
         self._node, self._gravity, self._floor, self._odom = node, gravity_frame, floor_frame, odom_frame
         wanted = bool(gravity_frame or floor_frame or odom_frame)
         self._transforms = listen_to_tf(node) if wanted else None
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._found: set[tuple[str, str]] = set()
         self._ask_again: dict[tuple[str, str], float] = {}
         if self._transforms is None and wanted:
@@ -81,8 +81,8 @@ class CameraTransforms:
         except NoTransformError as error:
             if names not in self._found:
                 self._ask_again[names] = time.monotonic() + RETRY_S
-            if parameter not in self._said:
-                self._said.add(parameter)
+            if parameter not in self._logged:
+                self._logged.add(parameter)
                 camera = target if parameter == "gravity_frame" else source
                 frame = source if parameter == "gravity_frame" else target
                 self._node.get_logger().info(

@@ -1,4 +1,4 @@
-"""What the node reports about itself on /diagnostics."""
+"""The spatial node's status on /diagnostics."""
 
 from __future__ import annotations
 

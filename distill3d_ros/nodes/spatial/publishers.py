@@ -1,4 +1,4 @@
-"""What the spatial node publishes. Costly messages are made only when somebody listens."""
+"""Publishers of the spatial node. Costly messages are made only when somebody subscribes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SpatialOutputs:
             self._detections = self._publisher(messages.Detection3DArray, "~/detections")
 
     def publish_scene(self, frame: Frame, scene: Scene) -> None:
-        """What is told in metres is told of metric scenes only; others have names, pictures and relative depth."""
+        """Messages in metres are for metric scenes only; of others there are pictures and relative depth."""
         where: dict[str, Any] = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}
         if scene.is_metric:
             self._publish_metric(frame, scene, where)
