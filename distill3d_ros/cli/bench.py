@@ -13,10 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from distill3d_ros.demo.robot import SimulatedRobot, own_domain
+
+if TYPE_CHECKING:
+    from distill3d_ros.engine import Engine
+    from distill3d_ros.scene.frame import Frame
 
 SEED = 900_000_100
 QUESTIONS = (
@@ -189,8 +194,21 @@ def engine_timings(model: Path | None, seconds: float) -> list[Timing]:
     scene = engine.perceive(frame)
     return [
         repeat("perceive, 640x480 image", lambda i: engine.perceive(frame), seconds, note=engine.device_name),
+        timing("ask, first question about a scene", first_questions(engine, frame, seconds)),
         repeat("ask", lambda i: engine.ask(scene, QUESTIONS[i % len(QUESTIONS)]), seconds),
     ]
+
+
+def first_questions(engine: Engine, frame: Frame, seconds: float) -> list[float]:
+    """Milliseconds of the first question about a scene, for which the language model reads what was perceived."""
+    spent: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(spent) < 3:
+        scene = engine.perceive(frame)
+        begin = time.perf_counter()
+        engine.ask(scene, QUESTIONS[len(spent) % len(QUESTIONS)])
+        spent.append(1e3 * (time.perf_counter() - begin))
+    return spent
 
 
 # -------------------------------------------------------------------------------------------------------- the nodes

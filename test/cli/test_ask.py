@@ -14,6 +14,7 @@ from support.random_student import save_random_student
 from distill3d_ros.cli import ask as asking
 from distill3d_ros.cli import doctor
 from distill3d_ros.cli import main as cli
+from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.objects import Scene
 
@@ -37,7 +38,8 @@ def test_json_has_everything(folder, tmp_path, capsys):
     assert ask(folder, "Is there a chair?", "--json", "--fov", "70", *files) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["question"] == "Is there a chair?"
-    assert {"answer", "value", "confidence", "objects", "latency_ms", "source", "scene", "model_sha256"} <= set(told)
+    assert {"answer", "confidence", "objects", "latency_ms", "source", "scene", "model_sha256"} <= set(told)
+    assert (told["value_type"], told["unit"]) == ("yes_no" if isinstance(told["value"], bool) else "", "")
     assert told["understood"] is True
     assert told["intrinsics"]["fx"] == pytest.approx(60 / np.tan(np.radians(35)))
     assert (told["depth"], told["picture"]) == (str(depth), str(picture))
@@ -46,6 +48,13 @@ def test_json_has_everything(folder, tmp_path, capsys):
     assert millimetres.min() > 0
     assert cv2.imread(str(picture)) is not None
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_question_over_the_limit_hears_the_limit(folder, capsys):
+    assert ask(folder, "Is there a chair" + "?" * MAX_QUESTION_CHARACTERS, "--json", "--fov", "60") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert f"I read at most {MAX_QUESTION_CHARACTERS}" in told["answer"]
+    assert (told["understood"], told["value"], told["value_type"], told["unit"]) == (False, None, "", "")
 
 
 def test_several_questions_make_one_object(folder, capsys):

@@ -127,7 +127,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         *_baselines(result.get("baselines")),
         "",
         f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms, a question "
-        f"{result['latency_ms']['ask']:.0f} ms (medians).",
+        f"{result['latency_ms']['ask']:.0f} ms (medians). The first question about a frame takes longer: the language "
+        "model reads the frame for it.",
         *_provenance(result),
     ]
     return "\n".join(lines) + "\n"
