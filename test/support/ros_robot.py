@@ -15,13 +15,16 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.camera_info import info_from
-from distill3d_ros.nodes.conversions.images import rgb_to_image, stamp_to_ns
+from distill3d_ros.nodes.conversions.images import rgb_to_image, set_stamp, stamp_to_ns
 from distill3d_ros.scene.frame import Intrinsics
 
 LIMIT_S = 60.0
@@ -187,6 +190,20 @@ class Robot:
         self.info.publish(info)
         self.image.publish(image)
         return stamp_ns
+
+
+def ask_spatial(robot: Robot, question: str, *, stamp_ns: int = 0, timeout: float = 0.0) -> Any:
+    """The spatial node's response."""
+    request = messages.AskSpatial.Request(question=question)
+    set_stamp(request.stamp, stamp_ns)
+    set_stamp(request.timeout, round(timeout * 1e9))
+    return robot.call(messages.AskSpatial, "/spatial_node/ask", request)
+
+
+def set_parameter(robot: Robot, name: str, **value: Any) -> Any:
+    """The spatial node's result of setting a parameter."""
+    request = SetParametersAtomically.Request(parameters=[Parameter(name=name, value=ParameterValue(**value))])
+    return robot.call(SetParametersAtomically, "/spatial_node/set_parameters_atomically", request).result
 
 
 def picture_folder(folder: Path, count: int = 3) -> Path:
