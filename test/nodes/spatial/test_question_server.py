@@ -21,6 +21,12 @@ pytestmark = pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_
 NODE = "/spatial_node"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def first_scene(robot: Robot) -> None:
+    """A first image may be lost while the processes still discover each other."""
+    until(lambda: robot.show() and ask_spatial(robot, "Is there a chair?", timeout=2.0).success, what="a first scene")
+
+
 def answered(robot: Robot) -> int:
     """Answers of the worker so far, as the newest diagnostics count them."""
     statuses = [s for m in list(robot.heard["/diagnostics"]) for s in m.status if "spatial_node" in s.name]
