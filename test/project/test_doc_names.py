@@ -68,3 +68,11 @@ def test_every_room_is_in_the_tree() -> None:
         above.append(names[-1])
     packages = {file.parent.relative_to(PACKAGE) for file in PACKAGE.rglob("__init__.py")} - {Path()}
     assert listed == packages
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    contracts = read_page("pyproject.toml")
+    pattern = r'containers = \["distill3d_ros"\]\nexhaustive = true\nlayers = \[(.*?)\]'
+    (listed,) = re.findall(pattern, contracts, re.DOTALL)
+    blocks = code_blocks(read_page("docs/architecture.md"), "text")
+    assert re.findall(r'"([^"]+)"', listed) in [block.splitlines() for block in blocks]
