@@ -1,4 +1,4 @@
-"""What the commands of the command line share: how one is described, and how its arguments are read."""
+"""Arguments that several commands share, and the reading of their values."""
 
 from __future__ import annotations
 

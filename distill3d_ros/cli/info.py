@@ -1,4 +1,4 @@
-"""What a student consists of, in numbers."""
+"""Parameters of a student by part, and the time and memory of its first frame and question."""
 
 from __future__ import annotations
 

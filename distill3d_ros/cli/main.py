@@ -147,11 +147,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if options.debug:
             traceback.print_exc()
-        print(f"distill3d: {_in_words(error)}", file=sys.stderr)
+        print(f"distill3d: {_describe(error)}", file=sys.stderr)
         return 2
 
 
-def _in_words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"{error}. `make setup` installs everything; run distill3d from .venv/bin"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:

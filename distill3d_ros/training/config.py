@@ -1,4 +1,4 @@
-"""What a training run is: dataclasses, filled from YAML and the command line."""
+"""Configuration of a training run: dataclasses, filled from YAML and the command line."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "",
         "## How it was measured",
         "",
-        *_rows_explained(depth_given=bool(result.get("depth_given"))),
+        *_rows_explained(measured=bool(result.get("depth_given"))),
         *_baselines(result.get("baselines")),
         "",
         f"- Latency on {result['device']}: a frame {result['latency_ms']['perceive']:.0f} ms, a question "
@@ -247,8 +247,12 @@ def _kinds(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _rows_explained(*, depth_given: bool) -> list[str]:
-    own = "boxes and words its own; it was told the true depth" if depth_given else "boxes, depth and words all its own"
+def _rows_explained(*, measured: bool) -> list[str]:
+    own = (
+        "boxes and words its own; it was told the true depth"
+        if measured_depth
+        else "boxes, depth and words all its own"
+    )
     return [
         f"- *student*: what `distill3d ask` answers, with {own}.",
         "- *rules on its boxes*: the geometric rules on the boxes that the student found, told the kind of question.",

@@ -1,4 +1,4 @@
-"""What a student perceives of a data set, read from disk: the format, and its reader.
+"""Cached perception of a data set: the format, and its reader.
 
 Language models that learn on the same frozen perception then cost what they cost themselves. A cached view is the input
 of the language model (``LanguageInput``) and, for training, rounds of questions whose names are linked to the boxes

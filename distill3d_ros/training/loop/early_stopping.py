@@ -1,4 +1,4 @@
-"""Which student of a run is the best, and when to stop waiting for a better one."""
+"""Early stopping: the best student of a run, and the patience for a better one."""
 
 from __future__ import annotations
 

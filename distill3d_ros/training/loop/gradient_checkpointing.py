@@ -30,11 +30,11 @@ def recompute_blocks(student: nn.Module) -> int:
             "gradient_checkpointing: the student has no transformer block whose values could be recomputed"
         )
     for block in blocks:
-        block.forward = _recomputing(block, block.forward)  # type: ignore[method-assign]
+        block.forward = _checkpointed(block, block.forward)  # type: ignore[method-assign]
     return len(blocks)
 
 
-def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+def _checkpointed(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         if not (block.training and torch.is_grad_enabled()):
             return forward(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What the optimiser does: which parameters learn, how fast, and when."""
+"""Optimiser and schedule: trained parameters, learning rates, warm-up and decay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory training takes."""
+"""Peak memory of training, of the process and of its tensors on a GPU."""
 
 from __future__ import annotations
 

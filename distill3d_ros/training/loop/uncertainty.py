@@ -1,4 +1,4 @@
-"""How several losses become one number to minimise."""
+"""Weighting of several losses: by learned uncertainty (Kendall et al., CVPR 2018), static or equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the student's outputs are compared with: from outputs and targets to named losses.
+"""Losses of the student's outputs against ground truth.
 
 A loss that has nothing to be about in a batch is absent from the result. Shape letters as in ``losses``.
 """

@@ -1,4 +1,4 @@
-"""How often a teacher is right, against geometry: measured before it is asked anything that a student learns from."""
+"""Accuracy of a teacher against geometry, measured before it answers for training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a teacher offers: answers and, where it has heads for them, depth and boxes."""
+"""The interface of a teacher: answers and, where it has heads for them, depth and boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a large model's knowledge enters the training.
+"""A teacher's answers to a sample: texts with token scores, depth and boxes.
 
 A teacher answers samples once (``teach``); its answers are cached (``cache``) and the training never loads it. Without
 a teacher the student learns from geometry alone, and every loss that needs a teacher is absent.

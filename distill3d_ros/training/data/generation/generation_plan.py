@@ -1,4 +1,4 @@
-"""What a data set is to be: how many rooms each split gets, how they fall into shards, and what decides their bytes."""
+"""Plan of a generated data set: rooms of each split, their shards, and the recipe that determines their bytes."""
 
 from __future__ import annotations
 

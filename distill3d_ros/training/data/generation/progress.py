@@ -1,4 +1,4 @@
-"""What a person sees while data is being made: a bar with speed and time left, or plain lines in a log file."""
+"""Progress of data generation: a bar with speed and time left, or plain lines in a log file."""
 
 from __future__ import annotations
 

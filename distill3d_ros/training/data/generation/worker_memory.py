@@ -1,4 +1,4 @@
-"""How much memory a worker holds while it makes rooms: it must not grow with their number."""
+"""Memory of the workers that generate rooms: it must not grow with their number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which instance of a scanned mesh each pixel of a picture shows."""
+"""Instance ids of a scanned mesh by pixel of a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``distill3d data show`` draws, in one of its ways."""
+"""Pictures of ``distill3d data show``."""
 
 from __future__ import annotations
 

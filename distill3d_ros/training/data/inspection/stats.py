@@ -1,4 +1,4 @@
-"""What a data set holds, in numbers and as a picture: labels, designs, depths, lenses, and what can be asked of it."""
+"""Statistics of a data set, in numbers and as a picture: labels, models, depths, lenses, questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a LLaVA-3D checkpoint's ``config.json`` says, as far as its answers depend on it."""
+"""The fields of a LLaVA-3D checkpoint's ``config.json`` that its answers depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each patch of a posed RGB-D view lies in the world, and which patches share a voxel.
+"""World points of the patches of posed RGB-D views, and their voxels.
 
 Always float32 on the CPU, whatever the network's precision: in bfloat16 points move by centimetres and voxels change,
 and a GPU adds in any order. Letters: ... leading axes; H, W depth image; h, w patches; N points; C channels; M voxels.

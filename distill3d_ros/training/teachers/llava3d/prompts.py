@@ -1,4 +1,4 @@
-"""What LLaVA-3D is told: its conversation, points in a question, and the ids with places for what is no text."""
+"""LLaVA-3D's prompts: conversation template, points in a question, and placeholder ids of other modalities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the language model's layers are kept: as floats, or in 8 or 4 bits with bitsandbytes."""
+"""Storage of the language model's layers: as floats, or in 8 or 4 bits with bitsandbytes."""
 
 from __future__ import annotations
 

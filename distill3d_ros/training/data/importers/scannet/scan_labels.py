@@ -1,4 +1,4 @@
-"""What ScanNet's annotators wrote, as this project's labels.
+"""Mapping of ScanNet's annotations to this project's labels.
 
 ScanNet's instances carry free words (``raw_category`` of ``scannetv2-labels.combined.tsv``). Those in the table below
 become objects; every other one is clutter, which is seen and hides things but has no name. Words are left out on
