@@ -248,11 +248,7 @@ def _kinds(result: Mapping[str, Any]) -> list[str]:
 
 
 def _rows_explained(*, measured: bool) -> list[str]:
-    own = (
-        "boxes and words its own; it was told the true depth"
-        if measured_depth
-        else "boxes, depth and words all its own"
-    )
+    own = "boxes and words its own; it was told the true depth" if measured else "boxes, depth and words all its own"
     return [
         f"- *student*: what `distill3d ask` answers, with {own}.",
         "- *rules on its boxes*: the geometric rules on the boxes that the student found, told the kind of question.",
