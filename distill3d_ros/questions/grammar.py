@@ -1,4 +1,4 @@
-"""Which words carry which relation: from a sentence whose names are "@" to a kind of question.
+"""Grammar of questions: from a sentence with "@" for its names to a kind of question.
 
 The rules look for the words that matter (left, under, closer, how many ...) and for which name stands on which side of
 them; everything else must be a word that changes nothing.

@@ -1,4 +1,4 @@
-"""What can be asked about one of several things of a name, and about how many of them stand somewhere."""
+"""Question candidates about one of several things of a name, and about the number of them in a relation."""
 
 from __future__ import annotations
 

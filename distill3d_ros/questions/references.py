@@ -1,4 +1,4 @@
-"""Which of several things of one name are meant: "the nearest chair", "the lamp on the desk", "how many cups on it".
+"""References to some of several things of one name: "the nearest chair", "the lamp on the desk", "how many cups on it".
 
 A reference picks things of a scene; the question is then answered as if no other bore that name.
 """
