@@ -63,7 +63,7 @@ class SimulatedRobot:
         from distill3d_ros.nodes.client import RobotClient
 
         with contextlib.ExitStack() as stack:
-            self._processes = stack.enter_context(Processes(on_line=self._heard))
+            self._processes = stack.enter_context(Processes(on_line=self._read_line))
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distill3d_")))
             self.client = stack.enter_context(RobotClient(on_message=self._on_message))
             self._start("spatial_node", {"model": str(self._model)} if self._model else {})
@@ -122,6 +122,6 @@ class SimulatedRobot:
         node = LaunchNode(package="distill3d_ros", executable=executable, name=executable, parameters=parameters)
         self._processes.start(executable, node.command(self._folder))
 
-    def _heard(self, name: str, line: str) -> None:
+    def _read_line(self, name: str, line: str) -> None:
         self._tail.append(f"{name}: {line}")
         self._on_line(name, line, any(word in line for word in _TROUBLE))
