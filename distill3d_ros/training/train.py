@@ -1,4 +1,4 @@
-"""From a configuration and data to a trained student: the stages one after the other, each in its folder."""
+"""The training of a configuration's stages, one after the other, each in its folder."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def train_stage(
     device = torch_device(config.device)
     torch.manual_seed(config.seed)
     if not processes.is_first:
-        report = _nothing
+        report = _silent
         processes.wait()
     with only_one(out / name) if processes.is_first else nullcontext():
         student = starting_student(config, name, out=out, init=init, report=report).to(device)
@@ -131,12 +131,12 @@ def folders(data: str | Path | Sequence[str | Path]) -> Folders:
     return (Path(data),) if isinstance(data, (str, Path)) else tuple(Path(folder) for folder in data)
 
 
-def _nothing(line: str) -> None:
+def _silent(line: str) -> None:
     """The report of a process that is not the first."""
 
 
 def save_trained(trainer: Trainer, folder: Path, config: TrainConfig, *, data: Folders, command: str = "") -> None:
-    """The student with its averaged weights, and a card that says how it came about."""
+    """The student with its averaged weights, and a card with its stage, steps, seed and data."""
     card = {
         "stage": trainer.config.name,
         "steps": trainer.step,

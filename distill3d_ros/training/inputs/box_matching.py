@@ -48,18 +48,18 @@ def assign_cells(
         if len(v) == 0:
             continue
         cover = np.bincount(cell[v, u], minlength=rows * columns) / cell_pixels  # (P,)
-        seen = np.nonzero(cover)[0]
+        cells = np.nonzero(cover)[0]
         row, column = (v.mean() + 0.5) * rows / height - 0.5, (u.mean() + 0.5) * columns / width - 0.5
-        distance = np.hypot(seen // columns - row, seen % columns - column)
+        distance = np.hypot(cells // columns - row, cells % columns - column)
         radius = 1.0 + 0.5 * np.sqrt(cover.sum())
-        score = cover[seen] * np.exp(-((distance / radius) ** 2))
+        score = cover[cells] * np.exp(-((distance / radius) ** 2))
         order = np.argsort(-score)[:per_object]
         # At least a third as good as the best cell, or it is no place to see this object from.
         order = order[score[order] >= score[order[0]] / 3]
-        apart = np.abs(seen[:, None] // columns - seen[order] // columns)  # (cells, chosen)
-        apart = np.maximum(apart, np.abs(seen[:, None] % columns - seen[order] % columns)).min(1)
-        result[seen[(cover[seen] > 0.5) & (apart <= 1)]] = IGNORED
-        wanted.append((index, seen[order], score[order] / score[order[0]]))
+        apart = np.abs(cells[:, None] // columns - cells[order] // columns)  # (cells, chosen)
+        apart = np.maximum(apart, np.abs(cells[:, None] % columns - cells[order] % columns)).min(1)
+        result[cells[(cover[cells] > 0.5) & (apart <= 1)]] = IGNORED
+        wanted.append((index, cells[order], score[order] / score[order[0]]))
     for object_id in ignored_ids:
         cover = np.bincount(cell[ids == object_id], minlength=rows * columns) / cell_pixels
         result[cover > 0.25] = IGNORED

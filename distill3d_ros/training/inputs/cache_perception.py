@@ -1,4 +1,4 @@
-"""The writing of a perception cache: what a frozen student perceives of a data set, computed once.
+"""The writer of a perception cache: a frozen student perceives a data set once.
 
 Shards are written one by one, so that a stopped call goes on; ``perception_cache`` says what they hold.
 """

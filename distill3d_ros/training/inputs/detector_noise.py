@@ -39,7 +39,7 @@ class NoisyObjects:
     origin: NDArray[np.int64]  # (N,) id of the true object, 0 for a false positive
 
     def found(self, object_id: int) -> tuple[int, ...]:
-        """Places of the reports of a true object."""
+        """Numbers of the reports of a true object."""
         return tuple(int(i) for i in np.nonzero(self.origin == object_id)[0])
 
 
@@ -118,7 +118,7 @@ class Detector:
         center = o.box.center * np.exp(shared + rng.normal(0, ray * 0.8))
         center = center + rng.normal(0, c.lateral * distance, 3)
         extent = o.box.size * np.exp(rng.normal(0, size, 3) + rng.normal(0, size * 0.4))
-        # Where a thing stands is seen better than how high it is: its base stays where it was, mostly.
+        # Where an object stands is estimated better than its height: its base mostly stays where it was.
         center[1] += float(rng.uniform(0, 1)) * (o.box.size[1] - extent[1]) / 2
         yaw = o.box.yaw + rng.normal(0, c.yaw)
         if rng.random() < (0.1 if o.has_front else 0.5):

@@ -20,15 +20,15 @@ def link_names_to_objects(
     found: dict[int, tuple[int, ...]],
     label_index: dict[str, int],
 ) -> list[QuestionText]:
-    """Questions with their names tied to the object tokens that report the true objects."""
+    """Questions with their names linked to the object tokens that report the true objects."""
 
     def members(label: str) -> tuple[int, ...] | None:
-        places: tuple[int, ...] = ()
+        tokens: tuple[int, ...] = ()
         for o in scene.labelled(label):
             if o.id not in found:
                 return None
-            places += found[o.id]
-        return places
+            tokens += found[o.id]
+        return tokens
 
     every: Callable[[int], tuple[int, ...]] = lambda i: found.get(i, ())  # noqa: E731
     return [question_text(q, label_index, every, members) for q in questions]
@@ -36,7 +36,7 @@ def link_names_to_objects(
 
 @torch.no_grad()
 def match_objects(objects: ObjectSet, b: int, scene: Scene, label_index: dict[str, int]) -> dict[int, tuple[int, ...]]:
-    """True object -> the places of the object tokens that report it: near enough, and named alike.
+    """True object -> numbers of the object tokens that report it: near enough, and of its class.
 
     Of the tokens whose centre lies within half the object's diagonal plus a tenth of its distance, those count that
     have at least half the class score of the best of them, if that is above 0.1.
@@ -45,13 +45,13 @@ def match_objects(objects: ObjectSet, b: int, scene: Scene, label_index: dict[st
     found: dict[int, tuple[int, ...]] = {}
     for o in scene.objects:
         if o.label in label_index:
-            places = _places(o, center, probs[:, label_index[o.label]])
-            if places:
-                found[o.id] = places
+            tokens = _reporting_tokens(o, center, probs[:, label_index[o.label]])
+            if tokens:
+                found[o.id] = tokens
     return found
 
 
-def _places(o: SceneObject, center: NDArray[np.float32], scores: NDArray[np.float32]) -> tuple[int, ...]:
+def _reporting_tokens(o: SceneObject, center: NDArray[np.float32], scores: NDArray[np.float32]) -> tuple[int, ...]:
     reach = np.linalg.norm(o.box.size) / 2 + 0.1 * np.linalg.norm(o.box.center)
     near = np.linalg.norm(center - o.box.center, axis=1) < reach  # (N,)
     best = float(scores[near].max(initial=0.0))

@@ -92,14 +92,14 @@ class PerceptionCache:
         return len(self.keys)
 
     def __getitem__(self, key: str | int) -> CachedView:
-        shard, place = divmod(int(key), SHARD_VIEWS)
+        shard, number = divmod(int(key), SHARD_VIEWS)
         if shard not in self._views_of_shard:
             self._views_of_shard[shard] = json.loads((self.folder / f"{shard:05d}.json").read_text())
-        entry = self._views_of_shard[shard][place]
+        entry = self._views_of_shard[shard][number]
         path = self.folder / f"{shard:05d}.safetensors"
         try:
             with safe_open(path, "pt") as file:
-                read = {name: file.get_tensor(f"{place}.{name}").float() for name in (*_OBJECTS, *_OTHERS)}
+                read = {name: file.get_tensor(f"{number}.{name}").float() for name in (*_OBJECTS, *_OTHERS)}
         except SafetensorError as error:
             raise ValueError(f"{path} is damaged ({error}); delete {self.folder} to make it anew") from error
         objects = ObjectSet(

@@ -49,9 +49,9 @@ class Balance:
         answers = self.counts.get(fact.group)
         if is_absent(fact) or not answers:
             return 1.0
-        own = answers.get(str(answer_class(fact)), 0)
+        same = answers.get(str(answer_class(fact)), 0)
         others = max((n for a, n in answers.items() if a != str(answer_class(fact))), default=0)
-        return max(TRIVIAL_SHARE, min(1.0, (others + 0.5) / (own + 0.5)))
+        return max(TRIVIAL_SHARE, min(1.0, (others + 0.5) / (same + 0.5)))
 
     def save(self, path: Path) -> None:
         partial = path.with_name(f".{path.name}.tmp")
@@ -119,21 +119,21 @@ def question_text(
     found: Callable[[int], tuple[int, ...]],
     members: Callable[[str], tuple[int, ...] | None],
 ) -> QuestionText:
-    """A question for the language model, its names tied to the object tokens that are meant.
+    """A question for the language model, its names linked to the object tokens that are meant.
 
     Args:
-        found: id of a true object -> places of its tokens; empty if it was not found.
-        members: label -> places of the tokens of all its things; None if some of them were not found.
+        found: id of a true object -> numbers of its tokens; empty if it was not found.
+        members: label -> numbers of the tokens of all its objects; None if some of them were not found.
     """
     names = []
     for m in question.mentions:
         if m.object_id is not None:
-            places: tuple[int, ...] | None = found(m.object_id) or None
+            objects: tuple[int, ...] | None = found(m.object_id) or None
         elif is_absent(question.fact):
-            places = ()
+            objects = ()
         else:
-            places = members(m.label)
-        names.append(NameSpan(start=m.start, end=m.end, label=label_index.get(m.label), objects=places))
+            objects = members(m.label)
+        names.append(NameSpan(start=m.start, end=m.end, label=label_index.get(m.label), objects=objects))
     return QuestionText(text=question.text, answer=question.fact.answer.text, names=tuple(names))
 
 

@@ -1,4 +1,4 @@
-"""Batches of views as tensors: what goes into the student, and what its perception is compared with."""
+"""Batches of views as tensors: the student's inputs, and the targets of its perception."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PerceptionBatch:
     images: Tensor  # (B, 1, 3, H, W) in 0..1
     intrinsics: Tensor  # (B, 1, 4) fx, fy, cx, cy
     up: Tensor  # (B, 1, 3) true
-    up_given: bool  # whether the student is told
+    up_given: bool  # whether it is an input of the student
     depth: Tensor  # (B, H, W) metres, 0 unknown
     fov: Tensor  # (B, 2) true vertical and horizontal field of view, radians
     labels: Tensor  # (B, M)
@@ -54,14 +54,14 @@ class PerceptionBatch:
 
 
 def perceive_batch(student: Student, batch: PerceptionBatch) -> Perception:
-    """What the student makes of the batch: it is told which way is up if the batch says so, and the true depth if it is
-    one that takes depth."""
+    """The student's perception of a batch; the true up is an input where the batch gives it, the true depth where the
+    student takes depth."""
     depth = batch.depth[:, None] if student.takes_depth else None
     return student.perceive(batch.images, batch.intrinsics, batch.up if batch.up_given else None, depth=depth)
 
 
 def perceive_views(student: Student, views: Sequence[View], *, up_given: bool = True) -> Perception:
-    """What the student makes of views of one size, which are compared with nothing; on the student's device."""
+    """The student's perception of views of one size, without targets; on the student's device."""
     stride = student.encoder.patch_embed.patch_size
     height, width = views[0].image.shape[:2]
     grid = (height // stride, width // stride)

@@ -36,7 +36,7 @@ class TeacherTargets:
 
     answers: list[list[TeacherAnswer]]
     """Of each sample, in the order of its questions."""
-    depth: Tensor  # (B, h, w) metres, 0 where it says nothing
+    depth: Tensor  # (B, h, w) metres, 0 where unknown
     log_error: Tensor  # (B, h, w) log of the expected relative error; -inf where the depth is the truth
     class_probs: Tensor  # (B, M, C) independent probabilities
     mask: Tensor  # (B, M) bool
@@ -59,7 +59,7 @@ def collate_teacher_targets(
 
     Args:
         asked: of each sample, the numbers of the questions that are asked about it, in their order.
-        size: (height, width) at which the student looks at the pictures.
+        size: (height, width) of the pictures that the student is given.
         classes: number of the student's classes, which are the teacher's.
     """
     grid = (size[0] // STRIDE, size[1] // STRIDE)

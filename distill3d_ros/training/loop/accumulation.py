@@ -1,4 +1,4 @@
-"""A batch in parts, for machines whose memory holds no whole one."""
+"""Batches in parts, for machines whose memory holds no whole one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run in progress: everything that is needed to go on as if nothing had happened.
+"""Checkpoints of a run in progress: everything that is needed to go on as if it had not been stopped.
 
 (The finished student is another file, written by ``student.checkpoint``: weights and configuration only.)
 """

@@ -1,4 +1,4 @@
-"""Averaged weights: the student that is kept."""
+"""Exponential moving average of the trained weights, which is what is saved as the student."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WeightAverage:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the model has the averaged weights."""
-        kept = {name: p.detach().clone() for name, p in self._live.items()}
+        live = {name: p.detach().clone() for name, p in self._live.items()}
         with torch.no_grad():
             for name, p in self._live.items():
                 p.copy_(self.average[name])
@@ -43,7 +43,7 @@ class WeightAverage:
         finally:
             with torch.no_grad():
                 for name, p in self._live.items():
-                    p.copy_(kept[name])
+                    p.copy_(live[name])
 
     def state(self) -> dict[str, object]:
         return {"updates": self.updates, "average": self.average}

@@ -1,6 +1,7 @@
-"""Less memory for a third more time: what a transformer block computed is computed again when its gradient is needed.
+"""Gradient checkpointing of transformer blocks: less memory for a third more time.
 
-(Gradient checkpointing, Chen et al. 2016. A decoder layer's keys and values go on being shared through the cache.)
+What a block computed is computed again when its gradient is needed (Chen et al. 2016). A decoder layer's keys and
+values go on being shared through the cache.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ def _checkpointed(block: nn.Module, forward: Callable[..., Any]) -> Callable[...
         if past is None:
             return checkpoint(forward, *args, use_reentrant=False, **kwargs)
         attention: Any = block.self_attn
-        place = int(attention.layer_idx)
+        layer = int(attention.layer_idx)
 
         def with_past(*before: Tensor) -> tuple[Any, Tensor, Tensor]:
-            own = _OneLayer(before)
-            return forward(*args, past_key_values=own, **kwargs), own.keys, own.values
+            cache = _OneLayer(before)
+            return forward(*args, past_key_values=cache, **kwargs), cache.keys, cache.values
 
-        output, keys, values = checkpoint(with_past, *_of_layer(past, place), use_reentrant=False)
-        past.update(keys, values, place)
+        output, keys, values = checkpoint(with_past, *_of_layer(past, layer), use_reentrant=False)
+        past.update(keys, values, layer)
         return output
 
     return run
@@ -69,7 +70,7 @@ class _OneLayer:
         return torch.cat([self.before[0], keys], -2), torch.cat([self.before[1], values], -2)
 
 
-def _of_layer(past: DynamicCache, place: int) -> tuple[Tensor, ...]:
+def _of_layer(past: DynamicCache, number: int) -> tuple[Tensor, ...]:
     """Keys and values of a layer; nothing before the first tokens."""
-    layer: Any = past.layers[place] if place < len(past.layers) else None
+    layer: Any = past.layers[number] if number < len(past.layers) else None
     return () if layer is None or layer.keys is None else (layer.keys, layer.values)

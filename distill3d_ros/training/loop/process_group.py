@@ -1,4 +1,4 @@
-"""Several processes that hold the same model: each learns from its part of every batch.
+"""A group of processes with the same model, each of which learns from its part of every batch.
 
 ``torchrun --nproc-per-node N --no-python distill3d train ...`` starts them; each GPU, or each core of a machine without
 one, has its own. In training their gradients are averaged, so that they stay one student.

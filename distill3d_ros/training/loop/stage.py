@@ -1,4 +1,4 @@
-"""Base of the training stages: what the loop that they share asks of one."""
+"""The base of the training stages: what the loop needs of one."""
 
 from __future__ import annotations
 

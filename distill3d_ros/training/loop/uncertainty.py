@@ -89,14 +89,3 @@ class LossWeighting(nn.Module):
         """Call after each optimiser step."""
         for s in self.s.values():
             s.clamp_(-self.limit, self.limit)
-
-    def effective(self) -> dict[str, float]:
-        """The factor that each loss is multiplied with now."""
-        if self.kind == "equal":
-            return {name: 1.0 for name, weight in self.weights.items() if weight}
-        if self.kind == "static":
-            return dict(self.weights)
-        return {
-            name: self.weights[name] * float(torch.exp(-s)) * (1.0 if name in CLASSIFICATION else 0.5)
-            for name, s in self.s.items()
-        }

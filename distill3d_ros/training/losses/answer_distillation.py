@@ -1,4 +1,4 @@
-"""Distillation of a teacher's cached answers into a language model: what is compared, and what must fit for that."""
+"""Distillation of a teacher's cached answers into a language model, by tokens, words and hidden states."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def box_losses(perception: Perception, batch: PerceptionBatch, targets: TeacherT
         center_level=targets.center_level,
         size=targets.size,
         yaw=targets.yaw,
-        # Whether a thing has a front is not said; half a turn is forgiven, and the truth's own loss is not so mild.
+        # No teacher tells whether an object has a front: half a turn costs nothing here, but it does against the truth.
         has_front=torch.zeros_like(targets.mask),
         located=(center[..., 2] > NEAREST_CENTER) & (center[..., :2].abs().amax(-1) / z < FARTHEST_TANGENT),
     )

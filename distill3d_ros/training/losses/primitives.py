@@ -1,8 +1,8 @@
-"""The losses, each a function of tensors with its formula's source; what needs a teacher is in ``distillation.py``.
+"""Losses against the truth, each a function of tensors with its formula's source.
 
 Shape letters: B images, H and W pixels, P patch tokens, N detections, M true objects, C classes, Q questions, L text
-tokens. Every loss is a mean over what it is about, so that scales compare between batches; without anything to be
-about, a function returns None and the task is absent.
+tokens. Every loss is a mean over its targets, so that scales compare between batches; without targets in a batch a
+function returns None and the task is absent. Those that need a teacher are in ``teacher_primitives``.
 """
 
 from __future__ import annotations
@@ -178,22 +178,22 @@ def weighted_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor) -> T
     ).sum() / weight.sum()
 
 
-def pointing(logits: Tensor, meant: Tensor, weight: Tensor) -> Tensor | None:
+def pointing(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor | None:
     """Minus the log of the probability that a word points at any of the objects that it may mean.
 
-    The grounding loss of ``reference/learning.md``; the sum inside the logarithm leaves it to the model which of
+    The sum inside the logarithm leaves it to the model which of
     several detections of one thing it points at.
 
     Args:
         logits: (T, N + 1): every object token, then "none"; -inf at padding.
-        meant: (T, N + 1) bool.
+        targets: (T, N + 1) bool: the objects that may be meant.
         weight: (T,) 0 where the pointer is not supervised.
     """
-    used = (weight > 0) & meant.any(-1)
+    used = (weight > 0) & targets.any(-1)
     if not used.any():
         return None
     log_p = functional.log_softmax(logits[used].float(), dim=-1)
-    loss = -torch.logsumexp(log_p.masked_fill(~meant[used], -torch.inf), dim=-1)
+    loss = -torch.logsumexp(log_p.masked_fill(~targets[used], -torch.inf), dim=-1)
     weight = weight[used].float()
     return (weight * loss.clamp_max(20.0)).sum() / weight.sum()
 

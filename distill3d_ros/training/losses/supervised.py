@@ -1,6 +1,6 @@
 """Losses of the student's outputs against ground truth.
 
-A loss that has nothing to be about in a batch is absent from the result. Shape letters as in ``losses``.
+A loss that a batch has no targets for is absent from the result. Shape letters as in ``primitives``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.nn import functional
 from distill3d_ros.student.outputs import IGNORE, Boxes, LanguageOutput, Perception, QuestionBatch
 from distill3d_ros.training.inputs.box_matching import IGNORED, match_sets
 from distill3d_ros.training.inputs.targets import PerceptionBatch
-from distill3d_ros.training.losses import primitives as losses
+from distill3d_ros.training.losses import primitives
 
 PERCEPTION_LOSSES = (
     "depth",
@@ -28,7 +28,7 @@ LANGUAGE_LOSSES = ("text", "names", "grounding")
 ANSWER_LOSSES = ("text_kl", "teacher_text", "feature", "spatial_feature")
 """What a teacher's answers add to them."""
 TEACHER_LOSSES = (*ANSWER_LOSSES, "depth_bins", "depth_kl", "teacher_class", "teacher_box", "spatial", "multi_view")
-"""What a stage of kind distill adds to them; each is absent unless the teacher, or a second view, has something to say.
+"""What a stage of kind distill adds to them; each is absent without targets from the teacher, or without a second view.
 With the others they make up the paper's eight: text, depth regression, bins and KL, detection, spatial, multi-view and
 feature; ``docs/distillation.md`` says which is which."""
 ORDINARY_WORD_WEIGHT = 0.1
@@ -43,11 +43,11 @@ def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
     if not perception.depth_measured:
         # Every second pixel teaches as much as every pixel, at a quarter of the time.
         true = batch.depth[:, ::2, ::2]
-        found["depth"] = losses.depth_regression(
+        found["depth"] = primitives.depth_regression(
             perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
         )
-        found["depth_gradient"] = losses.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
-    found["camera"] = losses.direction_loss(perception.up, batch.up) + losses.field_of_view_loss(
+        found["depth_gradient"] = primitives.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
+    found["camera"] = primitives.direction_loss(perception.up, batch.up) + primitives.field_of_view_loss(
         perception.fov[:, 0], batch.fov
     )
     focal = batch.intrinsics[:, 0, :2]  # (B, 2)
@@ -76,14 +76,14 @@ def language_losses(output: LanguageOutput, batch: QuestionBatch) -> Losses:
     """The answers' words, what each name in a question stands for, and which object it points at."""
     questions = batch.token_ids.shape[1]
     found: dict[str, Tensor | None] = {
-        "text": losses.answer_text(output.logits, output.targets, output.scene * questions + output.question)
+        "text": primitives.answer_text(output.logits, output.targets, output.scene * questions + output.question)
     }
     targets = batch.name_targets.flatten()  # (B Q T,)
     classes = output.name_logits.shape[-1] - 1
     weight = torch.where(targets == classes, ORDINARY_WORD_WEIGHT, 1.0) * (targets != IGNORE)
-    found["names"] = losses.weighted_cross_entropy(output.name_logits.flatten(0, 2), targets, weight)
+    found["names"] = primitives.weighted_cross_entropy(output.name_logits.flatten(0, 2), targets, weight)
     weight = torch.where(batch.is_name, 1.0, ORDINARY_WORD_WEIGHT) * batch.pointer_supervised
-    found["grounding"] = losses.pointing(
+    found["grounding"] = primitives.pointing(
         output.pointer_logits.flatten(0, 2), batch.pointer_targets.flatten(0, 2), weight.flatten()
     )
     return {name: loss for name, loss in found.items() if loss is not None}
@@ -105,7 +105,7 @@ def box_loss(
         return None
     at = (image, place)
     size = (boxes.log_size[at].float() - batch.size[image, truth].log()).abs().mean(-1)
-    yaw = losses.yaw_loss(boxes.yaw[at], batch.yaw[image, truth], batch.has_front[image, truth])
+    yaw = primitives.yaw_loss(boxes.yaw[at], batch.yaw[image, truth], batch.has_front[image, truth])
     loss = size + 0.5 * yaw  # (K,)
     located = batch.located[image, truth]
     center = batch.center[image, truth]  # (K, 3)
@@ -143,8 +143,8 @@ def _proposal_class_loss(boxes: Boxes, batch: PerceptionBatch) -> Tensor:
     target[image, patch, batch.labels[image, batch.cells[image, patch]]] = 1.0
     is_object = (batch.cells >= 0).float()  # (B, P)
     known = (batch.cells != IGNORED).float()
-    focal = losses.sigmoid_focal(boxes.class_logits, target).sum(-1)
-    focal = focal + losses.sigmoid_focal(boxes.objectness, is_object)
+    focal = primitives.sigmoid_focal(boxes.class_logits, target).sum(-1)
+    focal = focal + primitives.sigmoid_focal(boxes.objectness, is_object)
     return (focal * known).sum() / is_object.sum().clamp_min(1)
 
 
@@ -159,7 +159,7 @@ def _set_class_loss(
     matched = torch.zeros_like(unsure)
     matched[image, query] = True
     counts = (matched | ~unsure).float()
-    loss = losses.sigmoid_focal(boxes.class_logits, target).sum(-1)
+    loss = primitives.sigmoid_focal(boxes.class_logits, target).sum(-1)
     # The fit is a soft target, to which the focal weight of a hard one does not apply: plain cross-entropy.
     loss = loss + 0.25 * functional.binary_cross_entropy_with_logits(boxes.objectness.float(), fit, reduction="none")
     return (loss * counts).sum() / matched.sum().clamp_min(1)

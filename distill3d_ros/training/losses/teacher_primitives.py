@@ -1,7 +1,7 @@
-"""Losses that compare the student with a teacher, or one view with another, each a function with its formula's source.
+"""Losses between student and teacher, or between two views, each a function with its formula's source.
 
-Every one is a mean over what it is about, dimensionless, and 0 where student and teacher agree; without anything to be
-about it is None and the task is absent. Teachers get no gradient. Shape letters as in ``losses``; K top tokens of a
+Every one is a dimensionless mean, and 0 where student and teacher agree; without targets in a batch it is None and the
+task is absent. Teachers get no gradient. Shape letters as in ``primitives``; K top tokens of a
 teacher, M answer tokens, R pairs of boxes.
 """
 
@@ -61,7 +61,7 @@ def laplace_kl(log_depth: Tensor, log_error: Tensor, depth: Tensor, teacher_log_
 
     Args:
         log_depth, log_error: (B, H, W) the student's location and the logarithm of its scale b.
-        depth: (B, H, W) the teacher's, metres; 0 where it says nothing.
+        depth: (B, H, W) the teacher's, metres; 0 where unknown.
         teacher_log_error: (B, H, W) logarithm of its scale b*, of which ``SUREST_DEPTH`` is the least; -inf is fine.
     """
     valid = depth > 0
@@ -102,7 +102,7 @@ def relation_logits(center: Tensor) -> Tensor:
 
 
 def spatial_agreement(center: Tensor, teacher_center: Tensor) -> Tensor | None:
-    """KL of what student and teacher say of each pair of an image's R boxes, the mean over its relations: (pairs,).
+    """KL between both models' relations of each pair of an image's R boxes, the mean over its relations: (pairs,).
 
     Soft yes-no outcomes, see ``relation_logits``; None with fewer than two boxes. Centres (R, 3), level frame, metres.
     """
@@ -110,8 +110,8 @@ def spatial_agreement(center: Tensor, teacher_center: Tensor) -> Tensor | None:
     if count < 2:
         return None
     i, j = torch.triu_indices(count, count, 1, device=center.device)
-    said = relation_logits(teacher_center)[i, j].sigmoid()
-    return bernoulli_kl(relation_logits(center)[i, j], said).mean(-1)
+    teacher = relation_logits(teacher_center)[i, j].sigmoid()
+    return bernoulli_kl(relation_logits(center)[i, j], teacher).mean(-1)
 
 
 def feature_alignment(student: Tensor, teacher: Tensor) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Two views of one room with known poses: which pixels of both show the same spot of a surface.
+"""Pairs of views of one room with known poses, and the pixels of both that show the same spot of a surface.
 
 Letters: N pairs, h w every fourth pixel.
 """
@@ -57,8 +57,8 @@ class SecondViews:
         chosen = (self.of >= first) & (self.of < end)
         if not chosen.any():
             return None
-        kept = {f.name: getattr(self, f.name)[chosen] for f in fields(self)}
-        return SecondViews(**{**kept, "of": kept["of"] - first})
+        chosen_fields = {f.name: getattr(self, f.name)[chosen] for f in fields(self)}
+        return SecondViews(**{**chosen_fields, "of": chosen_fields["of"] - first})
 
 
 class Rooms:
@@ -90,8 +90,8 @@ def second_views(
         for second in (read(key) for key in keys) if first is not None else ():
             if first is None or second is None:
                 continue
-            moved = np.linalg.inv(second[1]) @ first[1]
-            uv, shared, distance = correspondence(first[0], second[0], moved)
+            pose = np.linalg.inv(second[1]) @ first[1]
+            uv, shared, distance = correspondence(first[0], second[0], pose)
             if shared.mean() < LEAST_SHARED:
                 continue
             view = second[0]
@@ -101,7 +101,7 @@ def second_views(
                 "images": view.image.transpose(2, 0, 1)[None].astype(np.float32) / 255,
                 "intrinsics": np.array([[k.fx, k.fy, k.cx, k.cy]], np.float32),
                 "up": view.up[None].astype(np.float32),
-                "second_from_first": moved.astype(np.float32),
+                "second_from_first": pose.astype(np.float32),
                 "uv": uv,
                 "shared": shared,
                 "distance": distance,
@@ -133,8 +133,8 @@ def correspondence(
     inside = (uv >= 0).all(-1) & (uv[..., 0] <= width - 1) & (uv[..., 1] <= height - 1)  # False for NaN
     shared = known & inside
     u, v = (np.where(shared, uv[..., i], 0).round().astype(int) for i in range(2))
-    seen = second.depth[v, u]
-    shared &= (seen > DEPTH_RANGE[0]) & (np.abs(seen - z) < SAME_SURFACE * z)
+    second_depth = second.depth[v, u]
+    shared &= (second_depth > DEPTH_RANGE[0]) & (np.abs(second_depth - z) < SAME_SURFACE * z)
     uv = np.where(shared[..., None], uv, 0.0).astype(np.float32)
     distance = np.where(shared, np.linalg.norm(points, axis=-1), 1.0).astype(np.float32)
     return uv, shared, distance
@@ -146,13 +146,13 @@ def multi_view_loss(first: Perception, second: Perception, views: SecondViews) -
     rows, columns = (torch.arange(FIRST, n, STRIDE, device=depth.device) for n in first.image_size)
     uv = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1).to(depth)  # (h, w, 2)
     from_first = _points(uv.expand(len(depth), -1, -1, -1), depth, first.intrinsics[views.of, 0])
-    moved = views.second_from_first
+    pose = views.second_from_first
     # Not a matrix product: autocast would round metres to bfloat16's 8 bits.
-    from_first = (moved[:, None, None, :3, :3] * from_first[..., None, :]).sum(-1) + moved[:, None, None, :3, 3]
+    from_first = (pose[:, None, None, :3, :3] * from_first[..., None, :]).sum(-1) + pose[:, None, None, :3, 3]
     height, width = second.image_size
-    place = (views.uv + 0.5) / views.uv.new_tensor([width, height]) * 2 - 1
-    own = functional.grid_sample(second.depth.float(), place, padding_mode="border", align_corners=False)[:, 0]
-    from_second = _points(views.uv, own, second.intrinsics[:, 0])
+    grid = (views.uv + 0.5) / views.uv.new_tensor([width, height]) * 2 - 1
+    second_depth = functional.grid_sample(second.depth.float(), grid, padding_mode="border", align_corners=False)[:, 0]
+    from_second = _points(views.uv, second_depth, second.intrinsics[:, 0])
     return multi_view(from_first, from_second, views.shared, views.distance)
 
 

@@ -1,4 +1,4 @@
-"""The stage on cached perception: a language model learns from what was perceived once (``cache_perception``)."""
+"""The cached stage: questions on a perception that was computed once (``cache_perception``)."""
 
 from __future__ import annotations
 

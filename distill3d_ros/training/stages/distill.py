@@ -1,4 +1,4 @@
-"""The distillation stage: a student learns from a teacher's cached answers, beside the truth."""
+"""The distillation stage: a teacher's cached answers beside the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The joint stage: the language model learns from what the student itself perceives, with its errors."""
+"""The joint stage: questions on what the student itself perceives, with its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A larger student that begins as a smaller trained one: same answers at first, and more layers to learn with."""
+"""Growth of a student in depth: a larger one that begins with the answers of a smaller trained one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OUTPUTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deepened:
-    """What a student took from a smaller one; names of tensors."""
+class DepthGrowth:
+    """The tensors that a student took from a smaller one, by name."""
 
     taken: tuple[str, ...]
     new: tuple[str, ...]
@@ -34,18 +34,18 @@ class Deepened:
 
     def describe(self) -> str:
         """ "194 tensors taken; new: encoder.frame_blocks.2 (16 tensors), ...; not used: depth_head (30)"."""
-        said = f"{len(self.taken)} tensors taken"
+        text = f"{len(self.taken)} tensors taken"
         for what, names in (("new", self.new), ("not used", self.not_used)):
             counts: dict[str, int] = {}
             for name in names:
                 counts[_part(name)] = counts.get(_part(name), 0) + 1
             if counts:
-                said += f"; {what}: " + ", ".join(f"{part} ({count})" for part, count in counts.items())
-        return said
+                text += f"; {what}: " + ", ".join(f"{part} ({count})" for part, count in counts.items())
+        return text
 
 
 @torch.no_grad()
-def deepen(student: Student, smaller: Student) -> Deepened:
+def deepen(student: Student, smaller: Student) -> DepthGrowth:
     """Copies every tensor of ``smaller`` that ``student`` has under the same name in the same shape.
 
     Blocks that the larger one has more of begin as the identity (Net2DeeperNet, Chen et al., ICLR 2016): what they add
@@ -58,11 +58,11 @@ def deepen(student: Student, smaller: Student) -> Deepened:
         raise ValueError("a student can only begin with one that knows the same classes in the same order")
     if student.language.tokenizer.to_str() != smaller.language.tokenizer.to_str():
         raise ValueError("a student can only begin with one that has the same tokenizer")
-    own, given = student.state_dict(), smaller.state_dict()
-    taken = [name for name, value in own.items() if name in given and given[name].shape == value.shape]
+    ours, given = student.state_dict(), smaller.state_dict()
+    taken = [name for name, value in ours.items() if name in given and given[name].shape == value.shape]
     for name in taken:
-        own[name].copy_(given[name])
-    new = [name for name in own if name not in taken]
+        ours[name].copy_(given[name])
+    new = [name for name in ours if name not in taken]
     fresh = set(new)
     for name, block in student.named_modules():
         if isinstance(block, nn.ModuleList):
@@ -70,7 +70,7 @@ def deepen(student: Student, smaller: Student) -> Deepened:
                 names = {f"{name}.{number}.{n}" for n, _ in member.named_parameters()}
                 if names and names <= fresh:
                     _silence(member)
-    return Deepened(taken=tuple(taken), new=tuple(new), not_used=tuple(n for n in given if n not in taken))
+    return DepthGrowth(taken=tuple(taken), new=tuple(new), not_used=tuple(n for n in given if n not in taken))
 
 
 def _silence(block: nn.Module) -> None:

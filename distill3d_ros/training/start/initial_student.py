@@ -43,8 +43,8 @@ def starting_student(
     student = _student_before(config, name, out=out, init=init, report=report)
     if student is None:
         return new_student(config, report)
-    kept = {key: config.student[key] for key in WITHOUT_PARAMETERS if key in config.student}
-    student.config = replace(student.config, **kept)
+    unshaped = {key: config.student[key] for key in WITHOUT_PARAMETERS if key in config.student}
+    student.config = replace(student.config, **unshaped)
     return student
 
 
@@ -82,18 +82,18 @@ def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> S
     base = _settings(config)
     if config.start_from:
         return _deepened(config, base, report)
-    seeing = load_student(Path(config.perception)) if config.perception else None
+    perceiver = load_student(Path(config.perception)) if config.perception else None
     pretrained = _language_model(config, base, report)
     chosen = StudentConfig.from_dict(base)
     if pretrained is not None:
         tokenizer = pretrained.tokenizer
     else:
-        tokenizer = new_tokenizer(chosen.language.vocab_size) if seeing is None else seeing.language.tokenizer
+        tokenizer = new_tokenizer(chosen.language.vocab_size) if perceiver is None else perceiver.language.tokenizer
     student = Student(chosen, tokenizer)
     if pretrained is not None:
         student.language.load_pretrained(pretrained)
-    if seeing is not None:
-        _take_perception(student, seeing, config.perception)
+    if perceiver is not None:
+        _take_perception(student, perceiver, config.perception)
     elif config.vggt:
         _load_vggt(student, config, report)
     else:  # without it the patch embedding starts from noise, and its frozen first blocks stay noise
@@ -124,15 +124,15 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     return base
 
 
-def _take_perception(student: Student, seeing: Student, origin: str) -> None:
+def _take_perception(student: Student, perceiver: Student, origin: str) -> None:
     """The encoder and heads of another student."""
-    ours, theirs = student.config.to_dict(), seeing.config.to_dict()
+    ours, theirs = student.config.to_dict(), perceiver.config.to_dict()
     for name in ("labels", "encoder", "depth", "detection", "pose"):
         if ours[name] != theirs[name]:
             raise ValueError(f"student.{name} cannot change where perception is taken from {origin}. Got {ours[name]}")
     for part in (*PERCEPTION_PARTS, "pose_head"):
-        if getattr(seeing, part) is not None:
-            getattr(student, part).load_state_dict(getattr(seeing, part).state_dict())
+        if getattr(perceiver, part) is not None:
+            getattr(student, part).load_state_dict(getattr(perceiver, part).state_dict())
 
 
 def _deepened(config: TrainConfig, base: dict[str, Any], report: Callable[[str], None]) -> Student:

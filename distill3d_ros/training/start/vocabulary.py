@@ -1,4 +1,4 @@
-"""The words from which the tokenizer of a student without a pretrained language model is learned."""
+"""The corpus from which the tokenizer of a student without a pretrained language model is trained."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Teachers and the pass that lets them answer."""
+"""Teachers, and the pass in which they answer questions about a data set."""

@@ -22,7 +22,7 @@ Counts = dict[str, dict[str, int]]
 
 
 def questions_about(scene: Scene, key: str, balance: Balance, *, number: int, seed: int) -> list[Question]:
-    """What is asked about a sample: the same at every call, whatever else is asked about other samples."""
+    """The questions about a sample: the same at every call, whatever is asked about other samples."""
     rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
     return sample_questions(scene, balance, number, rng)
 
@@ -36,15 +36,16 @@ def measure_accuracy(
     for i in picked:
         sample: Sample = reader[i]
         asked = questions_about(sample.scene, reader.keys[i], balance, number=16, seed=seed)
-        for question, said in zip(asked, teacher.answer(sample, [q.text for q in asked]) if asked else [], strict=True):
+        answers = teacher.answer(sample, [q.text for q in asked]) if asked else []
+        for question, answer in zip(asked, answers, strict=True):
             for row in (question.family, "overall"):
                 counts[row]["asked"] += 1
-                counts[row]["right"] += is_correct(question, parse_answer(said.text))
+                counts[row]["right"] += is_correct(question, parse_answer(answer.text))
     overall = counts.pop("overall", {"right": 0, "asked": 0})
     return {"split": split, "samples": len(picked), "overall": overall, "families": dict(sorted(counts.items()))}
 
 
-def accuracy_in_words(accuracy: Mapping[str, Any]) -> str:
+def describe_accuracy(accuracy: Mapping[str, Any]) -> str:
     """ "0.88 right in 1600 questions about 100 samples of val: contact 0.91 (120), ..."."""
     overall, families = accuracy["overall"], accuracy["families"]
     if not overall["asked"]:

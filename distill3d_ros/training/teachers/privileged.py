@@ -1,4 +1,4 @@
-"""A teacher of the student's own family: larger, and told the true depth of every picture (preset ``privileged``)."""
+"""The privileged teacher: a larger student that is given the true depth of every picture (preset ``privileged``)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from distill3d_ros.training.inputs.targets import perceive_views
 class PrivilegedTeacher:
     """Answers with the logits and hidden states that a student of its family can learn from directly.
 
-    Any student will do; one that sees the depth itself is told no more than which way is up.
+    Any student will do; one that estimates depth itself is given no more than the direction of gravity.
     """
 
     def __init__(self, student: Student, *, weights_sha256: str, top_k: int = TOP_K) -> None:

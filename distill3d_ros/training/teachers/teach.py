@@ -1,6 +1,6 @@
-"""``distill3d teach``: a teacher answers questions about a data set once, for all students that learn from it.
+"""The pass of ``distill3d teach``: a teacher answers questions about a data set once, for all students.
 
-Nothing of it is lost when it is stopped in whatever way: finished shards are kept, and the same command goes on.
+It may be stopped in any way: finished shards are kept, and the same command goes on.
 Under torchrun each process takes every so many-th shard, and the first alone writes the manifest.
 """
 
@@ -38,7 +38,7 @@ from distill3d_ros.training.data.reading import describe_folders
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_from_data
 from distill3d_ros.training.loop.expected_end import describe_end
 from distill3d_ros.training.loop.process_group import ProcessGroup
-from distill3d_ros.training.teachers.accuracy import accuracy_in_words, measure_first, questions_about
+from distill3d_ros.training.teachers.accuracy import describe_accuracy, measure_first, questions_about
 from distill3d_ros.training.teachers.teacher import Teacher
 
 TEACHERS = ("privileged", "llava3d", "transformers_vlm")
@@ -91,7 +91,7 @@ def teach(
     Args:
         questions: at most so many about each sample, chosen as in training and stored with the answers.
         limit: only so many samples; 0 takes all. A larger number later adds to what is there.
-        measured: samples of the validation split (of ``split`` where there is none) on which the teacher is marked
+        measured: samples of the validation split (of ``split`` where there is none) on which the teacher is measured
             against geometry first.
         group: processes that share the work, each with its own ``teacher``; every one must call this. The first
             measures, reports and keeps the manifest.
@@ -129,12 +129,12 @@ def teach(
             if not info.accuracy:
                 info = replace(info, accuracy=measure_first(teacher, data, reader, balance, seed, measured, report))
                 info.write(out)
-            report(f"{teacher.name}: {accuracy_in_words(info.accuracy)}")
+            report(f"{teacher.name}: {describe_accuracy(info.accuracy)}")
         info, balance = group.gather((info, balance))[0]
-        return _Work(teacher, reader, balance, info, out, group, report).run(order)
+        return _TeachingPass(teacher, reader, balance, info, out, group, report).run(order)
 
 
-class _Work:
+class _TeachingPass:
     """The samples that are still to be answered about: in every round each process makes one shard."""
 
     def __init__(
@@ -149,14 +149,14 @@ class _Work:
     ) -> None:
         self.teacher, self.reader, self.balance, self.info = teacher, reader, balance, info
         self.out, self.group, self.report = out, group, report
-        self.began = self.told = time.monotonic()
+        self.began = self.reported = time.monotonic()
         self.there = self.done = sum(len(s.keys) for s in self.info.shards)
         self.asked = 0
 
     def run(self, order: Sequence[int]) -> CacheInfo:
         finished = {s.file for s in self.info.shards}
         if finished:
-            self._say(f"{self.out}: {self.done} of {self.info.samples} samples are there already")
+            self._report(f"{self.out}: {self.done} of {self.info.samples} samples are there already")
         parts = {
             f"{self.info.split}-{number:06d}.safetensors": part
             for number, part in enumerate(_parts(order, self.info.shard_samples))
@@ -167,20 +167,20 @@ class _Work:
             made = [self._shard(file, [self._sample(i) for i in parts[file]]) for file in mine]
             self._keep([shard for shards in self.group.gather(made) for shard in shards])
             if round_of[0] == missing[0]:
-                self._tell_of_the_disk()
-        self._say(f"{self.out}: {self.done} samples, {format_size(self.info.bytes)}")
+                self._report_disk()
+        self._report(f"{self.out}: {self.done} samples, {format_size(self.info.bytes)}")
         return self.info
 
     def _sample(self, number: int) -> CachedSample:
         key, sample = self.reader.keys[number], self.reader[number]
         asked = questions_about(sample.scene, key, self.balance, number=self.info.questions, seed=self.info.seed)
-        said = self.teacher.answer(sample, [q.text for q in asked]) if asked else []
-        seen = self.teacher.perceive(sample)
+        teacher_answers = self.teacher.answer(sample, [q.text for q in asked]) if asked else []
+        perception = self.teacher.perceive(sample)
         self.done += self.group.count  # the others are about as far; counted at the end of the round
         self.asked += len(asked) * self.group.count
-        if time.monotonic() - self.told > _REPORT_S:
-            self._tell()
-        return CachedSample(key=key, questions=tuple(asked), answers=tuple(said), perception=seen)
+        if time.monotonic() - self.reported > _REPORT_S:
+            self._report_progress()
+        return CachedSample(key=key, questions=tuple(asked), answers=tuple(teacher_answers), perception=perception)
 
     def _shard(self, file: str, samples: Sequence[CachedSample]) -> tuple[CacheShard, dict[str, Any]]:
         """Writes one, which counts as soon as the manifest names it."""
@@ -203,7 +203,7 @@ class _Work:
             with self._room_for(MANIFEST_NAME):
                 self.info.write(self.out)
         self.done = sum(len(s.keys) for s in shards)
-        self._tell()
+        self._report_progress()
 
     @contextmanager
     def _room_for(self, file: str) -> Iterator[None]:
@@ -215,27 +215,27 @@ class _Work:
                 f"{len(self.info.shards)} shards before it are kept, and the same command goes on"
             ) from error
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         if self.group.is_first:
             self.report(text)
 
-    def _tell(self) -> None:
-        self.told = time.monotonic()
-        rate = (self.done - self.there) / max(self.told - self.began, 1e-3)
+    def _report_progress(self) -> None:
+        self.reported = time.monotonic()
+        rate = (self.done - self.there) / max(self.reported - self.began, 1e-3)
         left = (self.info.samples - self.done) / max(rate, 1e-9) / 60
-        self._say(
+        self._report(
             f"teach {self.done}/{self.info.samples}  {rate:.2g} samples/s, "
-            f"{self.asked / max(self.told - self.began, 1e-3):.3g} questions/s  {format_size(self.info.bytes)}  "
+            f"{self.asked / max(self.reported - self.began, 1e-3):.3g} questions/s  {format_size(self.info.bytes)}  "
             f"{describe_end(left)}"
         )
 
-    def _tell_of_the_disk(self) -> None:
-        """After the first shard, from which the rest can be told."""
+    def _report_disk(self) -> None:
+        """The disk space that is needed in all, from the size of the first shard."""
         each = self.info.bytes / sum(len(s.keys) for s in self.info.shards)
         needed = each * (self.info.samples - sum(len(s.keys) for s in self.info.shards))
         free = shutil.disk_usage(self.out).free
         text = f"{format_size(needed + self.info.bytes)} in all, {format_size(free)} are free on the disk"
-        self._say(text if needed < free else f"{text}: NOT ENOUGH; make room, or give --limit")
+        self._report(text if needed < free else f"{text}: NOT ENOUGH; make room, or give --limit")
 
 
 def _to_go_on_with(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) -> CacheInfo:
@@ -260,7 +260,7 @@ def _to_go_on_with(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) 
     done = sum(len(s.keys) for s in there.shards)
     if wanted.samples < done:
         raise CacheError(f"{out} holds answers about {done} samples; --limit must not be less. Got {wanted.samples}")
-    kept = []
+    whole = []
     for shard in there.shards:
         number = int(shard.file.rpartition("-")[2].partition(".")[0])
         if tuple(keys[number]) == shard.keys:
@@ -268,8 +268,8 @@ def _to_go_on_with(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) 
                 check_shard(out, shard)
             except CacheError:
                 continue
-            kept.append(shard)
-    return replace(there, samples=wanted.samples, shards=tuple(kept))
+            whole.append(shard)
+    return replace(there, samples=wanted.samples, shards=tuple(whole))
 
 
 def _settings(info: CacheInfo) -> dict[str, Any]:
@@ -281,11 +281,11 @@ def _shape(samples: Sequence[CachedSample]) -> dict[str, Any]:
     """``top_k``, ``hidden_size`` and ``labels`` as the answers show them."""
     found: dict[str, Any] = {}
     for sample in samples:
-        for said in sample.answers:
-            if said.top_tokens is not None:
-                found["top_k"] = int(said.top_tokens.shape[1])
-            if said.hidden is not None:
-                found["hidden_size"] = len(said.hidden)
+        for answer in sample.answers:
+            if answer.top_tokens is not None:
+                found["top_k"] = int(answer.top_tokens.shape[1])
+            if answer.hidden is not None:
+                found["hidden_size"] = len(answer.hidden)
         if sample.perception is not None:
             found["labels"] = sample.perception.labels
     return found

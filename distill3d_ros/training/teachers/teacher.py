@@ -13,7 +13,7 @@ from distill3d_ros.training.data.sample import Sample
 class Teacher(Protocol):
     """A model that knows more than the student: a large VLM, or one that is given true depth and poses.
 
-    It is handed samples with their truth; what of it a teacher may look at is part of what it is.
+    It is given samples with their truth; which parts of the truth it uses is described by ``describe()``.
     """
 
     @property
@@ -22,7 +22,7 @@ class Teacher(Protocol):
 
     @property
     def tokenizer_sha256(self) -> str | None:
-        """See ``vocabulary.tokenizer_sha256``; None: its answers are of use as text alone."""
+        """See ``student.language.text.tokenizer_sha256``; None where its answers are text alone."""
 
     def answer(self, sample: Sample, questions: Sequence[str]) -> list[TeacherAnswer]:
         """Its answers to questions about one sample."""

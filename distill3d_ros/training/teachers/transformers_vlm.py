@@ -1,4 +1,4 @@
-"""Any image-text-to-text model of transformers as a teacher: it sees the picture alone and answers in its own words."""
+"""Any image-text-to-text model of transformers as a teacher, which is given the picture alone."""
 
 from __future__ import annotations
 

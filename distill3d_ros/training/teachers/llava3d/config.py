@@ -70,7 +70,7 @@ def read_config(folder: Path) -> Llava3dConfig:
     needed = (*_LLAMA, "mm_vision_tower", "mm_vision_select_layer", "mm_hidden_size", "num_frames")
     missing = [name for name in needed if values.get(name) is None]
     if missing:
-        raise Llava3dError(f"{folder / CONFIG} lacks {', '.join(missing)}; a LLaVA-3D checkpoint says them")
+        raise Llava3dError(f"{folder / CONFIG} lacks {', '.join(missing)}; a LLaVA-3D checkpoint has them")
     if values.get("rope_scaling") is not None:
         raise Llava3dError(f"{folder / CONFIG}: rope_scaling must be null. Got {values['rope_scaling']!r}")
     tower = str(values["mm_vision_tower"])
@@ -124,10 +124,10 @@ def _clip(folder: Path, tower: str, select_layer: int) -> CLIPVisionConfig:
         raise Llava3dError(f"mm_vision_tower must be a folder or {CLIP_L_336}. Got {tower!r}, which is no folder")
     layers = int(values["num_hidden_layers"])
     # hidden_states has the input and then every layer's output.
-    kept = select_layer if select_layer >= 0 else layers + 1 + select_layer
-    if not 1 <= kept <= layers:
+    used = select_layer if select_layer >= 0 else layers + 1 + select_layer
+    if not 1 <= used <= layers:
         raise Llava3dError(f"mm_vision_select_layer must name an output of {layers} layers. Got {select_layer}")
-    return CLIPVisionConfig(**{**_plain(values), "num_hidden_layers": kept})
+    return CLIPVisionConfig(**{**_plain(values), "num_hidden_layers": used})
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

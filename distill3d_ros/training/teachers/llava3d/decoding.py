@@ -1,4 +1,4 @@
-"""Greedy answers to many questions about one thing that is read once.
+"""Greedy answers to many questions on one prefix, which is read once.
 
 Letters: B questions; P tokens of the prefix; L of a question; V vocabulary; K most probable tokens; D width.
 """

@@ -1,4 +1,4 @@
-"""LLaVA-3D: CLIP, the place of each patch, voxels, a projector, and a Llama that reads them among the words.
+"""The network of LLaVA-3D: CLIP, patch positions, voxels, a projector, and a Llama that reads them among the words.
 
 Letters: S views; n patches of a view; C CLIP's width; M voxels; D the language model's width; L tokens of a row.
 """
@@ -37,17 +37,17 @@ class Llava3d(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self._seen.device
+        return self._image_weight.device
 
     @property
-    def _seen(self) -> Tensor:
-        """A weight of the device and the precision that pictures are looked at in."""
+    def _image_weight(self) -> Tensor:
+        """A weight on the device and in the precision that images are processed in."""
         return next(self.projector.parameters())
 
     def patch_features(self, images: Tensor) -> Tensor:
         """Images (S, 3, P, P) to (S, n, C), rows first: the last layer that is kept, without its LayerNorm."""
-        seen = self.vision(pixel_values=images.to(self._seen))
-        return seen.last_hidden_state[:, 1:]
+        output = self.vision(pixel_values=images.to(self._image_weight))
+        return output.last_hidden_state[:, 1:]
 
     def visual_tokens(self, views: Views) -> Tensor:
         """(M, D): one token a voxel of the place that the views show, by x, then y, then z."""
@@ -55,7 +55,7 @@ class Llava3d(nn.Module):
         features = self.patch_features(views.images).float() + self.patch_position(points.to(self.device))
         repeats = views.repeats[:, None].expand(points.shape[:2]).flatten()
         pooled = voxel_means(features.flatten(0, 1).cpu(), voxel_ids(points.flatten(0, 1)), repeats)
-        return self.projector(at_most(pooled).to(self._seen))
+        return self.projector(at_most(pooled).to(self._image_weight))
 
     def click_tokens(self, points: Tensor) -> Tensor:
         """(N, 3) metres in the world to (N, D)."""

@@ -1,4 +1,4 @@
-"""A place in the world as a vector: what LLaVA-3D adds to a patch, and what it reads in place of a clicked point."""
+"""Embedding of a position in the world, which LLaVA-3D adds to a patch and reads in place of a clicked point."""
 
 from __future__ import annotations
 

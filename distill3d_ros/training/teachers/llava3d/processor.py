@@ -1,4 +1,4 @@
-"""Samples to what LLaVA-3D looks at: square pictures through CLIP's processor, with their depth, poses and cameras.
+"""Samples as LLaVA-3D's inputs: square pictures through CLIP's processor, with their depth, poses and cameras.
 
 Letters: S distinct views; H, W as in the sample; P side of the square picture, pixels.
 """
@@ -38,7 +38,7 @@ class Views:
     """(S,) how often each is looked at: the network takes a fixed number of views."""
 
 
-def look(samples: Sequence[Sample], *, side: int, frames: int) -> Views:
+def views_of_samples(samples: Sequence[Sample], *, side: int, frames: int) -> Views:
     """The views of one place, in the order of ``samples``.
 
     A sample without a pose stands in a level world of its own, with the camera at the origin; the network was trained

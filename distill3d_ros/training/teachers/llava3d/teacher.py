@@ -1,4 +1,4 @@
-"""LLaVA-3D-7B behind the protocol of teachers: asked about a sample, it answers greedily with its logits."""
+"""LLaVA-3D-7B behind the protocol of teachers: greedy answers with their logits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from distill3d_ros.training.teachers.llava3d.config import Llava3dError, read_co
 from distill3d_ros.training.teachers.llava3d.decoding import Decoded, greedy, read_prefix
 from distill3d_ros.training.teachers.llava3d.model import Llava3d
 from distill3d_ros.training.teachers.llava3d.patch_geometry import VOXEL_SIZE
-from distill3d_ros.training.teachers.llava3d.processor import look
+from distill3d_ros.training.teachers.llava3d.processor import views_of_samples
 from distill3d_ros.training.teachers.llava3d.prompts import VIEWS_ID, conversation, token_ids, with_clicks
 from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS, check_precision, quantise_layers
 from distill3d_ros.training.teachers.llava3d.weights import Loaded, load_weights
@@ -131,7 +131,7 @@ class Llava3dTeacher:
         """
         if not questions:
             return []
-        views = look([sample, *other_views], side=self.model.config.side, frames=self.model.config.frames)
+        views = views_of_samples([sample, *other_views], side=self.model.config.side, frames=self.model.config.frames)
         visual = self.model.visual_tokens(views)
         asked = [with_clicks(f"{question}\n{self.instruction}".strip()) for question in questions]
         rows = [self._ids(text) for text, _ in asked]

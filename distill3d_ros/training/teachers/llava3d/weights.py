@@ -1,4 +1,4 @@
-"""LLaVA-3D's public checkpoint, key by key, into the network.
+"""Loading of LLaVA-3D's public checkpoint into the network, key by key.
 
 What is missing or unknown is an error that lists it, before anything is loaded. Shards are read one after the other,
 and each tensor goes to its device at once: the whole is never in memory twice.

@@ -18,7 +18,12 @@ from distill3d_ros.training.teachers.llava3d.config import CLIP_L_336, Llava3dCo
 from distill3d_ros.training.teachers.llava3d.model import Llava3d
 from distill3d_ros.training.teachers.llava3d.patch_geometry import at_most, patch_points, voxel_ids, voxel_means
 from distill3d_ros.training.teachers.llava3d.position import PositionEmbedding
-from distill3d_ros.training.teachers.llava3d.processor import look, square_camera, square_depth, view_numbers
+from distill3d_ros.training.teachers.llava3d.processor import (
+    square_camera,
+    square_depth,
+    view_numbers,
+    views_of_samples,
+)
 from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_ids, with_clicks
 from distill3d_ros.training.teachers.llava3d.teacher import read_tokenizer
 
@@ -116,7 +121,7 @@ def test_ids_are_encoded_piece_by_piece(tmp_path: Path) -> None:
 def test_a_view_without_a_pose_stands_upright() -> None:
     """The sample looks along y of its world; without its pose it stands in the same world, at the origin."""
     sample = make_sample()
-    found = look([without_pose(sample)], side=28, frames=1).world_from_camera[0]
+    found = views_of_samples([without_pose(sample)], side=28, frames=1).world_from_camera[0]
     expected = torch.from_numpy(sample.frame.world_from_camera).float()
     expected[:3, 3] = 0
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
@@ -127,7 +132,7 @@ def test_pictures_go_through_clips_processor() -> None:
     sample = make_sample()
     intrinsics = Intrinsics.from_fov(width=64, height=48, horizontal_fov=1.0)
     grey = Frame(image=np.full((48, 64, 3), 102, np.uint8), intrinsics=intrinsics)
-    images = look([dataclasses.replace(sample, frame=grey)], side=28, frames=1).images[0]
+    images = views_of_samples([dataclasses.replace(sample, frame=grey)], side=28, frames=1).images[0]
     mean, spread = np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
     expected = torch.from_numpy((0.4 - mean) / spread).float()[:, None, None].expand(3, 28, 28)
     torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)

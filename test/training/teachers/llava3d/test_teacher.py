@@ -20,7 +20,7 @@ from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache
 from distill3d_ros.training.teachers.llava3d.config import Llava3dError
 from distill3d_ros.training.teachers.llava3d.decoding import greedy, read_prefix
-from distill3d_ros.training.teachers.llava3d.processor import look
+from distill3d_ros.training.teachers.llava3d.processor import views_of_samples
 from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_ids, with_clicks
 from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS
 from distill3d_ros.training.teachers.llava3d.teacher import Llava3dTeacher, weight_bytes
@@ -86,7 +86,7 @@ def test_together_and_from_the_cache_answers_are_those_of_the_whole_text(teacher
     answers = teacher.answer(sample, QUESTIONS)
     handle.remove()
     assert looked_at == [1]
-    visual = model.visual_tokens(look([sample], side=28, frames=4))
+    visual = model.visual_tokens(views_of_samples([sample], side=28, frames=4))
     assert 1 < len(visual) <= 4
     for question, answer in zip(QUESTIONS, answers, strict=True):
         text, points = with_clicks(f"{question}\nAnswer the question using a single word or phrase.")
@@ -126,7 +126,7 @@ def test_an_answer_ends_while_others_go_on(teacher: Llava3dTeacher) -> None:
 
 def test_several_views_of_a_room(teacher: Llava3dTeacher) -> None:
     first, second = make_sample(), make_sample("train-000000-01", seed=5)
-    views = look([first, second, first], side=28, frames=4)
+    views = views_of_samples([first, second, first], side=28, frames=4)
     assert views.repeats.tolist() == [2, 1, 1]
     assert views.images.shape == (3, 3, 28, 28)
     alone = teacher.answer(first, QUESTIONS[:1])[0]
@@ -134,7 +134,7 @@ def test_several_views_of_a_room(teacher: Llava3dTeacher) -> None:
     with pytest.raises(ValueError, match=r"views must be of one room.*train-000009-00"):
         teacher.answer(first, QUESTIONS, other_views=[make_sample("train-000009-00")])
     with pytest.raises(ValueError, match=r"train-000000-01 has no frame.world_from_camera"):
-        look([first, without_pose(second)], side=28, frames=4)
+        views_of_samples([first, without_pose(second)], side=28, frames=4)
 
 
 def test_pickled_shards_and_16_bits(tmp_path: Path, teacher: Llava3dTeacher) -> None:
