@@ -21,7 +21,7 @@ LEAST_REST = 1e-12
 SUREST_DEPTH = 0.02
 """A teacher that expects a smaller relative error of its depth is taken to expect this one."""
 CLEAR_LOGIT = 3.0
-"""Log-odds of a relation that just clearly holds (probability .95); see ``scene.thresholds``."""
+"""Log-odds of a relation that just clearly holds (probability .95); see ``questions.thresholds``."""
 
 
 def top_k_kl(
@@ -84,7 +84,7 @@ def bernoulli_kl(logits: Tensor, probability: Tensor) -> Tensor:
 def relation_logits(center: Tensor) -> Tensor:
     """(R, R, 3) log-odds that box i is left of, above and nearer than box j; ``center`` (R, 3), level frame, metres.
 
-    Differences of bearing, height and distance over what makes each clear in ``scene.thresholds``, so that a fact that
+    Differences of bearing, height and distance over what makes each clear in ``questions.thresholds``, so that a fact that
     is just clear enough to be asked about has probability .95; the paper's left/right and above/below, and one more.
     """
     x, y, z = center.float().unbind(-1)
