@@ -26,7 +26,7 @@ _LARGEST = 65504.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedSample:
-    """What a teacher was asked about a sample, and what it said and saw."""
+    """A teacher's answers about one sample, with the questions that it was asked and what it perceived."""
 
     key: str
     questions: tuple[Question, ...]
@@ -38,7 +38,7 @@ def encode_shard(samples: Sequence[CachedSample]) -> bytes:
     """The bytes of a shard's file.
 
     Raises:
-        ValueError: a teacher said something that is no number; the message names the sample.
+        ValueError: a number in an answer is not finite; the message names the sample.
     """
     tensors: dict[str, np.ndarray] = {}
     for number, sample in enumerate(samples):
@@ -54,15 +54,15 @@ def decode_sample(number: int, get: Any, names: frozenset[str], labels: tuple[st
 
     words = json.loads(get(f"{number}.json").tobytes())
     tokens, logits, hidden = tensor("tokens"), tensor("logits"), tensor("hidden")
-    ends = np.cumsum([said["tokens"] for said in words["answers"]])
+    ends = np.cumsum([row["tokens"] for row in words["answers"]])
     answers = []
-    for i, said in enumerate(words["answers"]):
-        place = slice(int(ends[i]) - said["tokens"], int(ends[i]))
+    for i, row in enumerate(words["answers"]):
+        span = slice(int(ends[i]) - row["tokens"], int(ends[i]))
         answers.append(
             TeacherAnswer(
-                text=said["text"],
-                top_tokens=None if tokens is None else tokens[place].astype(np.int64),
-                top_logits=None if logits is None else logits[place].astype(np.float32),
+                text=row["text"],
+                top_tokens=None if tokens is None else tokens[span].astype(np.int64),
+                top_logits=None if logits is None else logits[span].astype(np.float32),
                 hidden=None if hidden is None else hidden[i].astype(np.float32),
             )
         )
@@ -75,34 +75,34 @@ def decode_sample(number: int, get: Any, names: frozenset[str], labels: tuple[st
 
 
 def _arrays(sample: CachedSample) -> dict[str, np.ndarray]:
-    said = sample.answers
+    answers = sample.answers
     words = {
         "key": sample.key,
         "questions": [_question_json(q) for q in sample.questions],
-        "answers": [{"text": a.text, "tokens": 0 if a.top_tokens is None else len(a.top_tokens)} for a in said],
+        "answers": [{"text": a.text, "tokens": 0 if a.top_tokens is None else len(a.top_tokens)} for a in answers],
     }
     blob = json.dumps(words, separators=(",", ":"), default=_plain).encode()
     arrays: dict[str, np.ndarray | None] = {"json": np.frombuffer(blob, np.uint8)}
-    tokens = _together("top_tokens", said)
+    tokens = _concatenated("top_tokens", answers)
     if tokens is not None:
         arrays["tokens"] = tokens.astype(np.uint16 if tokens.max(initial=0) < 2**16 else np.int32)
-    arrays["logits"] = _half(_together("top_logits", said), "logits", sample.key)
-    hidden = [a.hidden for a in said if a.hidden is not None]
-    if hidden and len(hidden) == len(said):
+    arrays["logits"] = _half(_concatenated("top_logits", answers), "logits", sample.key)
+    hidden = [a.hidden for a in answers if a.hidden is not None]
+    if hidden and len(hidden) == len(answers):
         arrays["hidden"] = _half(np.stack(hidden), "hidden", sample.key)
-    seen = sample.perception
-    if seen is not None:
-        boxes = np.concatenate([seen.center_level, seen.size, seen.yaw[:, None]], 1)
+    perception = sample.perception
+    if perception is not None:
+        boxes = np.concatenate([perception.center_level, perception.size, perception.yaw[:, None]], 1)
         arrays["boxes"] = np.ascontiguousarray(boxes, np.float32)
-        arrays["class_probs"] = _half(seen.class_probs, "class_probs", sample.key)
-        if seen.depth is not None:
+        arrays["class_probs"] = _half(perception.class_probs, "class_probs", sample.key)
+        if perception.depth is not None:
             with np.errstate(divide="ignore"):
-                arrays["log_depth"] = np.log(seen.depth).astype(np.float16)  # -inf where unknown
-        arrays["log_error"] = _half(seen.log_error, "log_error", sample.key)
+                arrays["log_depth"] = np.log(perception.depth).astype(np.float16)  # -inf where unknown
+        arrays["log_error"] = _half(perception.log_error, "log_error", sample.key)
     return {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
 
 
-def _together(field: str, answers: Sequence[TeacherAnswer]) -> np.ndarray | None:
+def _concatenated(field: str, answers: Sequence[TeacherAnswer]) -> np.ndarray | None:
     """(sum of L, K) of all answers; None where an answer has none."""
     parts = [getattr(a, field) for a in answers]
     return None if not parts or any(p is None for p in parts) else np.concatenate(parts)

@@ -1,9 +1,7 @@
 """A teacher's answers to a sample: texts with token scores, depth and boxes.
 
-A teacher answers samples once (``teach``); its answers are cached (``cache``) and the training never loads it. Without
-a teacher the student learns from geometry alone, and every loss that needs a teacher is absent.
-
-Each teacher is a module with ``load_teacher(model, *, device, top_k) -> Teacher``; ``teach.TEACHERS`` lists them.
+A teacher answers about samples once (``teach``); its answers are cached (``TeacherCache``) and the training never loads
+it. Without a teacher the student learns from geometry alone, and every loss that needs a teacher is absent.
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ from numpy.typing import NDArray
 from distill3d_ros.scene.frame import FloatArray
 
 TOP_K = 16
-"""How many tokens' logits a teacher tells at each place of an answer, unless another number is wanted."""
+"""How many tokens' logits a teacher gives for each token of an answer, unless another number is wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherAnswer:
-    """What a teacher says about one question; what it does not offer is None."""
+    """A teacher's answer to one question; what it does not offer is None."""
 
     text: str
     top_tokens: NDArray[np.integer[Any]] | None = None
@@ -37,10 +35,10 @@ class TeacherAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherPerception:
-    """What a teacher sees in a sample; N boxes in the level frame, C classes."""
+    """A teacher's perception of a sample; N boxes in the level frame, C classes."""
 
     depth: FloatArray | None
-    """(h, w) metres at a quarter of the side of the picture that it looked at; 0 where unknown."""
+    """(h, w) metres at a quarter of the side of its input picture; 0 where unknown."""
     log_error: FloatArray | None
     """(h, w) log of the |log depth error| that it expects of itself; None where its depth is the truth."""
     center_level: FloatArray
