@@ -85,7 +85,8 @@ def relation_logits(center: Tensor) -> Tensor:
     """(R, R, 3) log-odds that box i is left of, above and nearer than box j; ``center`` (R, 3), level frame, metres.
 
     Differences of bearing, height and distance over what makes each clear in ``questions.thresholds``, so that a fact
-    that is just clear enough to be asked about has probability .95; the paper's left/right and above/below, and one more.
+    that is just clear enough to be asked about has probability .95. The paper's left/right and above/below, and one
+    more.
     """
     x, y, z = center.float().unbind(-1)
     bearing, distance = torch.atan2(x, z), center.float().norm(dim=-1).clamp_min(1e-3)
