@@ -96,7 +96,7 @@ def match_sets(
         labels: (B, M) class numbers.
         true_centers: (B, M, 3) metres.
         true_sizes: (B, M, 3) metres.
-        mask: (B, M) which of the M places hold an object.
+        mask: (B, M) which of the M entries hold an object.
 
     Returns:
         For each image the indices of the predictions and of the true objects, in pairs.

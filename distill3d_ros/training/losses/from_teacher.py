@@ -161,7 +161,7 @@ def dense_losses(perception: Perception, batch: PerceptionBatch, targets: Teache
 
 
 def box_losses(perception: Perception, batch: PerceptionBatch, targets: TeacherTargets) -> dict[str, Tensor | None]:
-    """Classes, places and relations of the teacher's boxes, each against the query that is matched to it.
+    """Classes, positions and relations of the teacher's boxes, each against the query that is matched to it.
 
     Everything is compared in the true level frame; the depth head learns nothing from it.
     """

@@ -90,7 +90,7 @@ def language_losses(output: LanguageOutput, batch: QuestionBatch) -> Losses:
 
 
 def box_loss(
-    boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor, focal: Tensor
+    boxes: Boxes, batch: PerceptionBatch, image: Tensor, prediction: Tensor, truth: Tensor, focal: Tensor
 ) -> Tensor | None:
     """Mean error of K matched boxes: direction, distance, size and yaw, in units that compare.
 
@@ -98,12 +98,12 @@ def box_loss(
     distance and size are L1 of logarithms (relative errors), yaw is 1 - cos. The depth head learns nothing from it.
 
     Args:
-        image, place, truth: (K,) the image, the prediction in it and the true object that belong together.
+        image, prediction, truth: (K,) the image, the prediction in it and the true object that belong together.
         focal: (B, 2) fx, fy.
     """
     if len(image) == 0:
         return None
-    at = (image, place)
+    at = (image, prediction)
     size = (boxes.log_size[at].float() - batch.size[image, truth].log()).abs().mean(-1)
     yaw = primitives.yaw_loss(boxes.yaw[at], batch.yaw[image, truth], batch.has_front[image, truth])
     loss = size + 0.5 * yaw  # (K,)
@@ -118,7 +118,9 @@ def box_loss(
     return (loss + torch.where(located, 2.0 * lateral + 2.0 * distance, torch.zeros_like(loss))).mean()
 
 
-def overlap_loss(boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor) -> Tensor | None:
+def overlap_loss(
+    boxes: Boxes, batch: PerceptionBatch, image: Tensor, prediction: Tensor, truth: Tensor
+) -> Tensor | None:
     """Mean of 1 - GIoU of K matched boxes' intervals along the three axes of the true box, 0..2.
 
     The generalized overlap of Rezatofighi et al. (CVPR 2019), axis by axis: errors count against the object's own
@@ -126,10 +128,10 @@ def overlap_loss(boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Ten
     direction where boxes do not overlap. Objects whose centre has no usable pixel are left out.
     """
     located = batch.located[image, truth]
-    image, place, truth = image[located], place[located], truth[located]
+    image, prediction, truth = image[located], prediction[located], truth[located]
     if len(image) == 0:
         return None
-    offset, a, b = _beside_truth(boxes, batch, image, place, truth)
+    offset, a, b = _beside_truth(boxes, batch, image, prediction, truth)
     low, high = offset - a, offset + a
     overlap = (torch.minimum(high, b) - torch.maximum(low, -b)).clamp_min(0)
     union = 2 * a + 2 * b - overlap
@@ -178,14 +180,14 @@ def box_fit(boxes: Boxes, batch: PerceptionBatch, image: Tensor, query: Tensor, 
 
 
 def _beside_truth(
-    boxes: Boxes, batch: PerceptionBatch, image: Tensor, place: Tensor, truth: Tensor
+    boxes: Boxes, batch: PerceptionBatch, image: Tensor, prediction: Tensor, truth: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(K, 3) metres each: centres in the frames of the true boxes, half sizes, and half sizes of the true boxes."""
     yaw = batch.yaw[image, truth]
     cos, sin = yaw.cos(), yaw.sin()
-    x, y, z = (boxes.center_level[image, place].float() - batch.center_level[image, truth]).unbind(-1)
+    x, y, z = (boxes.center_level[image, prediction].float() - batch.center_level[image, truth]).unbind(-1)
     offset = torch.stack([cos * x - sin * z, y, sin * x + cos * z], -1)
-    return offset, boxes.size[image, place].float() / 2, batch.size[image, truth] / 2
+    return offset, boxes.size[image, prediction].float() / 2, batch.size[image, truth] / 2
 
 
 def _on_ignored(query_patch: Tensor, cells: Tensor) -> Tensor:

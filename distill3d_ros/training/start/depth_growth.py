@@ -30,7 +30,7 @@ class DepthGrowth:
     new: tuple[str, ...]
     """Those of the larger student that begin anew."""
     not_used: tuple[str, ...]
-    """Those of the smaller one that the larger has no place for."""
+    """Those of the smaller one that the larger does not have."""
 
     def describe(self) -> str:
         """ "194 tensors taken; new: encoder.frame_blocks.2 (16 tensors), ...; not used: depth_head (30)"."""
