@@ -20,7 +20,7 @@ EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the
 
 
 def fuse_answers(
-    parsed: ParsedQuestion, said: GeneratedAnswer, scene: Scene, object_of_query: Mapping[int, int]
+    parsed: ParsedQuestion, generated: GeneratedAnswer, scene: Scene, object_of_query: Mapping[int, int]
 ) -> Answer:
     """The language model's answer, checked against the rules' answer on the scene's boxes.
 
@@ -32,19 +32,19 @@ def fuse_answers(
         object_of_query: index of a box among the student's -> id of the scene's object.
     """
     rules = answer_by_rules(parsed, scene)
-    value, absent = answer_value(said.text), unseen_label(said.text)
+    value, absent = answer_value(generated.text), unseen_label(generated.text)
     metric = KINDS[parsed.kind].form == "metric"
     if metric and not scene.is_metric:
         return Answer(text=NO_SCALE, value=None, confidence=0.0, source="geometry")
     if not _fits(parsed, value, absent):
         return rules
-    pointed = [object_of_query.get(i) for i in said.object_indices]
+    pointed = [object_of_query.get(i) for i in generated.object_indices]
     ids = tuple(dict.fromkeys(i for i in pointed if i is not None)) or rules.object_ids
     agree = _agree(value, rules.value, metric) if absent is None else rules.value is None
     r = rules.confidence / 2
-    confidence = 1 - (1 - said.confidence) * (1 - r) if agree else said.confidence * (1 - r)
+    confidence = 1 - (1 - generated.confidence) * (1 - r) if agree else generated.confidence * (1 - r)
     return Answer(
-        text=said.text if absent is None else not_seen_text(absent),  # the model's words are in lower case
+        text=generated.text if absent is None else not_seen_text(absent),  # the model's words are in lower case
         value=value,
         confidence=float(np.clip(confidence, 0.0, 1.0)),
         object_ids=() if absent is not None else ids,

@@ -226,8 +226,8 @@ class Engine:
         if plain:
             texts = [p.plain.strip() if as_worded else rephrase_to_training(p) for p in plain.values()]
             replies = self.student.answer(features.prefix(self.student), texts)
-            for (i, p), said in zip(plain.items(), replies, strict=True):
-                answers[i] = fuse_answers(p, said, scene, features.object_of_query)
+            for (i, p), generated in zip(plain.items(), replies, strict=True):
+                answers[i] = fuse_answers(p, generated, scene, features.object_of_query)
         for i, asked in enumerate(parsed):
             if asked is None:
                 wanted = asks_for_description(questions[i])
@@ -247,8 +247,8 @@ class Engine:
             features.perception, meant.chosen, scene, self.labels, features.object_of_query
         )
         text = rephrase_to_training(parsed)
-        (said,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
-        answer = fuse_answers(parsed, said, meant.scene, owner)
+        (generated,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
+        answer = fuse_answers(parsed, generated, meant.scene, owner)
         return replace(answer, confidence=answer.confidence * meant.certainty)
 
     def _resolve_poses(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:

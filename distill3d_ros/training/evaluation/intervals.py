@@ -25,8 +25,8 @@ def ratio_interval(
     """
     if not len(numerator) == len(denominator) == len(groups):
         raise ValueError(
-            "ratio_interval needs one group and one pair of marks for each question. Got "
-            f"{len(numerator)} and {len(denominator)} marks, {len(groups)} groups"
+            "ratio_interval needs one group and one pair of results for each question. Got "
+            f"{len(numerator)} and {len(denominator)} results, {len(groups)} groups"
         )
     names = {name: number for number, name in enumerate(dict.fromkeys(groups))}
     if not names:

@@ -25,7 +25,7 @@ from distill3d_ros.training.evaluation.metrics import box_score, wilson_interval
 
 @dataclass(slots=True)
 class TeacherTally:
-    """What student and teacher said, question by question, and what the teacher saw, frame by frame."""
+    """Answers of student and teacher, question by question, and what the teacher perceived, frame by frame."""
 
     questions: list[Question] = field(default_factory=list)
     frames: list[str] = field(default_factory=list)

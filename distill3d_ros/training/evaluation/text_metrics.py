@@ -19,7 +19,7 @@ EXPLAINED = (
 )
 
 
-def text_scores(said: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+def text_scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """BLEU, ROUGE-L, METEOR (0..1) and the share of answers in the same words, of answers against one reference each.
 
     BLEU (Papineni et al., 2002; Post, 2018) and ROUGE-L (Lin, 2004) are torchmetrics', METEOR (Denkowski and Lavie,
@@ -29,11 +29,11 @@ def text_scores(said: Sequence[str], references: Sequence[str]) -> dict[str, flo
         ImportError: one of the libraries is missing.
     """
     bleu, rouge, meteor = libraries()
-    if len(said) != len(references):
-        raise ValueError(f"one reference for each answer, please. Got {len(said)} and {len(references)}")
-    if not said:
+    if len(answers) != len(references):
+        raise ValueError(f"one reference for each answer, please. Got {len(answers)} and {len(references)}")
+    if not answers:
         return {}
-    lower, known = ([text.lower().strip() for text in texts] for texts in (said, references))
+    lower, known = ([text.lower().strip() for text in texts] for texts in (answers, references))
     each = [[reference] for reference in known]
     return {
         "exact": float(np.mean([a == b for a, b in zip(lower, known, strict=True)])),

@@ -57,7 +57,7 @@ def test_more_questions_about_the_same_frames_make_nothing_surer() -> None:
 def test_without_a_right_answer_of_the_teacher_nothing_is_retained_or_lost() -> None:
     assert all(math.isnan(x) for x in ratio_interval([True], [False], ["a"], seed=0))
     assert all(math.isnan(x) for x in ratio_interval([], [], [], seed=0))
-    with pytest.raises(ValueError, match="Got 1 and 2 marks, 2 groups"):
+    with pytest.raises(ValueError, match="Got 1 and 2 results, 2 groups"):
         ratio_interval([True], [True, True], ["a", "b"], seed=0)
 
 

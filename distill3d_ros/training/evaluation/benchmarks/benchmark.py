@@ -1,4 +1,4 @@
-"""Ask a student the questions of a published set: ``distill3d benchmark``, see docs/benchmarks.md."""
+"""Evaluation of a student on a published set of questions: ``distill3d benchmark``, see docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Write ``report.md``, ``report.json`` and ``answers.jsonl`` into ``out``; returns the content of the second.
 
-    Each scan is looked at once, and then asked about.
+    Each scan is perceived once, and then asked about.
 
     Args:
         name: ``scanqa``, ``sqa3d`` or ``vsi-bench``.

@@ -1,4 +1,4 @@
-"""Answers marked by a set's metric, and the figures that come of them."""
+"""Scores of answers by a set's metric, and their figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frames of a scan that a student looks at."""
+"""Choice of the frames of a scan that a student perceives."""
 
 from __future__ import annotations
 
