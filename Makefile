@@ -6,6 +6,9 @@ BIN := .venv/bin
 export AMENT_PREFIX_PATH := $(CURDIR)/.venv$(if $(AMENT_PREFIX_PATH),:$(AMENT_PREFIX_PATH))
 export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
+# Set in many containers; then each process that starts would compile torch and transformers anew, three times as slow.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test bench figures lint setup clean
 
 demo: setup
@@ -23,7 +26,7 @@ figures: setup
 	@$(BIN)/distill3d bench --json docs/results/bench.json && $(BIN)/python scripts/latency_table.py
 
 lint: setup
-	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 setup:
 	@$(PYTHON) scripts/setup_env.py
@@ -31,4 +34,4 @@ setup:
 # What the commands above made; the environment in .venv stays.
 clean:
 	rm -rf demo_out .demo_out-* build install log .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
-	find distill3d_ros test scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find distill3d_ros test scripts launch -name __pycache__ -type d -prune -exec rm -rf {} +

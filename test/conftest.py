@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # Small tensors: a second thread costs more than it brings, and the same sums come out on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Else each process that tests start compiles torch and transformers anew: 12 s in place of 5 s of a core.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Processes of this test run hear each other and nobody else. Domains above 101 have ports that systems give away.
 os.environ.update(ros_environment(domain=1 + os.getpid() % 100, localhost=True))
 

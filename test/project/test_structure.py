@@ -36,6 +36,7 @@ def tool(name: str) -> str:
 
 def test_ruff() -> None:
     run(tool("ruff"), "check", "--no-cache", ".")
+    run(tool("ruff"), "format", "--check", "--no-cache", ".")
 
 
 def test_mypy() -> None:

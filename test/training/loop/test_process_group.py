@@ -42,18 +42,30 @@ def two_processes(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def ended(run: subprocess.Popen[str]) -> str:
-    output = run.communicate(timeout=120)[0]
+    output = run.communicate(timeout=250)[0]
     assert run.returncode == 0, output
     return output
 
 
-def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+@pytest.mark.timeout(900)  # two launches of two processes, each with its own imports; a busy machine must not fail
+def test_two_processes_stop_together_go_on_and_learn_what_one_learns(tmp_path: Path) -> None:
     """Each sends its half of a batch through the network in two parts."""
-    run = two_processes(tmp_path / "two", "0", "2")
-    alone = train(tmp_path / "one", ProcessGroup())
+    two, one = tmp_path / "two", tmp_path / "one"
+    run = two_processes(two, "0.2", "2")
+    metrics = two / "metrics.jsonl"
+    deadline = time.monotonic() + 250
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGTERM)  # what a batch system does
+    run.communicate(timeout=250)
+    stopped = load_checkpoint(two)
+    assert stopped is not None
+    assert 0 < stopped["step"] < STEPS
+    run = two_processes(two, "0", "2")
+    alone = train(one, ProcessGroup())
     ended(run)
-    first, second = (load_file(tmp_path / "two" / f"rank{rank}.safetensors") for rank in range(2))
-    state = load_checkpoint(tmp_path / "two")
+    first, second = (load_file(two / f"rank{rank}.safetensors") for rank in range(2))
+    state = load_checkpoint(two)
     assert state is not None
     assert state["step"] == STEPS
     for name, value in alone.student.state_dict().items():
@@ -61,31 +73,10 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
         torch.testing.assert_close(state["student"][name], value, rtol=1e-3, atol=1e-4)
     losses = [
         [[row.get(name, 0.0) for name in ("total", "text", "names")] for row in read_metrics(folder) if "text" in row]
-        for folder in (tmp_path / "one" / "metrics.jsonl", tmp_path / "two" / "metrics.jsonl")
+        for folder in (one / "metrics.jsonl", metrics)
     ]
     assert len(losses[1]) == STEPS
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3, atol=1e-4)
-
-
-def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
-    run = two_processes(tmp_path, "0.2")
-    metrics = tmp_path / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(run.pid, signal.SIGTERM)  # what a batch system does
-    run.communicate(timeout=120)
-    stopped = load_checkpoint(tmp_path)
-    assert stopped is not None
-    assert 0 < stopped["step"] < STEPS
-    ended(two_processes(tmp_path))
-    finished = load_checkpoint(tmp_path)
-    assert finished is not None
-    assert finished["step"] == STEPS
-    alone = train(tmp_path / "one", ProcessGroup())
-    torch.testing.assert_close(
-        finished["student"]["encoder.weight"], alone.student.encoder.weight.detach(), rtol=1e-3, atol=1e-4
-    )
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
