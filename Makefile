@@ -6,7 +6,7 @@ BIN := .venv/bin
 export AMENT_PREFIX_PATH := $(CURDIR)/.venv$(if $(AMENT_PREFIX_PATH),:$(AMENT_PREFIX_PATH))
 export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-# Set in many containers; then each process that starts would compile torch and transformers anew, three times as slow.
+# Set in many containers; then each process that starts would compile torch and transformers anew, in twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test bench figures lint setup clean
