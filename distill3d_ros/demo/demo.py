@@ -174,7 +174,7 @@ class _Demo:
         from distill3d_ros.demo.demo_report import Exchange, print_exchange
         from distill3d_ros.demo.question_plan import same_fact
         from distill3d_ros.questions.answer import Answer
-        from distill3d_ros.questions.question import is_correct
+        from distill3d_ros.questions.ground_truth.question import is_correct
 
         moment = self.robot.client.newest()
         if moment is None:

@@ -7,12 +7,12 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from distill3d_ros.questions.balancing import answer_class, is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import answer_class, is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 
 ONE_ABSENT_IN = 10

@@ -16,7 +16,6 @@ from itertools import chain, pairwise
 from distill3d_ros.questions.grammar import classify, is_measure
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.phrases import RELATIVE_WORDS, SUPERLATIVE_WORDS, TOLD_FIRST
-from distill3d_ros.questions.question import Mention
 from distill3d_ros.questions.references import Reference
 from distill3d_ros.scene.labels import known_names
 
@@ -35,6 +34,19 @@ _SHORT = {
 _DETERMINERS = frozenset(
     {"the", "a", "an", "any", "some", "my", "your", "our", "that", "this", "those", "these", "all", "another"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Where a question names a thing."""
+
+    start: int
+    """First character of the name, its article not included."""
+    end: int
+    """One past its last character."""
+    label: str
+    object_id: int | None = None
+    """The thing meant; None when it is absent, or when the name stands for a category."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import numpy as np
 from support.scene_samples import box, random_scene, scene_of, thing
 
 from distill3d_ros.demo.question_plan import ONE_ABSENT_IN, QuestionPlan, same_fact
-from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question import Question
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kind_record import FAMILIES
-from distill3d_ros.questions.question import Question
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 
 

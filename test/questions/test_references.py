@@ -7,11 +7,11 @@ import pytest
 from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 
 from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import is_correct
+from distill3d_ros.questions.ground_truth.reference_candidates import reference_candidates
 from distill3d_ros.questions.parsing import parse
 from distill3d_ros.questions.phrases import RELATIVE_WORDS, SUPERLATIVE_WORDS
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import is_correct
-from distill3d_ros.questions.reference_candidates import reference_candidates
 from distill3d_ros.questions.references import Reference, Singled, refer, resolve, single_out
 from distill3d_ros.questions.relations import Relations
 from distill3d_ros.questions.rules import answer_by_rules

@@ -7,10 +7,10 @@ import pytest
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
-from distill3d_ros.questions.phrasing import phrase
 from distill3d_ros.questions.rephrasing import rephrase_to_training
 from distill3d_ros.scene.frame import Frame, Intrinsics
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.student.checkpoint import load_student, read_description
 from distill3d_ros.student.outputs import LanguageInput, Perception, QuestionText, map_tensors
 from distill3d_ros.student.student import Student

@@ -12,7 +12,7 @@ import numpy as np
 
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.answer_text import answer_value
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.evaluation.question_sets import describe_splits, training_facts

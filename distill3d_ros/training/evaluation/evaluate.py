@@ -14,8 +14,8 @@ import numpy as np
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene

@@ -16,12 +16,12 @@ import numpy as np
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.questions.kind_record import FAMILIES, FORMS
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question, is_correct
 from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
 from distill3d_ros.training.data.reading import evenly_spaced

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from distill3d_ros.questions.balancing import balanced
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question
-from distill3d_ros.questions.question_candidates import question_candidates
+from distill3d_ros.questions.ground_truth.balancing import balanced
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.training.data.mixture import Reader
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader

@@ -10,12 +10,12 @@ import numpy as np
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.balancing import balanced
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import balanced
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
+from distill3d_ros.questions.ground_truth.reference_candidates import reference_candidates
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question, is_correct
-from distill3d_ros.questions.reference_candidates import reference_candidates
 from distill3d_ros.questions.references import Reference, resolve
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.objects import Scene

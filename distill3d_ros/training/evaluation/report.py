@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.questions.kind_record import FAMILIES, FORMS
-from distill3d_ros.questions.question import Question
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.evaluation.confidence_calibration import abstention_lines
 from distill3d_ros.training.evaluation.lenses import lens_lines

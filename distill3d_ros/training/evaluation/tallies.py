@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.evaluation.confidence_calibration import abstention, calibration
 from distill3d_ros.training.evaluation.metrics import BoxScore, DepthScore, box_score, mean_depth_score

@@ -12,8 +12,8 @@ import numpy as np
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.questions.kind_record import FAMILIES, FORMS
-from distill3d_ros.questions.question import Question, is_correct
 from distill3d_ros.questions.thresholds import THRESHOLDS
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.sample import Sample

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.ground_truth.balancing import is_absent
+from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.questions.thresholds import THRESHOLDS
 
 BUCKETS = 1 << 15

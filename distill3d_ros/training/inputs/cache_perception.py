@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from distill3d_ros.questions.question import Question
-from distill3d_ros.questions.question_candidates import question_candidates
+from distill3d_ros.questions.ground_truth.question import Question
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import LanguageInput
 from distill3d_ros.student.student import Student

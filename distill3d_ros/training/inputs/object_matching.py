@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.student.outputs import ObjectSet, QuestionText
 from distill3d_ros.training.inputs.question_sampling import question_text

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from distill3d_ros.questions.balancing import ABSENT_SHARE, answer_class, is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import ABSENT_SHARE, answer_class, is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import NameSpan, QuestionText
 from distill3d_ros.training.data.mixture import Folders, open_split

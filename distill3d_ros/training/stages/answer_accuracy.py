@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.student.outputs import Prefix
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.evaluation.grading import parse_answer

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import ObjectSet, QuestionText
 from distill3d_ros.student.student import Student

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.question_candidates import question_candidates
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import ObjectSet, QuestionText
 from distill3d_ros.student.student import Student

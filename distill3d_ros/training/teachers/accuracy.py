@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distill3d_ros.questions.question import Question, is_correct
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import evenly_spaced

@@ -10,9 +10,9 @@ from support.data_samples import make_sample
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.training.data.manifest import Manifest, write_atomically
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.training.evaluation.question_only_baseline import (

@@ -10,9 +10,9 @@ import pytest
 from support.data_samples import make_sample
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question
-from distill3d_ros.questions.question_candidates import question_candidates
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.training.evaluation.intervals import ratio_interval
 from distill3d_ros.training.evaluation.teacher_comparison import TeacherTally, agree, teacher_figures
 from distill3d_ros.training.evaluation.text_metrics import text_scores

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import is_correct
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import is_correct
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
@@ -208,7 +208,7 @@ def test_question_only_does_not_know_which_of_two_equals_has_the_lower_id() -> N
 
 
 def test_question_only_stays_near_chance_on_balanced_questions() -> None:
-    from distill3d_ros.questions.balancing import balanced
+    from distill3d_ros.questions.ground_truth.balancing import balanced
 
     rng = np.random.default_rng(0)
     train = [f for _, f in balanced([(i, f) for i, s in enumerate(ROOMS[:40]) for f in question_candidates(s)], rng)]

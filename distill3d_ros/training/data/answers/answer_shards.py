@@ -15,8 +15,9 @@ import numpy as np
 from safetensors.numpy import save
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.question import Mention, Question
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question import Question
+from distill3d_ros.questions.parsing import Mention
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
 
 Arrays = Mapping[str, np.ndarray]

@@ -11,11 +11,11 @@ from distill3d_ros.engine.box_decoding import filter_by_score
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.pictures.drawing import depth_picture, draw_scene, id_picture
 from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
-from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader

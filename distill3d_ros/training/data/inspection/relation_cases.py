@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from distill3d_ros.pictures.drawing import UNKNOWN
 from distill3d_ros.pictures.sheets import Picture, encode_png, tiled, with_caption
-from distill3d_ros.questions.balancing import is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.questions.relations import gap
 from distill3d_ros.questions.rules import holds
 from distill3d_ros.training.data.manifest import write_atomically

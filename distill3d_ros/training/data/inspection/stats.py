@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from distill3d_ros.questions.balancing import answer_class, balanced, is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import answer_class, balanced, is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.training.data.manifest import ShardError
 from distill3d_ros.training.data.shards import ShardReader

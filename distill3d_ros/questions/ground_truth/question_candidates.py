@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.pair_candidates import PAIRWISE, PairCandidates
 from distill3d_ros.questions.kinds import KINDS, drawn
 from distill3d_ros.questions.naming import clear_name
-from distill3d_ros.questions.pair_candidates import PAIRWISE, PairCandidates
 from distill3d_ros.questions.relations import DECIDED, Relations
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
 from distill3d_ros.scene.labels import LABELS

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scene_samples import FLOOR, box, random_scene, scene_of, thing, with_mesh_truth
 
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question import is_correct
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.question import is_correct
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Box3D, Scene
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS, drawn
 from distill3d_ros.questions.relations import DECIDED
 from distill3d_ros.questions.thresholds import Thresholds

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
 
 ABSENT_SHARE = 0.06

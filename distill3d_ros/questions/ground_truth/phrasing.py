@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.question import Mention, Question
+from distill3d_ros.questions.parsing import Mention
 from distill3d_ros.questions.templates import SLOT, before_name, in_form, templates
 from distill3d_ros.scene.labels import LABELS
 

@@ -14,13 +14,13 @@ from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import Question, is_correct
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kind_record import FAMILIES, FORMS
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import Question, is_correct
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.questions.templates import templates
 from distill3d_ros.scene.labels import LABELS, find_label
@@ -63,7 +63,7 @@ def test_every_wording_is_understood(kind: str, monkeypatch: pytest.MonkeyPatch)
     rng = np.random.default_rng(0)
     for held_out in (False, True):
         for number, template in enumerate(templates(kind, held_out)):
-            monkeypatch.setattr("distill3d_ros.questions.phrasing.templates", lambda *_, t=template: (t,))
+            monkeypatch.setattr("distill3d_ros.questions.ground_truth.phrasing.templates", lambda *_, t=template: (t,))
             labels = some_labels(kind, number)
             question = phrase(fact_of(kind, labels), rng, held_out=held_out)
             for text in (question.text, question.text.upper().rstrip("?"), question.text.replace("'", "\u2019")):

@@ -19,18 +19,18 @@ import numpy as np
 import pytest
 from support.scene_samples import random_scene
 
-from distill3d_ros.questions.balancing import balanced
+from distill3d_ros.questions.ground_truth.balancing import balanced
+from distill3d_ros.questions.ground_truth.phrasing import phrase
+from distill3d_ros.questions.ground_truth.question import is_correct
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.questions.phrasing import phrase
-from distill3d_ros.questions.question import is_correct
-from distill3d_ros.questions.question_candidates import question_candidates
 from distill3d_ros.questions.rephrasing import rephrase_to_training
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.questions.templates import templates
 from distill3d_ros.scene.objects import Scene
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LABELS = ("chair", "table", "sofa", "lamp", "cup", "door", "bed")
 
 RECORD = """

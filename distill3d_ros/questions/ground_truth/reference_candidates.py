@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from distill3d_ros.questions import answer_text
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates, what_shows
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.phrases import COUNTED, RELATIVE_WORDS, SUPERLATIVE_WORDS
-from distill3d_ros.questions.question_candidates import question_candidates, what_shows
 from distill3d_ros.questions.references import Reference, refer, single_out
 from distill3d_ros.questions.relations import DECIDED, Relations
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds

@@ -10,22 +10,10 @@ from dataclasses import dataclass
 
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.answer_text import unseen_label
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.questions.parsing import Mention
 from distill3d_ros.questions.thresholds import THRESHOLDS
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """Where a question names a thing."""
-
-    start: int
-    """First character of the name, its article not included."""
-    end: int
-    """One past its last character."""
-    label: str
-    object_id: int | None = None
-    """The thing meant; None when it is absent, or when the name stands for a category."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from support.scene_samples import random_scene
 
-from distill3d_ros.questions.balancing import ABSENT_SHARE, answer_class, balanced, is_absent
-from distill3d_ros.questions.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.balancing import ABSENT_SHARE, answer_class, balanced, is_absent
+from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.question_candidates import question_candidates
 
 LABELS = ("sofa", "table", "chair", "lamp", "cup", "bowl", "cabinet", "bed", "plant", "door", "shelf", "box")
 Indexed = list[tuple[int, GroundTruthQA]]
