@@ -13,7 +13,8 @@ FIGURES = ROOT / "docs" / "results" / "bench.json"
 README = ROOT / "README.md"
 ROWS = {
     "perceive, 640x480 image": "perceive a frame of 640 x 480: depth and boxes",
-    "ask": "a question about a perceived frame",
+    "ask, first question about a scene": "the first question about a frame",
+    "ask": "each further question about it",
     "~/ask, round trip": "a question through the ROS service, while the node perceives at {rate}",
 }
 _TABLE = re.compile(r"(?<=\n\n)Measured by `distill3d bench`.*?\n\n(?:\|.*\n)+")
