@@ -2,6 +2,10 @@
 
 A new relation is a record here and its phrases in ``phrases.json``; it stands after the others, so that these are
 drawn as before for the same seed. What geometry it needs that ``Relations`` has not goes there.
+
+The numbers of patterns are ranks: where a sentence fits several, as "is it on the table under the lamp", the lowest
+decides. Of yes/no about two things: 100 to 199 words that decide wherever they stand, 200 to 399 comparisons ("than"),
+400 to 499 prepositions, from 500 on what is only tried when nothing else fits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads a question as people type it: which kind it is and which things it names.
+"""Parser of questions as people type them: the kind, and the things that are named.
 
 Names are found first, longest first, in every form of ``labels.known_names``; what is left of the sentence is matched
 by ``grammar`` against the words that carry a relation, not against whole phrases. A sentence with a word that the

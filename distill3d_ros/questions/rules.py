@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import permutations
 from typing import Protocol
 
@@ -159,8 +158,3 @@ def holds(scene: Scene, relation: str, a: int, b: int, thresholds: Thresholds = 
     if relation not in known:
         raise ValueError(f"relation must be one of {known}. Got {relation!r}")
     return decided(KINDS[relation].value(Relations.of_pair(scene, a, b, thresholds), (0, 1)))
-
-
-def without_mesh_truth(scene: Scene) -> Scene:
-    """The same scene as a detector could at best know it: boxes and labels, no contacts, gaps or supports."""
-    return replace(scene, contacts=None, gaps=None, supports=None)

@@ -1,4 +1,4 @@
-"""Which of several things is meant: read from the question, found in the scene, answered as if it were the only one."""
+"""References to one of several things: read from a question, found in a scene, answered as if it were the only one."""
 
 from __future__ import annotations
 

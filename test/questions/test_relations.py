@@ -1,4 +1,4 @@
-"""What the relations mean: clear cases, margin bands, and the laws that hold whatever the thresholds are."""
+"""Meanings of relations: clear cases, margin bands, and the laws that hold whatever the thresholds are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scene_samples import FLOOR, box, mirrored, random_scene, scene_of, thing, turned
 
-from distill3d_ros.questions.kind_record import Kind
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.relations import Relations, decided, gap
 from distill3d_ros.questions.rules import holds
@@ -174,12 +173,6 @@ def test_kinds_that_stand_in_for_each_other_agree(scene: Scene) -> None:
             assert kind.value(r, one) == -KINDS[kind.contrary].value(r, one)
         if kind.choices is not None:
             assert [KINDS[name].value(r, one) for name in kind.choices] == [kind.value(r, one), -kind.value(r, one)]
-
-
-@pytest.mark.parametrize(("family", "form", "named"), [("colour", "yes_no", "colour"), ("size", "maybe", "maybe")])
-def test_a_record_of_an_unknown_family_or_form_is_refused(family: str, form: str, named: str) -> None:
-    with pytest.raises(ValueError, match=f"must be one of .*Got '{named}'"):
-        Kind(family, form, 2)
 
 
 def test_distance_and_bad_arguments() -> None:

@@ -1,4 +1,4 @@
-"""Questions in unusual words are asked in usual ones, and nothing else about them changes."""
+"""Rephrasing: questions in unusual words are asked in usual ones, and nothing else about them changes."""
 
 from __future__ import annotations
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scene_samples import FLOOR, box, random_scene, scene_of, thing
+from support.scene_samples import FLOOR, box, random_scene, scene_of, thing, without_mesh_truth
 
 from distill3d_ros.questions.answer_text import NOT_UNDERSTOOD
 from distill3d_ros.questions.ground_truth.question import is_correct
 from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
-from distill3d_ros.questions.rules import answer_by_rules, without_mesh_truth
+from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
 

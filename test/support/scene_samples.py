@@ -113,3 +113,8 @@ def turned(scene: Scene, angle: float) -> Scene:
             replace(o, box=replace(o.box, center=rotation @ o.box.center, yaw=o.box.yaw + angle)) for o in scene.objects
         ),
     )
+
+
+def without_mesh_truth(scene: Scene) -> Scene:
+    """The same scene as a detector could at best know it: boxes and labels, no contacts, gaps or supports."""
+    return replace(scene, contacts=None, gaps=None, supports=None)

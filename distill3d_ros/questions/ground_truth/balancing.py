@@ -1,4 +1,4 @@
-"""Taking the guessing out of questions: who sees only the names must not know the answer.
+"""Balanced selection of questions: who sees only the names must not know the answer.
 
 Within a group (one kind of question about the same names) yes and no, or the two choices, come equally often; of open
 answers the commonest is cut to the second. Questions about absent things are held to a small share.

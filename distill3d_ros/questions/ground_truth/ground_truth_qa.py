@@ -1,4 +1,4 @@
-"""A fact: something that can be asked about a scene, not yet in words."""
+"""A question about a scene with its true answer, not yet in words; called a fact for short."""
 
 from __future__ import annotations
 

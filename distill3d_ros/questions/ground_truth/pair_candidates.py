@@ -1,4 +1,4 @@
-"""Facts about two things, of the many that say the same only one.
+"""Question candidates about two things; of the many that say the same, only one.
 
 "Is A left of B", "is B right of A", "is B left of A" and "is A right of B" have one answer or its opposite: which of
 them becomes a fact is decided by a hash of the ids, which knows nothing of the answer.

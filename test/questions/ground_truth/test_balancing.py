@@ -1,4 +1,4 @@
-"""Who knows only the names and the kind of a question must not know its answer."""
+"""Balanced selections: the names and the kind of a question must not give its answer away."""
 
 from __future__ import annotations
 

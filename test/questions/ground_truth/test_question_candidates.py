@@ -1,4 +1,4 @@
-"""What is askable: visibility, unambiguous names, margin bands, absent things, speed."""
+"""Question candidates: visibility, unambiguous names, margin bands, absent things, speed."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.questions.templates import templates
 from distill3d_ros.scene.objects import Scene
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 LABELS = ("chair", "table", "sofa", "lamp", "cup", "door", "bed")
 
 RECORD = """
