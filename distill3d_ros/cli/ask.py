@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import tempfile
 from argparse import Namespace
@@ -24,6 +23,7 @@ from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.geometry import box_distance
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.system.camera_calibration import for_image, read_camera_yaml
+from distill3d_ros.system.files import write_whole
 
 DEFAULT_FOV_DEGREES = 60.0
 _LONGEST_DEPTH_MM = 65535
@@ -52,7 +52,7 @@ def ask_image(options: Namespace) -> int:
     if options.picture is not None:
         visible = filter_by_score(scene, also=answers[-1].object_ids)
         drawn = draw_scene(frame.image, visible, answers[-1], question=options.question[-1])
-        write_bytes(options.picture, _encoded(options.picture.suffix, drawn[..., ::-1]))
+        write_whole(options.picture, _encoded(options.picture.suffix, drawn[..., ::-1]))
         written["picture"] = str(options.picture)
     if options.json:
         print(json.dumps(as_json(options, engine, scene, answers) | written))
@@ -137,21 +137,11 @@ def write_depth(file: Path, scene: Scene) -> None:
         with tempfile.TemporaryFile() as buffer:
             np.save(buffer, scene.depth)
             buffer.seek(0)
-            write_bytes(file, buffer.read())
+            write_whole(file, buffer.read())
         return
     known = np.isfinite(scene.depth) & (scene.depth > 0)
     millimetres = np.where(known, np.minimum(np.nan_to_num(scene.depth) * 1000, _LONGEST_DEPTH_MM), 0)
-    write_bytes(file, _encoded(".png", np.round(millimetres).astype(np.uint16)))
-
-
-def write_bytes(file: Path, data: bytes) -> None:
-    """The whole file or none of it."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(file, _encoded(".png", np.round(millimetres).astype(np.uint16)))
 
 
 def _check_target(file: Path | None) -> None:

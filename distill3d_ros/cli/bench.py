@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from distill3d_ros.demo.robot import SimulatedRobot, own_domain
+from distill3d_ros.system.files import write_whole
 
 if TYPE_CHECKING:
     from distill3d_ros.engine import Engine
@@ -115,9 +116,7 @@ def memory_benchmark(minutes: float, *, json_file: Path | None = None) -> int:
 
 def _write(json_file: Path | None, figures: object) -> None:
     if json_file is not None:
-        fresh = json_file.with_name(f".{json_file.name}.tmp")
-        fresh.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-        fresh.replace(json_file)
+        write_whole(json_file, json.dumps(figures, indent=1) + "\n")
 
 
 def repeat(stage: str, work: Callable[[int], object], seconds: float, *, note: str = "") -> Timing:

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from torch import Tensor
 
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.student import Student
+from distill3d_ros.system.files import check_file, file_sha256, write_together
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 FORMAT = 1
@@ -44,23 +42,35 @@ def save_student(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: _stored(name, tensor, STORED_DTYPES[dtype]) for name, tensor in student.state_dict().items()}
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".part-") as part:
-        weights, tokenizer, config = (Path(part) / name for name in (WEIGHTS, TOKENIZER, CONFIG))
-        save_file(tensors, weights, metadata={"format": "pt"})  # several entries would be stored in random order
-        student.language.tokenizer.save(str(tokenizer))
+    sha256: dict[str, str] = {}
+
+    def write_weights(path: Path) -> None:
+        try:
+            save_file(tensors, path, metadata={"format": "pt"})  # several entries would be stored in random order
+        except SafetensorError as error:
+            raise OSError(f"could not write {directory / WEIGHTS}: {error}; is the disk full?") from error
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
+        sha256[WEIGHTS] = file_sha256(path)
+
+    def write_tokenizer(path: Path) -> None:
+        student.language.tokenizer.save(str(path))
+        sha256[TOKENIZER] = file_sha256(path)
+
+    def write_config(path: Path) -> None:
         description = {
             "format": FORMAT,
             "student": student.config.to_dict(),
             "dtype": dtype,
             "parameters": sum(p.numel() for p in student.parameters()),
-            "sha256": {path.name: file_sha256(path) for path in (weights, tokenizer)},
+            "sha256": sha256,
             "card": dict(card or {}),
         }
-        config.write_text(json.dumps(description, indent=1) + "\n")
-        for path in (weights, tokenizer, config):
-            path.chmod(0o644)  # safetensors writes files that only their owner can read
-        for path in (weights, tokenizer, config):  # the config, which holds the checksums, comes last
-            os.replace(path, directory / path.name)
+        path.write_text(json.dumps(description, indent=1) + "\n")
+
+    # The config, which holds the checksums, comes last.
+    write_together(
+        {directory / WEIGHTS: write_weights, directory / TOKENIZER: write_tokenizer, directory / CONFIG: write_config}
+    )
     return directory
 
 
@@ -122,15 +132,6 @@ def load_weights(student: Student, path: str | Path) -> None:
     student.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
 
 
-def file_sha256(path: str | Path) -> str:
-    """Hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def count_parameters(student: Student) -> dict[str, int]:
     """Parameters by part, in the order of construction; ``total`` last."""
     counts = {}
@@ -155,12 +156,4 @@ def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _verify(directory: Path, description: Mapping[str, Any]) -> None:
     for name, expected in description.get("sha256", {}).items():
-        path = directory / name
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing; the checkpoint is incomplete, fetch it again")
-        found = file_sha256(path)
-        if found != expected:
-            raise CheckpointError(
-                f"{path} is damaged or was exchanged: sha256 {found[:16]}... instead of {expected[:16]}..., "
-                f"{path.stat().st_size} bytes; fetch it again"
-            )
+        check_file(directory / name, sha256=expected, listed_in=CONFIG, remedy="fetch it again", error=CheckpointError)

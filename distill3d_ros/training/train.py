@@ -10,7 +10,7 @@ import torch
 
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.system.device import torch_device
-from distill3d_ros.system.files import only_one
+from distill3d_ros.system.files import only_writer
 from distill3d_ros.training.config import TrainConfig, load_config
 from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.data.reading import describe_folders
@@ -95,7 +95,7 @@ def train_stage(
     if not processes.is_first:
         report = _silent
         processes.wait()
-    with only_one(out / name) if processes.is_first else nullcontext():
+    with only_writer(out / name, doing="trained in") if processes.is_first else nullcontext():
         student = starting_student(config, name, out=out, init=init, report=report).to(device)
         source = training_source(stage_config, data, wait=wait, report=report)
         stage = make_stage(stage_config, data, out / name, student)

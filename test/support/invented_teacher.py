@@ -11,12 +11,13 @@ from support.tiny_training import LABELS, six_objects
 
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.student import Student
+from distill3d_ros.system.files import file_sha256
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, encode_shard
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
 from distill3d_ros.training.data.answers.teacher_cache import CacheInfo, CacheShard, TeacherCache, data_identity
-from distill3d_ros.training.data.manifest import Manifest, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, write_manifest
 from distill3d_ros.training.data.mixture import open_split
-from distill3d_ros.training.data.shards import ShardWriter, file_sha256
+from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.training.inputs.question_sampling import Balance, sample_questions
 
 KEYS = [f"train-{room:06d}-{frame:02d}" for room in range(2) for frame in range(2)]
@@ -72,7 +73,7 @@ def two_rooms(folder: Path) -> Path:
                 writer.add(replace(one, key=key, frame=frame, room=key[:-3]))
         infos.append(writer.info)
     manifest = Manifest(recipe={"seed": 0}, planned_rooms={"train": 2, "val": 1}, shards=tuple(infos))
-    write_atomically(folder / "manifest.json", manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return folder
 
 

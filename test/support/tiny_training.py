@@ -13,7 +13,7 @@ from distill3d_ros.scene.geometry import level_rotation, project
 from distill3d_ros.scene.objects import Box3D, SceneObject
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig, StageConfig, TrainConfig
-from distill3d_ros.training.data.manifest import Manifest, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, write_manifest
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter
 
@@ -64,7 +64,7 @@ def data_folder(folder: Path, splits: Sequence[str]) -> Path:
                 writer.add(six_objects(split, n))
         shards.append(writer.info)
     manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(splits, SAMPLES), shards=tuple(shards))
-    write_atomically(folder / "manifest.json", manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return folder
 
 

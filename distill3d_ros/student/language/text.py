@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from distill3d_ros.student.outputs import ANSWER, IGNORE, PAD, QUESTION, THOUGHT, QuestionBatch, QuestionText
+from distill3d_ros.system.files import write_whole
 
 PAD_TOKEN, END_TOKEN = "<pad>", "</s>"
 _REPEATS = 50
@@ -52,10 +53,7 @@ def train_tokenizer(
         corpus += [word] * _REPEATS
     tokenizer.train_from_iterator(corpus, trainer)
     if path is not None:
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.part")
-        tokenizer.save(str(temporary))
-        temporary.replace(target)
+        write_whole(Path(path), lambda part: tokenizer.save(str(part)))
     return tokenizer
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.ablation.plots import plot_all
 from distill3d_ros.training.ablation.statistics import BETTER, ONE_SEED, UNDECIDED, WORSE
-from distill3d_ros.training.data.manifest import write_atomically
 
 REPORT = "ablation"
 RULE = (
@@ -22,8 +22,8 @@ def write_ablation(result: Mapping[str, Any], out: Path) -> None:
     """Writes ``ablation.json``, the plots and ``ablation.md``; each appears whole or not at all."""
     plots = plot_all(result, out)
     content = json.dumps(result, indent=1) + "\n"
-    write_atomically(out / f"{REPORT}.json", content.encode())
-    write_atomically(out / f"{REPORT}.md", markdown(result, plots).encode())
+    write_whole(out / f"{REPORT}.json", content)
+    write_whole(out / f"{REPORT}.md", markdown(result, plots))
 
 
 def markdown(result: Mapping[str, Any], plots: Sequence[str] = ()) -> str:

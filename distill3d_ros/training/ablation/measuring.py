@@ -18,10 +18,11 @@ from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.student.checkpoint import load_student, read_description
 from distill3d_ros.student.outputs import LanguageInput, Perception, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.ablation.plan import AskedConfig
 from distill3d_ros.training.ablation.runs import Run, others_of
 from distill3d_ros.training.ablation.thoughts import AS_TRAINED, attention, can_show_attention, conditions, thoughts_as
-from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
+from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.evaluation.detections import detected_scenes
@@ -101,7 +102,7 @@ def measure(
             "uniform": float(np.mean([uniform for _, uniform in attentions])),
         },
     }
-    write_atomically(run / MEASURED, (json.dumps(result) + "\n").encode())
+    write_whole(run / MEASURED, json.dumps(result) + "\n")
     return result
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+
+from distill3d_ros.system.files import write_whole
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -119,8 +120,6 @@ def _changed(result: Mapping[str, Any]) -> Figure:
 
 def _save(figure: Figure, path: Path) -> str:
     figure.tight_layout()
-    partial = path.with_name(f".{path.name}.tmp.png")
-    figure.savefig(partial, dpi=110)
+    write_whole(path, lambda part: figure.savefig(part, dpi=110, format="png"))
     plt.close(figure)
-    os.replace(partial, path)
     return path.name

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.ablation.ablation_report import (
     accuracy_lines,
     claim_lines,
@@ -20,7 +21,7 @@ from distill3d_ros.training.ablation.ablation_report import (
 from distill3d_ros.training.ablation.comparison import side_by_side_lines
 from distill3d_ros.training.ablation.plots import plot_all
 from distill3d_ros.training.ablation.summary import HOLDS, NOT_MEASURED
-from distill3d_ros.training.data.manifest import Manifest, read_manifest, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, read_manifest
 from distill3d_ros.training.evaluation.report import SPLIT_NAMES, TOLD_HEIGHT, depth_lines
 
 PAPER_SPEED = 8.7
@@ -74,7 +75,7 @@ def write_results(
     lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
     lines += _how(described, evaluated, ablated, {name: read_manifest(folder) for name, folder in _named(data)})
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(page, ("\n".join(lines) + "\n").encode())
+    write_whole(page, ("\n".join(lines) + "\n"))
 
 
 def _named(folders: Sequence[Path]) -> list[tuple[str, Path]]:

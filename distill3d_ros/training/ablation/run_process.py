@@ -14,10 +14,10 @@ from pathlib import Path
 import yaml
 
 from distill3d_ros.system.device import torch_device
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.ablation.measuring import is_measured, measure, measuring_key
 from distill3d_ros.training.ablation.plan import load_ablation
 from distill3d_ros.training.ablation.runs import CACHE, TRAINED, TRAINING, Run, others_of
-from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.loop.checkpointing import LATEST, PREVIOUS
 from distill3d_ros.training.loop.curves import read_metrics
 from distill3d_ros.training.train import train
@@ -38,7 +38,7 @@ def train_run(run: Run, data: Sequence[Path], init: str) -> bool:
         "minutes": sum(card["minutes"] for card in cards),
         "validation": next((row for row in reversed(rows) if any(k.startswith("val_") for k in row)), {}),
     }
-    write_atomically(run.folder / TRAINED, (json.dumps(result, indent=1) + "\n").encode())
+    write_whole(run.folder / TRAINED, json.dumps(result, indent=1) + "\n")
     drop_checkpoints(run)
     return True
 

@@ -15,7 +15,7 @@ from typing import Any
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.system.device import torch_device
-from distill3d_ros.system.files import only_one
+from distill3d_ros.system.files import only_writer, write_whole
 from distill3d_ros.training.ablation.ablation_report import write_ablation
 from distill3d_ros.training.ablation.costs import question_costs
 from distill3d_ros.training.ablation.jobs import DONE, FAILED, RUNNING, STOPPED, WAITING, Job, run_jobs
@@ -23,7 +23,6 @@ from distill3d_ros.training.ablation.measuring import all_measured
 from distill3d_ros.training.ablation.plan import AblationConfig, cached_stages, chosen, load_ablation, trainings
 from distill3d_ros.training.ablation.runs import CACHE, LOG, Run, disk_use
 from distill3d_ros.training.ablation.summary import summary
-from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.inputs.cache_perception import cache_perception
 from distill3d_ros.training.train import folders
@@ -62,7 +61,7 @@ def ablate(
     names, seeds = chosen(config, only), tuple(seeds or config.seeds)
     training = trainings(config, out / CACHE)
     out.mkdir(parents=True, exist_ok=True)
-    with only_one(out):
+    with only_writer(out):
         runs = {name: [Run(out=out, variant=name, seed=seed) for seed in seeds] for name in names}
         for name, its_runs in runs.items():
             for run in its_runs:
@@ -213,5 +212,5 @@ def _costs(
     if not set(students) <= set(kept):
         report("timing questions")
         kept = question_costs(students, torch_device(device))
-        write_atomically(path, (json.dumps(kept, indent=1) + "\n").encode())
+        write_whole(path, json.dumps(kept, indent=1) + "\n")
     return {name: kept[name] for name in students}

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.system.files import write_whole
 
 CACHE = "perception"
 TRAINING, TRAINED, LOG = "training.yaml", "trained.json", "log.txt"
@@ -64,7 +64,7 @@ class Run:
                 )
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, yaml.safe_dump(wanted, sort_keys=False).encode())
+        write_whole(path, yaml.safe_dump(wanted, sort_keys=False))
 
 
 def others_of(runs: Sequence[Run]) -> list[tuple[Run, Run | None]]:

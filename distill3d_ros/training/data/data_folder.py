@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +13,6 @@ from distill3d_ros.training.data.manifest import (
     ShardError,
     read_manifest,
 )
-
-
-@contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Makes the folder if it is not there, and removes what a killed writer left. The lock goes with the process.
-
-    Raises:
-        ShardError: another process is writing: they would remove each other's files.
-        OSError: the folder cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, "is a file; --out must name a folder", str(folder)) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "no permission to write into this folder", str(folder))
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ShardError(f"another distill3d command is writing into {folder}; wait for its end") from None
-        remove_partial_files(folder)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def manifest_to_go_on_with(
@@ -84,9 +54,3 @@ def manifest_to_go_on_with(
 def _settings(manifest: Manifest, *, with_rooms: bool) -> dict[str, Any]:
     rooms = {f"rooms of {split}": n for split, n in manifest.planned_rooms.items()} if with_rooms else {}
     return {"renderer": RENDERER_OF_OLD, **manifest.recipe, **rooms}
-
-
-def remove_partial_files(folder: Path, pid: int | None = None) -> None:
-    """Remove what a worker (default: any) left under a temporary name when it was killed."""
-    for path in folder.glob(f".*.{'*' if pid is None else pid}.tmp"):
-        path.unlink(missing_ok=True)

@@ -6,15 +6,14 @@ being made. It holds no times and no machine names: the same configuration gives
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.system.files import file_sha256, write_whole
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -126,18 +125,9 @@ def read_manifest(folder: Path | str) -> Manifest:
 
 def manifest_sha256(folder: Path | str) -> str:
     """Names the data of a folder in reports."""
-    return hashlib.sha256((Path(folder) / MANIFEST_NAME).read_bytes()).hexdigest()
+    return file_sha256(Path(folder) / MANIFEST_NAME)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes to a temporary name beside ``path`` and renames; nothing half-written is left when it fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def write_manifest(folder: Path | str, manifest: Manifest) -> None:
+    """In one step, so that the folder can be read at every moment."""
+    write_whole(Path(folder) / MANIFEST_NAME, manifest.to_json())

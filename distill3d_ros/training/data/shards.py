@@ -7,6 +7,7 @@ the place of every member, so that ``ShardReader`` reaches sample i with four re
 from __future__ import annotations
 
 import bisect
+import contextlib
 import hashlib
 import io
 import json
@@ -18,15 +19,8 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.training.data.manifest import (
-    REMEDY,
-    Manifest,
-    ShardError,
-    ShardInfo,
-    index_name,
-    read_manifest,
-    write_atomically,
-)
+from distill3d_ros.system.files import check_file, file_sha256, whole_file, write_whole
+from distill3d_ros.training.data.manifest import REMEDY, Manifest, ShardError, ShardInfo, index_name, read_manifest
 from distill3d_ros.training.data.sample import (
     PARTS,
     SPLITS,
@@ -58,13 +52,14 @@ class ShardWriter:
         self._folder = Path(folder)
         self._file = shard_name(split, number)
         self._split, self._first_room, self._rooms = split, first_room, rooms
-        self._temporary = self._folder / f".{self._file}.{os.getpid()}.tmp"
         self._keys: list[str] = []
         self._places: dict[str, list[ByteRange]] = {part: [] for part in PARTS}
         self.info: ShardInfo | None = None
 
     def __enter__(self) -> ShardWriter:
-        self._stream = open(self._temporary, "wb")  # closed in __exit__
+        self._stack = contextlib.ExitStack()
+        self._part = self._stack.enter_context(whole_file(self._folder / self._file))
+        self._stream = self._stack.enter_context(self._part.open("wb"))
         self._tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.USTAR_FORMAT)
         return self
 
@@ -82,19 +77,15 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            try:
-                self._stream.close()  # flushes: fails once more when there is no space left
-            finally:
-                self._temporary.unlink(missing_ok=True)
+        if kind is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            self._finish()
 
     def _finish(self) -> None:
         self._tar.close()
         self._stream.flush()
-        os.fsync(self._stream.fileno())
         index = {"file": self._file, "keys": self._keys, "places": self._places}
         blob = (json.dumps(index, separators=(",", ":")) + "\n").encode()
         self.info = ShardInfo(
@@ -103,12 +94,11 @@ class ShardWriter:
             first_room=self._first_room,
             rooms=self._rooms,
             frames=len(self._keys),
-            bytes=self._temporary.stat().st_size,
-            sha256=file_sha256(self._temporary),
+            bytes=self._stream.tell(),
+            sha256=file_sha256(self._part),
             index_sha256=hashlib.sha256(blob).hexdigest(),
         )
-        write_atomically(self._folder / index_name(self._file), blob)
-        os.replace(self._temporary, self._folder / self._file)
+        write_whole(self._folder / index_name(self._file), blob)
 
 
 class ShardReader:
@@ -219,10 +209,9 @@ class ShardReader:
         if self._pid != os.getpid():  # forked: descriptors are shared with the parent, who may close them
             self._files, self._pid = {}, os.getpid()
         if shard not in self._files:
-            try:
-                self._files[shard] = os.open(self.folder / self.shards[shard].file, os.O_RDONLY)
-            except FileNotFoundError:
-                raise _missing(self.folder / self.shards[shard].file) from None
+            path = self.folder / self.shards[shard].file
+            _check(path)
+            self._files[shard] = os.open(path, os.O_RDONLY)
         return self._files[shard]
 
     def _close(self) -> None:
@@ -264,49 +253,19 @@ def verify_folder(folder: Path | str) -> Manifest:
 
 def check_shard(folder: Path, shard: ShardInfo) -> None:
     """Raises ``ShardError`` unless the tar and its index are byte for byte what the manifest says."""
-    _check_size(folder, shard)
-    for name, expected in ((shard.file, shard.sha256), (shard.index_file, shard.index_sha256)):
-        path = folder / name
-        if not path.exists():
-            raise _missing(path)
-        found = file_sha256(path)
-        if found != expected:
-            raise ShardError(f"{path} has sha256 {found}, the manifest says {expected}; delete it: {REMEDY}")
-
-
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    _check(folder / shard.file, sha256=shard.sha256, size=shard.bytes)
+    _check(folder / shard.index_file, sha256=shard.index_sha256)
 
 
 def _read_index(folder: Path, shard: ShardInfo) -> dict[str, Any]:
-    _check_size(folder, shard)
+    _check(folder / shard.file, size=shard.bytes)
     path = folder / shard.index_file
-    try:
-        blob = path.read_bytes()
-    except FileNotFoundError:
-        raise _missing(path) from None
-    found = hashlib.sha256(blob).hexdigest()
-    if found != shard.index_sha256:
-        raise ShardError(f"{path} has sha256 {found}, the manifest says {shard.index_sha256}; delete it: {REMEDY}")
-    return json.loads(blob)
+    _check(path, sha256=shard.index_sha256)
+    return json.loads(path.read_bytes())
 
 
-def _check_size(folder: Path, shard: ShardInfo) -> None:
-    path = folder / shard.file
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise _missing(path) from None
-    if size != shard.bytes:
-        raise ShardError(f"{path} has {size} bytes, the manifest says {shard.bytes}; delete it: {REMEDY}")
-
-
-def _missing(path: Path) -> ShardError:
-    return ShardError(f"{path} is missing, but the manifest lists it; {REMEDY}")
+def _check(path: Path, *, sha256: str | None = None, size: int | None = None) -> None:
+    check_file(path, sha256=sha256, size=size, listed_in="the manifest", remedy=REMEDY, error=ShardError)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -23,7 +23,8 @@ from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.questions.kind_record import FAMILIES, FORMS
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.thresholds import THRESHOLDS
-from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
+from distill3d_ros.system.files import write_whole
+from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.baselines import MajorityBaseline, QuestionOnlyBaseline
@@ -109,7 +110,7 @@ def blind(
     if out is not None:
         out = Path(out)
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, text.encode())
+        write_whole(out, text)
         report(f"wrote {out}")
     return figures
 

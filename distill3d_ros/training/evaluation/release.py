@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.student import Student
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.config import PERCEPTION_PARTS
 
 CARD, REPORT = "README.md", "report.json"
@@ -87,9 +87,7 @@ def add_report(model: Path, report: Path) -> None:
 def write_card(model: Path, report: str = "") -> None:
     """Writes the model card."""
     description = read_description(model)
-    partial = model / f".{CARD}.tmp"
-    partial.write_text(_card(description, report))
-    os.replace(partial, model / CARD)
+    write_whole(model / CARD, _card(description, report))
 
 
 def _students(run: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.questions.kind_record import FAMILIES, FORMS
-from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.evaluation.confidence_calibration import abstention_lines
 from distill3d_ros.training.evaluation.lenses import lens_lines
 from distill3d_ros.training.evaluation.metrics import wilson_interval
@@ -80,8 +80,8 @@ def write_both(result: Mapping[str, Any], text: str, out: Path) -> None:
     """Writes ``result`` to ``report.json`` and ``text`` to ``report.md``; each appears whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
     content = json.dumps(_finite(result), indent=1, sort_keys=False) + "\n"
-    write_atomically(out / "report.json", content.encode())
-    write_atomically(out / "report.md", text.encode())
+    write_whole(out / "report.json", content)
+    write_whole(out / "report.md", text)
 
 
 def markdown(result: Mapping[str, Any]) -> str:

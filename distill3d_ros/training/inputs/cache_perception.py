@@ -23,10 +23,10 @@ from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import LanguageInput
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.config_loading import to_dict
-from distill3d_ros.system.files import only_one
+from distill3d_ros.system.files import only_writer, write_whole
 from distill3d_ros.training.config import AugmentConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache, answers_sha256
-from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
+from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import describe_folders, evenly_spaced
 from distill3d_ros.training.inputs.augmentation import (
@@ -123,13 +123,13 @@ def cache_perception(
         "teacher": answers_sha256(Path(config.teacher)) if config.teacher and split == "train" else None,
     }
     target.mkdir(parents=True, exist_ok=True)
-    with only_one(target):
+    with only_writer(target):
         index = _index_to_go_on(target, wanted)
         maker = _ShardMaker(student, reader, data, folder, split, config, wanted["views"])
         shards = -(-wanted["views"] // SHARD_VIEWS)
         for number in range(len(index["shards"]), shards):
             index["shards"].append(maker.shard(number, target))
-            write_atomically(target / INDEX, (json.dumps(index, indent=1) + "\n").encode())
+            write_whole(target / INDEX, json.dumps(index, indent=1) + "\n")
             done = min((number + 1) * SHARD_VIEWS, wanted["views"])
             report(f"perception of {split}: {done}/{wanted['views']} views")
     return target
@@ -187,7 +187,7 @@ class _ShardMaker:
                     rows.append({"sample": view.key, "grid": list(language_input.grid), "rounds": rounds})
         files = {f"{number:05d}.safetensors": save(tensors), f"{number:05d}.json": json.dumps(rows).encode()}
         for name, content in files.items():
-            write_atomically(target / name, content)
+            write_whole(target / name, content)
         sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         return {"views": len(rows), "sha256": sha256}
 

@@ -19,9 +19,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from distill3d_ros.student.checkpoint import file_sha256
 from distill3d_ros.student.outputs import LanguageInput, NameSpan, ObjectSet, QuestionText
 from distill3d_ros.student.student import Student
+from distill3d_ros.system.files import check_file
 from distill3d_ros.training.config import PERCEPTION_PARTS
 
 FORMAT = 1
@@ -79,8 +79,12 @@ class PerceptionCache:
             )
         for shard in self.info["shards"]:
             for name, sha256 in shard["sha256"].items():
-                if not (folder / name).is_file() or (verify and file_sha256(folder / name) != sha256):
-                    raise ValueError(f"{folder / name} is missing or damaged; delete {folder} to make it anew")
+                check_file(
+                    folder / name,
+                    sha256=sha256 if verify else None,
+                    listed_in=INDEX,
+                    remedy=f"delete {folder} to make it again",
+                )
         self.keys = [str(i) for i in range(self.info["views"])]
         self._views_of_shard: dict[int, list[dict[str, Any]]] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from distill3d_ros.questions.ground_truth.question_candidates import question_ca
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import NameSpan, QuestionText
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.mixture import Folders, open_split
 from distill3d_ros.training.data.reading import evenly_spaced
 
@@ -54,9 +54,7 @@ class Balance:
         return max(TRIVIAL_SHARE, min(1.0, (others + 0.5) / (same + 0.5)))
 
     def save(self, path: Path) -> None:
-        partial = path.with_name(f".{path.name}.tmp")
-        partial.write_text(json.dumps(self.counts, separators=(",", ":")))
-        os.replace(partial, path)
+        write_whole(path, json.dumps(self.counts, separators=(",", ":")))
 
     @classmethod
     def load(cls, path: Path) -> Balance:

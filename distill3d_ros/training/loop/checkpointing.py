@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 import zipfile
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from distill3d_ros.system.files import write_whole
 
 LATEST, PREVIOUS = "latest.pt", "previous.pt"
 
@@ -24,19 +25,13 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:
     At every moment one of the two is whole: the new file is complete on disk before it takes its name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    latest, partial = folder / LATEST, folder / (LATEST + ".part")
-    try:
-        with partial.open("wb") as stream:
+    latest = folder / LATEST
+
+    def write(path: Path) -> None:
+        with path.open("wb") as stream:
             torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        reason = error.strerror or error
-        raise OSError(f"could not write the checkpoint {latest}: {reason}; is the disk full?") from error
-    if latest.exists():
-        os.replace(latest, folder / PREVIOUS)
-    os.replace(partial, latest)
+
+    write_whole(latest, write, previous=folder / PREVIOUS)
     return latest
 
 

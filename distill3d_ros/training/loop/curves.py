@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from distill3d_ros.system.files import write_whole
 
 METRICS, SETTINGS = "metrics.jsonl", "stage.json"
 """Files in a stage's folder: the logged rows, one a line, and the stage's configuration."""
@@ -28,9 +29,7 @@ def drop_rows_after(path: Path, step: int) -> None:
     """Takes out what was logged after the checkpoint that a run goes on from."""
     if path.exists():
         kept = [json.dumps(row) + "\n" for row in read_metrics(path) if row.get("step", 0) <= step]
-        partial = path.with_name(f".{path.name}.tmp")
-        partial.write_text("".join(kept))
-        os.replace(partial, path)
+        write_whole(path, "".join(kept))
 
 
 def plot_losses(metrics: Path, picture: Path) -> None:
@@ -56,7 +55,5 @@ def plot_losses(metrics: Path, picture: Path) -> None:
     for axis in list(axes.flat)[len(names) :]:
         axis.axis("off")
     figure.tight_layout()
-    partial = picture.with_name(f".{picture.name}.tmp.png")
-    figure.savefig(partial, dpi=90)
+    write_whole(picture, lambda path: figure.savefig(path, dpi=90, format="png"))
     plt.close(figure)
-    os.replace(partial, picture)

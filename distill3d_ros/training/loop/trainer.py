@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.config_loading import to_dict
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.system.memory import trim_heap
 from distill3d_ros.training.config import StageConfig
-from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.loop.accumulation import split_batch
 from distill3d_ros.training.loop.batches import Batches, Sampler
 from distill3d_ros.training.loop.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
@@ -152,7 +152,7 @@ class Trainer:
     def _begin(self) -> None:
         """What comes before the first step of a call."""
         config = self.config
-        write_atomically(self.folder / SETTINGS, json.dumps(to_dict(config), indent=1).encode())
+        write_whole(self.folder / SETTINGS, json.dumps(to_dict(config), indent=1))
         if config.stop_early.figure and self.step == 0:
             self._validate()  # what a better student must beat; and the figure's name is checked before hours
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from distill3d_ros.system.device import torch_device
+from distill3d_ros.system.files import only_writer, write_whole
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, encode_shard
 from distill3d_ros.training.data.answers.teacher_answer import TOP_K
 from distill3d_ros.training.data.answers.teacher_cache import (
@@ -30,9 +31,7 @@ from distill3d_ros.training.data.answers.teacher_cache import (
     data_identity,
     read_info,
 )
-from distill3d_ros.training.data.data_folder import only_writer
 from distill3d_ros.training.data.generation.progress import format_size
-from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
 from distill3d_ros.training.data.reading import describe_folders
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_from_data
@@ -186,7 +185,7 @@ class _TeachingPass:
         """Writes one, which counts as soon as the manifest names it."""
         blob = encode_shard(samples)
         with self._room_for(file):
-            write_atomically(self.out / file, blob)
+            write_whole(self.out / file, blob)
         shard = CacheShard(
             file=file,
             keys=tuple(s.key for s in samples),
@@ -211,7 +210,7 @@ class _TeachingPass:
             yield
         except OSError as error:
             raise OSError(
-                f"could not write {self.out / file}: {error.strerror or error}; is the disk full? The "
+                f"could not write {self.out / file}: {error.strerror or error}. The "
                 f"{len(self.info.shards)} shards before it are kept, and the same command goes on"
             ) from error
 

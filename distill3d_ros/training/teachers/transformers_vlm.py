@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from distill3d_ros.student.language.text import tokenizer_sha256
+from distill3d_ros.system.files import file_sha256
 from distill3d_ros.training.data.answers.teacher_answer import TOP_K, TeacherAnswer, TeacherPerception
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.data.shards import file_sha256
 
 PROMPT = "{question}\nAnswer in a few words."
 MAX_NEW_TOKENS = 32

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.worlds.furniture import categories, facing
 from distill3d_ros.worlds.furniture.catalogue import Entry, library_files, read_catalogue
 from distill3d_ros.worlds.furniture.furniture_model import TEXTURE_SIZE, FurnitureModel
@@ -123,22 +123,19 @@ def _build_one(entry: Entry) -> FurnitureModel | None:
 
 
 def write_pack(path: Path, models: Iterable[FurnitureModel]) -> None:
-    """Write to a temporary file beside it, then rename: a pack is whole or absent."""
+    """A pack is whole or absent."""
     models = tuple(models)
     arrays: dict[str, Any] = {name: np.concatenate([getattr(m, name) for m in models]) for name in _ARRAYS}
     arrays["counts"] = np.array([[len(getattr(m, name)) for name in _ARRAYS] for m in models])
     meta = [{key: getattr(m, key) for key in (*_META, "title")} for m in models]
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
             np.savez(file, **arrays)
-            file.flush()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+
+    write_whole(path, write)
 
 
 def read_pack(path: Path) -> tuple[FurnitureModel, ...]:

@@ -11,7 +11,7 @@ from support.data_samples import make_sample
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.training.data.inspection.stats import data_stats, plot_stats
-from distill3d_ros.training.data.manifest import MANIFEST_NAME, Manifest, ShardError, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, ShardError, write_manifest
 from distill3d_ros.training.data.mixture import MixedReader, open_split
 from distill3d_ros.training.data.reading import KeyedReader, open_when_ready
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
@@ -30,7 +30,7 @@ def make_folder(folder: Path, *, seed: int, shards: int, splits: tuple[str, ...]
                     writer.add(make_sample(key, split=split, seed=1000 * seed + 10 * number + frame))
             infos.append(writer.info)
     manifest = Manifest(recipe={"seed": seed}, planned_rooms=dict.fromkeys(splits, shards), shards=tuple(infos))
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return folder
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from support.data_samples import HEIGHT, WIDTH, make_sample
 
-from distill3d_ros.training.data import shards
+from distill3d_ros.system.files import file_sha256, write_whole
 from distill3d_ros.training.data.manifest import (
     MANIFEST_NAME,
     Manifest,
     ShardError,
     manifest_sha256,
     read_manifest,
-    write_atomically,
+    write_manifest,
 )
 from distill3d_ros.training.data.sample import (
     PARTS,
@@ -45,15 +45,15 @@ def write_shard(folder: Path, number: int = 0, split: str = "train"):
     return writer.info
 
 
-def write_manifest(folder: Path, infos, *, complete: bool = True) -> None:
+def list_shards(folder: Path, infos, *, complete: bool = True) -> None:
     manifest = Manifest(recipe={"seed": 7}, planned_rooms={"train": 2}, shards=tuple(infos), complete=complete)
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    write_manifest(folder, manifest)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A folder with two shards of three frames."""
-    write_manifest(tmp_path, [write_shard(tmp_path, number) for number in range(2)])
+    list_shards(tmp_path, [write_shard(tmp_path, number) for number in range(2)])
     return tmp_path
 
 
@@ -147,12 +147,12 @@ def test_scenes_are_read_without_decoding_images(data: Path, monkeypatch: pytest
 
 def test_reader_opens_a_folder_that_still_grows(tmp_path: Path):
     first = write_shard(tmp_path, 0)
-    write_manifest(tmp_path, [first], complete=False)
+    list_shards(tmp_path, [first], complete=False)
     reader = ShardReader(tmp_path, "train")
     before, name = reader[2].scene.to_dict(), reader.sha256
     assert not reader.manifest.complete
     assert len(ShardReader(tmp_path, "val")) == 0
-    write_manifest(tmp_path, [first, write_shard(tmp_path, 1)])
+    list_shards(tmp_path, [first, write_shard(tmp_path, 1)])
     assert reader.refresh() == 2 * FRAMES
     assert reader[2].scene.to_dict() == before, "samples keep their numbers while later shards come"
     assert reader.sha256 != name
@@ -172,7 +172,7 @@ def test_reader_works_in_other_processes(data: Path):
 def test_equal_samples_are_equal_bytes(tmp_path: Path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write_manifest(tmp_path / name, [write_shard(tmp_path / name)])
+        list_shards(tmp_path / name, [write_shard(tmp_path / name)])
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == ["manifest.json", "train-000000.index.json", "train-000000.tar"]
     for name in files:
@@ -228,7 +228,7 @@ def test_no_half_written_file_when_the_disk_is_full(tmp_path: Path, monkeypatch:
     with pytest.raises(OSError, match="No space left"):
         write_shard(tmp_path)
     with pytest.raises(OSError, match="No space left"):
-        write_atomically(tmp_path / "picture.png", b"content")
+        write_whole(tmp_path / "picture.png", b"content")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -248,9 +248,7 @@ def test_flipped_byte_names_the_file_and_both_checksums(data: Path):
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(
-        ShardError, match=rf"train-000001\.tar has sha256 {shards.file_sha256(path)}.*{expected}.*resum"
-    ):
+    with pytest.raises(ShardError, match=rf"train-000001\.tar has sha256 {file_sha256(path)}.*{expected}.*resum"):
         verify_folder(data)
     with pytest.raises(ShardError, match=r"train-000001\.tar"):
         ShardReader(data, "train").verify()

@@ -14,7 +14,7 @@ from support.random_student import random_student
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.training.data.manifest import Manifest, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, write_manifest
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
 from distill3d_ros.training.evaluation.lenses import _seen_from, lens_figures, lens_lines
@@ -57,7 +57,7 @@ def test_several_views_are_looked_at_together(engine: Engine, tmp_path: Path) ->
                 writer.add(make_sample(f"{split}-000000-{n:02d}", split=split, seed=n))
         shards.append(writer.info)
     manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(SPLITS, 1), shards=tuple(shards))
-    write_atomically(tmp_path / "manifest.json", manifest.to_json().encode())
+    write_manifest(tmp_path, manifest)
     reader = ShardReader(tmp_path, "val")
     figures = view_figures(engine, reader, scenes=5, numbers=(1, 2))
     assert figures["scenes"] == 1

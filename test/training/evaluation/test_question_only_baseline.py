@@ -13,7 +13,7 @@ from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.ground_truth.phrasing import phrase
 from distill3d_ros.questions.ground_truth.question import Question
-from distill3d_ros.training.data.manifest import Manifest, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, write_manifest
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.training.evaluation.question_only_baseline import (
     BestConstant,
@@ -119,7 +119,7 @@ def folder(path: Path, splits: dict[str, int]) -> Path:
                 writer.add(make_sample(f"{split}-{room:06d}-00", split=split, seed=room))
         shards.append(writer.info)
     manifest = Manifest(recipe={}, planned_rooms=splits, shards=tuple(s for s in shards if s is not None))
-    write_atomically(path / "manifest.json", manifest.to_json().encode())
+    write_manifest(path, manifest)
     return path
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.tiny_trainer import GrowingKeys, TinyStage, TinyStudent, build_batch
 
-from distill3d_ros.system.files import only_one
+from distill3d_ros.system.files import only_writer, temporary_path
 from distill3d_ros.training.config import StageConfig, load_config
 from distill3d_ros.training.loop.batches import Batches, Sampler
 from distill3d_ros.training.loop.checkpointing import LATEST, PREVIOUS, load_checkpoint, save_checkpoint
@@ -186,10 +186,13 @@ def test_something_else_than_a_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
-    with only_one(tmp_path), pytest.raises(ValueError, match=rf"is being trained in by process {os.getpid()}; stop it"):  # noqa: SIM117
-        with only_one(tmp_path):
-            pass
-    with only_one(tmp_path):
+    with (
+        only_writer(tmp_path, doing="trained in"),
+        pytest.raises(ValueError, match=rf"is being trained in by process {os.getpid()}; stop it"),
+        only_writer(tmp_path, doing="trained in"),
+    ):
+        pass
+    with only_writer(tmp_path, doing="trained in"):
         assert (tmp_path / "lock").read_text() == str(os.getpid())
 
 
@@ -200,7 +203,7 @@ def test_no_half_written_checkpoint_is_left_when_the_disk_is_full(tmp_path: Path
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left on device; is the disk full"):
+    with pytest.raises(OSError, match=r"No space left on device; make room on this disk.*latest\.pt"):
         save_checkpoint(tmp_path, {"step": 2})
     assert [p.name for p in tmp_path.iterdir()] == [LATEST]
 
@@ -208,11 +211,11 @@ def test_no_half_written_checkpoint_is_left_when_the_disk_is_full(tmp_path: Path
 def test_a_run_that_fills_the_disk_keeps_its_last_checkpoint(tmp_path: Path) -> None:
     assert make_trainer(tmp_path, steps=2).run()
     good = (tmp_path / LATEST).read_bytes()
-    (tmp_path / (LATEST + ".part")).symlink_to("/dev/full")  # a device on which there is never any space
-    with pytest.raises(OSError, match=r"could not write the checkpoint .*latest\.pt: No space left on device"):
+    temporary_path(tmp_path / LATEST).symlink_to("/dev/full")  # a device on which there is never any space
+    with pytest.raises(OSError, match=r"No space left on device; make room on this disk.*latest\.pt"):
         make_trainer(tmp_path, steps=4).run()
     assert (tmp_path / LATEST).read_bytes() == good
-    assert not (tmp_path / (LATEST + ".part")).is_symlink()
+    assert not temporary_path(tmp_path / LATEST).is_symlink()
     again = make_trainer(tmp_path, steps=4)
     assert again.step == 2
     assert again.run()

@@ -248,7 +248,10 @@ def test_what_is_missing_or_damaged_is_named_and_made_again(data: Path, tmp_path
     blob = bytearray(first.read_bytes())
     blob[-1] ^= 1
     first.write_bytes(blob)
-    with pytest.raises(CacheError, match=rf"{first.name} is damaged or was exchanged.*distill3d teach.*again"):
+    with pytest.raises(
+        CacheError,
+        match=rf"{first.name} has sha256 .* manifest says .* is damaged or was exchanged.*distill3d teach.*again",
+    ):
         TeacherCache(tmp_path, (data,))
     again = Parrot()
     teach(again, (data,), tmp_path, **SETTINGS)
@@ -278,14 +281,14 @@ def test_what_is_no_number_is_not_kept(data: Path, tmp_path: Path) -> None:
 def test_a_full_disk_loses_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from distill3d_ros.training.teachers import teach as module
 
-    write = module.write_atomically
+    write = module.write_whole
 
     def full(path: Path, content: bytes) -> None:
         if path.name.endswith("000001.safetensors"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         write(path, content)
 
-    monkeypatch.setattr(module, "write_atomically", full)
+    monkeypatch.setattr(module, "write_whole", full)
     with pytest.raises(OSError, match=r"could not write .*000001.safetensors: No space left.*The 1 shards before it"):
         teach(Parrot(), (data,), tmp_path, **SETTINGS)
     monkeypatch.undo()

@@ -15,10 +15,10 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from distill3d_ros.system.files import check_file, file_sha256, write_whole
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, decode_sample
-from distill3d_ros.training.data.manifest import manifest_sha256, write_atomically
+from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.mixture import Folders
-from distill3d_ros.training.data.shards import file_sha256
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -83,7 +83,7 @@ class CacheInfo:
 
     def write(self, folder: Path) -> None:
         data = {"format_version": FORMAT_VERSION, **asdict(self)}
-        write_atomically(folder / MANIFEST_NAME, (json.dumps(data, indent=1) + "\n").encode())
+        write_whole(folder / MANIFEST_NAME, json.dumps(data, indent=1) + "\n")
 
 
 def read_info(folder: Path) -> CacheInfo:
@@ -128,14 +128,14 @@ def data_identity(data: Folders) -> tuple[Mapping[str, str], ...]:
 
 def check_shard(folder: Path, shard: CacheShard) -> None:
     """Raises CacheError unless the file is byte for byte what the manifest says."""
-    path = folder / shard.file
-    if not path.is_file():
-        raise CacheError(f"{path} is missing, but the manifest lists it; {REMEDY}")
-    if path.stat().st_size != shard.bytes or file_sha256(path) != shard.sha256:
-        raise CacheError(
-            f"{path} is damaged or was exchanged: its {path.stat().st_size} bytes do not have the sha256 of the "
-            f"manifest ({shard.bytes} bytes, {shard.sha256[:16]}...); {REMEDY}"
-        )
+    check_file(
+        folder / shard.file,
+        sha256=shard.sha256,
+        size=shard.bytes,
+        listed_in="the manifest",
+        remedy=REMEDY,
+        error=CacheError,
+    )
 
 
 class TeacherCache:

@@ -15,7 +15,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
+from distill3d_ros.system.files import only_writer
+from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
 from distill3d_ros.training.data.generation.generation_plan import (
     ROOMS_PER_SHARD,
     Recipe,
@@ -26,13 +27,7 @@ from distill3d_ros.training.data.generation.generation_plan import (
 )
 from distill3d_ros.training.data.generation.progress import GenerateProgress, format_size
 from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone, ShardLost, WorkerPool
-from distill3d_ros.training.data.manifest import (
-    MANIFEST_NAME,
-    Manifest,
-    ShardError,
-    ShardInfo,
-    write_atomically,
-)
+from distill3d_ros.training.data.manifest import Manifest, ShardError, ShardInfo, write_manifest
 from distill3d_ros.training.data.shards import check_shard
 from distill3d_ros.worlds.rendering.factory import renderer_kind
 
@@ -150,5 +145,5 @@ def _write_manifest(
         shards=tuple(finished[job.file] for job in jobs if job.file in finished),
         complete=all(job.file in finished for job in jobs),
     )
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return manifest

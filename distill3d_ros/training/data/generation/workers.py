@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from distill3d_ros.system.files import remove_partial_files
 from distill3d_ros.system.memory import peak_rss_mib, trim_heap
 from distill3d_ros.system.processes import ignore_interrupts
-from distill3d_ros.training.data.data_folder import remove_partial_files
 from distill3d_ros.training.data.generation.generation_plan import Recipe, ShardJob
 from distill3d_ros.training.data.manifest import ShardInfo
 
@@ -148,7 +148,7 @@ class WorkerPool:
             return self._bury(worker)
         if isinstance(message, _Failure):
             if message.errno is not None:
-                raise OSError(message.errno, os.strerror(message.errno), message.file or str(self.folder))
+                raise OSError(message.errno, message.text, message.file or str(self.folder))
             raise WorkerError(message.text)
         if isinstance(message, ShardDone):
             worker.job = None
@@ -188,7 +188,7 @@ def work(connection: Connection, folder: str, recipe: Recipe) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent wants no more, or is gone
     except OSError as error:
-        _report(connection, _Failure(text=str(error), errno=error.errno, file=_name(error)))
+        _report(connection, _Failure(text=error.strerror or str(error), errno=error.errno, file=_name(error)))
     except Exception as error:
         _report(connection, _Failure(text=f"{type(error).__name__}: {error}"))
 

@@ -12,15 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
+from distill3d_ros.system.files import only_writer, write_whole
+from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
 from distill3d_ros.training.data.generation.generation_plan import BUILD_ORDER
-from distill3d_ros.training.data.manifest import (
-    MANIFEST_NAME,
-    Manifest,
-    ShardError,
-    ShardInfo,
-    write_atomically,
-)
+from distill3d_ros.training.data.manifest import Manifest, ShardError, ShardInfo, write_manifest
 from distill3d_ros.training.data.shards import ShardWriter, check_shard, shard_name
 
 RECORDS_NAME = "imported.json"
@@ -113,7 +108,7 @@ class ImportFolder:
         self._records = {file: record for file, record in self._records.items() if file in listed}
         self._records[writer.info.file] = {"part": part, "frames": writer.info.frames, "left_out": left_out}
         blob = json.dumps(self._records, indent=1, sort_keys=True) + "\n"
-        write_atomically(self.folder / RECORDS_NAME, blob.encode())
+        write_whole(self.folder / RECORDS_NAME, blob)
         self._write_manifest((*self.manifest.shards, writer.info), self.manifest.planned_rooms)
         return writer.info
 
@@ -146,4 +141,4 @@ class ImportFolder:
             shards=tuple(sorted(shards, key=lambda shard: shard.file)),
             complete=rooms == dict(planned),
         )
-        write_atomically(self.folder / MANIFEST_NAME, self.manifest.to_json().encode())
+        write_manifest(self.folder, self.manifest)

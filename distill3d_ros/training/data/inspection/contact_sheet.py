@@ -16,7 +16,7 @@ from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.ground_truth.phrasing import phrase
 from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
 
@@ -39,7 +39,7 @@ def contact_sheet(reader: ShardReader, out: Path, *, count: int, seed: int, mode
         engine = Engine.from_pretrained(model)
         sheet = tiled([_seen_row(sample, engine) for sample in samples], columns=1)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, encode_png(sheet))
+    write_whole(out, encode_png(sheet))
 
 
 def _questions(sample: Sample, rng: np.random.Generator) -> list[str]:

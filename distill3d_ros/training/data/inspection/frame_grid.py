@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from distill3d_ros.pictures.sheets import INK, PAPER, Picture, encode_png, tiled
-from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.shards import ShardReader
 
 WIDTH = 1400
@@ -31,7 +31,7 @@ def frame_grid(reader: ShardReader, out: Path, *, count: int = 60, seed: int = 0
     sheet = tiled(cells, columns=columns, gap=_GAP)
     right = np.full((sheet.shape[0], max(0, width - sheet.shape[1]), 3), sheet[0, 0], np.uint8)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, encode_png(np.hstack([sheet, right]), small=True))
+    write_whole(out, encode_png(np.hstack([sheet, right]), small=True))
 
 
 def evenly_by_type(reader: ShardReader, count: int, rng: np.random.Generator) -> list[tuple[str, int]]:

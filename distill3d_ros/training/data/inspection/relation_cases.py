@@ -18,7 +18,7 @@ from distill3d_ros.questions.ground_truth.question_candidates import question_ca
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.relations import gap
 from distill3d_ros.questions.rules import holds
-from distill3d_ros.training.data.manifest import write_atomically
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
 
@@ -108,7 +108,7 @@ def case_sheet(reader: ShardReader, out: Path, *, relations: Sequence[str], coun
         raise ValueError(f"{reader.folder} has no clear case of {', '.join(relations)} in split {reader.split!r}")
     sheet = tiled([_drawn(n, case, reader[case.number]) for n, case in enumerate(cases, start=1)], columns=2)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, encode_png(sheet))
+    write_whole(out, encode_png(sheet))
 
 
 def _drawn(n: int, case: Case, sample: Sample) -> Picture:

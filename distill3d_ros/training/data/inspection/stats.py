@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from distill3d_ros.questions.ground_truth.question_candidates import question_ca
 from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.manifest import ShardError
 from distill3d_ros.training.data.shards import ShardReader
 
@@ -229,10 +229,7 @@ def plot_stats(stats: DataStats, picture: Path) -> None:
     for axis in axes.flat:
         axis.tick_params(labelsize=5 if axis in (axes[0, 2], axes[0, 3]) else 7)
     figure.tight_layout()
-    partial = picture.with_name(f".{picture.name}.tmp.png")
     try:
-        figure.savefig(partial, dpi=80)
-        os.replace(partial, picture)
+        write_whole(picture, lambda path: figure.savefig(path, dpi=80, format="png"))
     finally:
-        partial.unlink(missing_ok=True)
         plt.close(figure)

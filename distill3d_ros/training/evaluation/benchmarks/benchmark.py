@@ -14,9 +14,9 @@ from typing import Any
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.student.rays import MAX_VIEWS
+from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.importers.published_files import SourceError, missing_files_error
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles
-from distill3d_ros.training.data.manifest import write_atomically
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.evaluation.benchmarks.marking import Mark, figures, mark
 from distill3d_ros.training.evaluation.benchmarks.question import BenchmarkQuestion, QuestionSet
@@ -97,7 +97,7 @@ def run_benchmark(
         "seconds": round(time.monotonic() - began, 1),
     }
     lines = "".join(json.dumps(marks[question.id].to_dict()) + "\n" for question in asked.questions)
-    write_atomically(out / ANSWERS_NAME, lines.encode())
+    write_whole(out / ANSWERS_NAME, lines)
     write_both(result, markdown(result), out)
     report(f"report written to {out / 'report.md'}")
     return result

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 EXACT_MATCH, NORMALISED_MATCH, CHOICE, RELATIVE_ACCURACY = METRICS = (
     "exact_match",
@@ -63,7 +61,3 @@ class QuestionSet:
     empty where every question counts the same."""
     sha256: str = ""
     """Of the file with the questions."""
-
-
-def file_sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

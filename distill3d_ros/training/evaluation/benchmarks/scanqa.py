@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distill3d_ros.training.evaluation.benchmarks.question import (
-    EXACT_MATCH,
-    BenchmarkQuestion,
-    QuestionSet,
-    file_sha256,
-)
+from distill3d_ros.system.files import file_sha256
+from distill3d_ros.training.evaluation.benchmarks.question import EXACT_MATCH, BenchmarkQuestion, QuestionSet
 from distill3d_ros.training.evaluation.benchmarks.records import Record, check_questions, list_of_records, read_json
 
 REMEDY = "take ScanQA_v1.0_val.json from the folder that docs/dataset.md of github.com/ATR-DBI/ScanQA names"

@@ -10,13 +10,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from distill3d_ros.system.files import file_sha256
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.evaluation.benchmarks.question import (
     CHOICE,
     RELATIVE_ACCURACY,
     BenchmarkQuestion,
     QuestionSet,
-    file_sha256,
 )
 from distill3d_ros.training.evaluation.benchmarks.records import Record, check_questions, read_json_lines
 

@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from distill3d_ros.student.checkpoint import file_sha256
 from distill3d_ros.student.vggt_weights import Conversion
+from distill3d_ros.system.files import file_sha256
 from distill3d_ros.training.teachers.llava3d.config import Llava3dError, read_json
 from distill3d_ros.training.teachers.llava3d.model import Llava3d
 from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS, is_quantised, quantised

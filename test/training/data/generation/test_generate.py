@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import signal
@@ -20,6 +19,7 @@ from support.folders import contents
 from support.furniture_pack import real_pack
 
 from distill3d_ros.cli import main as cli
+from distill3d_ros.system.files import FolderInUseError, only_writer
 from distill3d_ros.training.data.generation import generate as generating
 from distill3d_ros.training.data.generation import room_frames, workers
 from distill3d_ros.training.data.generation.generate import generate
@@ -261,11 +261,8 @@ def test_tars_of_others_are_not_touched(quick: None, tmp_path: Path):
 
 
 def test_one_writer_a_folder(quick: None, tmp_path: Path):
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(ShardError, match="another distill3d command is writing"):
+    with only_writer(tmp_path), pytest.raises(FolderInUseError, match=rf"is being written to by process {os.getpid()}"):
         generate(tmp_path, **SETTINGS)
-    os.close(descriptor)
 
 
 def test_folder_that_cannot_be_written(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -305,7 +302,7 @@ def test_full_disk(tiny_disk: Path, made: Path, capsys: pytest.CaptureFixture[st
     command = "data generate --rooms train=1 --seed 5 --frames-per-room 2 --size 64x64 --workers 1 --out"
     assert cli.main([*command.split(), str(tiny_disk)]) == 2
     assert f"distill3d: {tiny_disk}" in (error := capsys.readouterr().err)
-    assert error.endswith(": No space left on device\n")
+    assert ": No space left on device; make room on this disk" in error
     assert [path.name for path in tiny_disk.iterdir()] in ([], ["manifest.json"])
 
 

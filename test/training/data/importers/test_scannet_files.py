@@ -11,6 +11,7 @@ import pytest
 from support.folders import contents
 from support.scannet_scan import SCAN, write_sens
 
+from distill3d_ros.system.files import FolderInUseError
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.scannet import scannet
@@ -97,7 +98,7 @@ def test_splits_share_a_folder_but_no_scan(scans: Path, tmp_path: Path):
 
 
 def test_folders_that_are_not_ours(published_scans: Path, tmp_path: Path):
-    with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(ShardError, match="command is writing"):
+    with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(FolderInUseError, match="is being written to"):
         import_scannet(published_scans, tmp_path, size=SIZE, report=print)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "train-000000.tar").write_bytes(b"of somebody else")

@@ -12,7 +12,7 @@ from support.random_student import save_random_student
 
 from distill3d_ros.training.data.inspection import contact_sheet as module
 from distill3d_ros.training.data.inspection.show import show
-from distill3d_ros.training.data.manifest import MANIFEST_NAME, Manifest, ShardError, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, ShardError, write_manifest
 from distill3d_ros.training.data.shards import ShardWriter
 
 
@@ -24,7 +24,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.add(make_sample(f"train-000000-{frame:02d}", seed=frame))
     assert writer.info is not None
     manifest = Manifest(recipe={}, planned_rooms={"train": 1}, shards=(writer.info,))
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return folder
 
 

@@ -14,7 +14,7 @@ from distill3d_ros.pictures.drawing import label_color
 from distill3d_ros.training.data.inspection.frame_grid import evenly_by_type
 from distill3d_ros.training.data.inspection.relation_cases import relation_cases
 from distill3d_ros.training.data.inspection.show import show
-from distill3d_ros.training.data.manifest import MANIFEST_NAME, Manifest, ShardError, write_atomically
+from distill3d_ros.training.data.manifest import Manifest, ShardError, write_manifest
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
 
@@ -42,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 writer.add(sample(room, frame))
     assert writer.info is not None
     manifest = Manifest(recipe={}, planned_rooms={"train": len(TYPES)}, shards=(writer.info,))
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return folder
 
 
@@ -121,5 +121,5 @@ def folder_without_cases(folder: Path) -> Path:
         writer.add(alone)
     assert writer.info is not None
     manifest = Manifest(recipe={}, planned_rooms={"train": 1}, shards=(writer.info,))
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return folder

@@ -19,19 +19,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from distill3d_ros.training.data.data_folder import manifest_to_go_on_with, only_writer
+from distill3d_ros.system.files import only_writer, write_whole
+from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
 from distill3d_ros.training.data.generation.generation_plan import GENERATOR_VERSION, Recipe
 from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError, FrontModels
 from distill3d_ros.training.data.importers.front3d.render_workers import make_shards
 from distill3d_ros.training.data.importers.front3d.room_shards import GroupReport, HouseGroup, Settings, house_groups
 from distill3d_ros.training.data.importers.front3d.rooms import MIN_FILL
 from distill3d_ros.training.data.manifest import (
-    MANIFEST_NAME,
     RENDERER_OF_OLD,
     Manifest,
     ShardError,
     ShardInfo,
-    write_atomically,
+    write_manifest,
 )
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import check_shard
@@ -221,7 +221,7 @@ def _write(
         "total": total_report(in_order.values()).to_dict(),
         "shards": {file: report.to_dict() for file, report in in_order.items()},
     }
-    write_atomically(folder / REPORT_NAME, (json.dumps(data, indent=1) + "\n").encode())
+    write_whole(folder / REPORT_NAME, json.dumps(data, indent=1) + "\n")
     listed = tuple(shards[group.file] for group in groups if group.file in shards)
     manifest = Manifest(
         recipe=recipe,
@@ -229,5 +229,5 @@ def _write(
         shards=listed,
         complete=all(group.file in reports for group in groups),
     )
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    write_manifest(folder, manifest)
     return manifest

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from distill3d_ros.training.data.data_folder import remove_partial_files
+from distill3d_ros.system.files import remove_partial_files
 from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError
 from distill3d_ros.training.data.importers.front3d.room_shards import GroupReport, HouseGroup, Settings, ShardMaker
 from distill3d_ros.training.data.manifest import ShardInfo
