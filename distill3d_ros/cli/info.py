@@ -48,7 +48,7 @@ def _any_tokenizer(config: StudentConfig) -> Tokenizer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstRun:
-    """What one frame costs a student with random weights, without any warm-up."""
+    """Time and memory of one frame with random weights, without any warm-up."""
 
     width: int
     height: int

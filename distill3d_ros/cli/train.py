@@ -40,7 +40,7 @@ def _train(options: Options) -> int:
 
 
 def _command_line() -> str:
-    """What was typed, for the card of what comes of it."""
+    """The command line, for the card of the student."""
     count = int(os.environ.get("WORLD_SIZE", "1"))  # of torchrun
     starter = ["torchrun", "--nproc-per-node", str(count), "--no-python"] if count > 1 else []
     return shlex.join([*starter, "distill3d", *sys.argv[1:]])

@@ -262,7 +262,7 @@ class _Demo:
 
 
 def _picture_rank(view: View) -> tuple[bool, bool, int]:
-    """What makes a view a good picture: a right answer that rests on objects, in a view that shows many."""
+    """Rank of a view as a picture: a right answer that rests on objects, in a view that shows many."""
     return view.exchange.right, len(view.answer.object_ids) >= 2, len(view.seen.objects)
 
 

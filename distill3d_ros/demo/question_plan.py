@@ -51,7 +51,7 @@ class QuestionPlan:
         self._asked.add(question.fact.group)
 
     def new_room(self) -> None:
-        """What was asked in another room may be asked here again."""
+        """Allows the questions of earlier rooms again."""
         self._asked.clear()
 
     def _preference(self, fact: GroundTruthQA) -> tuple[bool, int, int, int, float]:

@@ -73,7 +73,7 @@ def _agree(a: Any, b: Any, metric: bool) -> bool:
 
 
 def unreadable_because(question: str) -> str | None:
-    """Why a question cannot even be read; None when it can."""
+    """The reason why a question cannot be parsed; None when it can."""
     if not question.strip():
         return f"I got an empty question. Ask {EXAMPLE}."
     if len(question) > MAX_QUESTION_CHARACTERS:

@@ -33,7 +33,7 @@ SMALLEST_SIDE_M = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingConfig:
-    """What counts as an object."""
+    """Thresholds for the objects of a perception."""
 
     min_score: float = MIN_OBJECT_SCORE
     """Boxes whose best label scores less are left out."""

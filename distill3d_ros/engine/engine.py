@@ -136,7 +136,7 @@ class Engine:
 
     @torch.inference_mode()
     def perceive(self, frames: Frame | Sequence[Frame], *, min_score: float | None = None) -> Scene:
-        """What a frame shows, or up to eight frames of the same place, in the level frame of the first camera.
+        """The scene of a frame, or of up to eight frames of the same place, in the level frame of the first camera.
 
         Where every frame knows its ``world_from_camera``, these poses tell how they belong together. Otherwise their
         motion is what a student with a pose head makes of it, or else found by matching the images, which needs views

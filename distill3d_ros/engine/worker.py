@@ -35,7 +35,7 @@ class StoppedError(RuntimeError):
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the submitted items."""
+    """Counts of the submitted items by outcome."""
 
     received: int = 0
     processed: int = 0

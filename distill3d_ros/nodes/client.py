@@ -220,7 +220,7 @@ def truth_stamp(message: String) -> int:
 
 
 def scene_from(message: SpatialObjectArray, truth: Scene, *, depth: FloatArray | None = None) -> Scene:
-    """What the spatial node saw, as a scene; camera and level frame are those of ``truth``."""
+    """The spatial node's result as a scene; camera and level frame are those of ``truth``."""
     return Scene(
         objects=tuple(_object_from(o, truth.level_from_optical) for o in message.objects),
         intrinsics=truth.intrinsics,

@@ -28,7 +28,7 @@ class Interrupts:
             signal.signal(number, self._on_signal)
 
     def tidy_with(self, tidy: Callable[[], None]) -> None:
-        """What a signal does before it ends the process."""
+        """Sets the clean-up that a signal runs before it ends the process."""
         self._tidy = tidy
 
     def leave_to_ros(self) -> None:

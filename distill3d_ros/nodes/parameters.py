@@ -48,7 +48,7 @@ class Setting:
         return descriptor
 
     def problem(self, value: Any) -> str:
-        """What is wrong with ``value``; empty when it is fine. Ranges are rclpy's to check."""
+        """The problem of ``value``; empty when it is valid. rclpy checks ranges."""
         if self.choices and value not in self.choices:
             return f"parameter '{self.name}' must be one of {', '.join(self.choices)}. Got '{value}'"
         found = self.check(value)

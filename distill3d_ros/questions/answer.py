@@ -11,7 +11,7 @@ length is a distance, a height or a width in metres."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the student, or the geometry, answers."""
+    """An answer of the student or of the geometric rules."""
 
     text: str
     """As a person would say it."""
@@ -29,7 +29,7 @@ class Answer:
 
     @property
     def value_type(self) -> str:
-        """What ``value`` is, for a program that cannot carry Python's types: one of VALUE_TYPES, empty without one."""
+        """Type of ``value`` for programs without Python's types: one of VALUE_TYPES, empty without one."""
         return next((name for kind, name in VALUE_TYPES.items() if isinstance(self.value, kind)), "")
 
     @property

@@ -37,7 +37,7 @@ class Pattern:
 
 
 class Drawn(NamedTuple):
-    """How question candidates of a kind are drawn from a scene; ``question_candidates`` has a generator for each way.
+    """Generator of a kind's question candidates; ``question_candidates`` has a function for each.
 
     The place decides their order, and which bits of a hash of the ids choose among questions that mean the same. A new
     kind takes the next free place, so that all others stay the same for the same seed.

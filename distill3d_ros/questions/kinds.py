@@ -65,7 +65,7 @@ def _size(place: int, score: Callable[[Relations], FloatArray], choices: tuple[s
 
 
 def _side(score: Callable[[Relations], FloatArray], *patterns: Pattern) -> Kind:
-    """What is on one side of a thing: the nearest; what stands on the sofa is not left of the sofa, wherever on it."""
+    """Naming by side: the nearest thing; things on the sofa are not left of the sofa, wherever on it."""
 
     def fits(relations: Relations, reference: int) -> FloatArray:
         return np.where(relations.stacked[reference], -CLEAR, score(relations)[:, reference])

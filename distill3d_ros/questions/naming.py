@@ -78,7 +78,7 @@ def _clear_winner(
 
 
 def _contest(relations: Relations, kind: str, reference: int | None) -> Contest:
-    """Who might be the answer, how well each fits the relation, and which of those that fit is preferred."""
+    """The candidates, the fit of each to the relation, and the preference among those that fit."""
     record = KINDS[kind]
     superlative = SUPERLATIVES[record.preference]
     others = [i for i in range(len(relations.objects)) if i != reference]

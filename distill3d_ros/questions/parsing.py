@@ -38,7 +38,7 @@ _DETERMINERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Where a question names a thing."""
+    """A name in a question."""
 
     start: int
     """First character of the name, its article not included."""
@@ -51,7 +51,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuestion:
-    """What a typed question asks."""
+    """The meaning of a typed question."""
 
     text: str
     kind: str

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrases:
-    """How one kind is asked. Either ``comparative`` says it all, or the rest does."""
+    """The templates of one kind: either ``comparative``, or the other fields."""
 
     training: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()

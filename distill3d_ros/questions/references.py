@@ -34,7 +34,7 @@ class Reference:
     """Whether all that stand so are meant ("how many cups are on the table?"), not one of them."""
 
     def words(self, choose: Callable[[int], int] = lambda n: 0) -> tuple[str, str]:
-        """What stands before the name and after it, without articles: ("nearest ", "") or ("", " next to the door").
+        """The words before the name and after it, without articles: ("nearest ", "") or ("", " next to the door").
 
         ``choose`` picks one of n ways to say it.
         """
@@ -57,7 +57,7 @@ class Referents:
 def refer(
     reference: Reference, relations: Relations, *, min_score: float = MIN_SCORE, named_score: float = NAMED_SCORE
 ) -> Referents | str:
-    """What is meant, or the name of what is not there.
+    """The referents, or the name of an absent thing.
 
     Things whose own name it is and that are surely seen stand for election; if there is none, the likeliest.
     """
@@ -141,7 +141,7 @@ def single_out(scene: Scene, chosen: Mapping[str, frozenset[int]]) -> Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Singled:
-    """What references pick in a scene."""
+    """The referents of references in a scene."""
 
     scene: Scene
     """Without the things that are not meant; see ``single_out``."""

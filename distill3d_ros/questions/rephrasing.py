@@ -40,7 +40,7 @@ def _filled(template: str, names: Sequence[str]) -> str:
 
 
 def _name(asked: ParsedQuestion, label: str) -> str:
-    """What the question calls a thing, where that is the name of one."""
+    """The question's name of a thing, if it is a label."""
     called = next(asked.text[m.start : m.end].lower() for m in asked.mentions if m.label == label)
     synonyms = LABELS[label].synonyms if label in LABELS else ()
     return called if called in synonyms else label

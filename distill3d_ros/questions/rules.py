@@ -26,7 +26,7 @@ the student that ships."""
 
 
 class Asked(Protocol):
-    """What the rules need of a question: a ParsedQuestion, a Question or a GroundTruthQA."""
+    """A question as the rules use it: a ParsedQuestion, a Question or a GroundTruthQA."""
 
     @property
     def kind(self) -> str: ...

@@ -24,7 +24,7 @@ def templates(kind: str, held_out: bool) -> tuple[str, ...]:
 
 
 def before_name(name: str, form: str) -> str:
-    """What stands before a name in a slot of this form."""
+    """The words before a name in a slot of this form."""
     if form == "s":
         return ""
     if form == "a":

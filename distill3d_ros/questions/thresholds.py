@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Where each relation holds and where not; nothing is asked between the two. Metres unless said otherwise."""
+    """Limits from which each relation holds, and up to which it does not; no question in between. Metres by default."""
 
     min_visible_fraction: float = 0.004
     """Share of the image's pixels that an object must have to be asked about."""

@@ -33,7 +33,7 @@ _BIN = 0.05
 
 
 def floor_distance(depth: FloatArray, intrinsics: Intrinsics, up: FloatArray) -> float | None:
-    """How far below the camera the lowest level surface lies, metres; None if no level surface is visible.
+    """Distance of the lowest level surface below the camera, metres; None if no level surface is visible.
 
     Args:
         depth: (H, W) metres along the optical axis, 0 or NaN where unknown.

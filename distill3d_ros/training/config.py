@@ -28,7 +28,7 @@ OPTIMIZERS = ("adamw", "muon")
 
 @dataclass(kw_only=True, slots=True)
 class AugmentConfig:
-    """What is done to an image before the student sees it; boxes, depth and intrinsics follow."""
+    """Augmentation of the training images; boxes, depth and intrinsics follow."""
 
     sizes: tuple[tuple[int, int], ...] = ((224, 224), (192, 224), (224, 192), (192, 192))
     """(height, width) of a batch; one is drawn per batch. Multiples of 32."""
@@ -103,7 +103,7 @@ LOWER_IS_BETTER = ("absrel", "rmse")
 
 @dataclass(kw_only=True, slots=True)
 class StopEarlyConfig:
-    """Which validation figure tells the best student, and how long to go on without a better one."""
+    """The validation figure of early stopping, and its patience."""
 
     figure: str = ""
     """A figure of geometry, as validation names it; ``accuracy`` alone is enough where there is one. Empty: none."""
@@ -230,7 +230,7 @@ class StageConfig:
         self._check_teaching()
 
     def _check_teaching(self) -> None:
-        """What only a stage that learns from a teacher has, and what it must not have."""
+        """Checks the fields of stages that learn from a teacher."""
         where = f"stage {self.name!r}:"
         if self.temperature <= 0:
             raise ValueError(f"{where} temperature must be positive. Got {self.temperature}")

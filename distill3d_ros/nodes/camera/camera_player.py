@@ -113,7 +113,7 @@ class CameraNode(Node):
 
     @property
     def failure(self) -> str:
-        """Why the frames ended; empty when they ended because they were all played."""
+        """The reason why the frames ended; empty when all were played."""
         return "" if self._player is None or self._player.error is None else str(self._player.error)
 
     def _source(self) -> Callable[[], Iterator[Shot]]:

@@ -53,7 +53,7 @@ def info_from(camera: Intrinsics, *, stamp_ns: int = 0, frame_id: str = "") -> C
 
 
 def distortion_warning(message: CameraInfo, *, rectified: bool) -> str | None:
-    """What to tell the user when the lens bends the image more than the pinhole model forgives; None when fine."""
+    """Warning where the lens distortion is too large for the pinhole model; None when fine."""
     if rectified or not len(message.d) or max(abs(d) for d in message.d[:4]) < _VISIBLE_DISTORTION:
         return None
     return (

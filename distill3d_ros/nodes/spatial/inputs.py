@@ -115,7 +115,7 @@ class CameraInputs:
         return time.monotonic() - self._last_item
 
     def complaint(self) -> str:
-        """Why there is nothing to look at: which topic, who publishes it, with which QoS."""
+        """The reason why there is no input: topic, publishers and their QoS."""
         if self._images and self._matcher.newest is None:
             return (
                 f"images arrive on {self._image.topic_name} but no camera_info on {self._camera_info.topic_name} "

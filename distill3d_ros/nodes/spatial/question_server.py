@@ -104,7 +104,7 @@ class QuestionServer:
     def _outcome(
         self, question: str, reply: Callable[[], tuple[Scene, Answer]]
     ) -> tuple[Scene | None, Answer | None, str]:
-        """What ``reply`` returns, or why it has nothing to return."""
+        """The result of ``reply``, or the reason why there is none."""
         try:
             scene, answer = reply()
         except (NoFrameError, BusyError, StoppedError, TimeoutError) as error:

@@ -41,7 +41,7 @@ class NoTransformError(RuntimeError):
 
 
 class Transforms(Protocol):
-    """Where frames are to each other."""
+    """Transforms between frames."""
 
     def find(self, target: str, source: str, stamp_ns: int) -> FloatArray:
         """(4, 4) target_from_source. Raises NoTransformError."""

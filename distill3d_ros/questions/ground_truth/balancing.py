@@ -54,7 +54,7 @@ def is_absent(fact: GroundTruthQA) -> bool:
 
 
 def answer_class(fact: GroundTruthQA) -> Hashable:
-    """What a guesser would guess: the answer, for metres a band of a quarter up and down."""
+    """The class of an answer for balancing: the answer, for metres a band of a quarter up and down."""
     value = fact.answer.value
     if KINDS[fact.kind].form == "metric" and isinstance(value, (int, float)):
         return int(np.floor(np.log(max(float(value), 0.05)) / np.log(1.6)))

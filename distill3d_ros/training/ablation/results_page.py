@@ -162,7 +162,7 @@ def _evaluation(report: Mapping[str, Any]) -> list[str]:
 
 
 def _families(part: Mapping[str, Any]) -> list[str]:
-    """What one split's questions say; beside the teacher where it was asked too."""
+    """Accuracy by family of one split, with the teacher's where it was evaluated too."""
     teacher = part.get("teacher")
     lines = _table(["family", "n", "student", *(["teacher", "retention"] if teacher else []), "rules on its boxes"])
     for family, entry in part["families"].items():

@@ -63,7 +63,7 @@ def answers_of(measured: Mapping[int, Mapping[str, Any]]) -> Answers:
 
 
 def difference(a: Answers, b: Answers, which: NDArray[np.bool_] | None = None) -> Estimate | None:
-    """How much more often ``a`` is right than ``b``: seed by seed and question by question; None without a common seed.
+    """Difference of accuracy of ``a`` and ``b``, paired by seed and by question; None without a common seed.
 
     ``which`` (Q,) of the questions; all without.
     """

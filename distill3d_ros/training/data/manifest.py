@@ -48,7 +48,7 @@ class ShardInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a data folder holds."""
+    """Contents of a data folder."""
 
     recipe: Mapping[str, Any]
     """Everything that decides the bytes of a shard: generator version, seed, image size, frames a room, ..."""

@@ -109,7 +109,7 @@ class Baselines:
         return cls(folder=folder, elsewhere=elsewhere, questions=len(training), models=models)
 
     def describe(self) -> str:
-        """Where they come from, or why they are not there."""
+        """Description of their origin, or of the reason for their absence."""
         if not self.models:
             return (
                 "the baselines majority and question only are absent: the folder has no training split to learn them "

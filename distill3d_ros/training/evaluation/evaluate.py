@@ -161,7 +161,7 @@ class _Tally:
 
 @dataclass(kw_only=True, slots=True)
 class _Evaluation:
-    """What is measured on every split alike; the arguments of ``evaluate``. Each frame is perceived once."""
+    """The evaluation of each split; the arguments of ``evaluate``. Each frame is perceived once."""
 
     engine: Engine
     baselines: Baselines

@@ -73,7 +73,7 @@ def lens_figures(
 
 
 def _through(renderer: RoomRenderer, camera: CameraPose, degrees: float) -> tuple[Frame, FloatArray]:
-    """What the camera sees through another lens, and its true depth."""
+    """The camera's frame with another lens, and its true depth."""
     lens = Intrinsics.from_fov(width=_SIZE[0], height=_SIZE[1], horizontal_fov=np.radians(degrees))
     camera = replace(camera, intrinsics=lens)
     seen = renderer.render(camera)

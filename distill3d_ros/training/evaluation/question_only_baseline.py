@@ -58,7 +58,7 @@ class BestConstant:
 
 
 def chance(fact: GroundTruthQA, constant: BestConstant) -> float:
-    """What guessing without any knowledge of the names reaches.
+    """Accuracy of guessing without any knowledge of the names.
 
     One half for yes and no and for the choice between two; elsewhere whether the best constant answer of the kind, as
     the training rooms tell, is right.

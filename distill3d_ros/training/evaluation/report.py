@@ -166,7 +166,7 @@ def _of_rooms(splits: Mapping[str, Any]) -> str:
 
 
 def _baselines(baselines: Mapping[str, Any] | None) -> list[str]:
-    """Where *majority* and *question only* come from, unless it is the training split beside what was measured."""
+    """Origin of *majority* and *question only*, unless it is the training split of the evaluated data."""
     if baselines is None or (baselines["questions"] and not baselines["elsewhere"]):
         return []
     data = f" (manifest sha256 `{baselines['manifest_sha256']}`)" if baselines["elsewhere"] else ""

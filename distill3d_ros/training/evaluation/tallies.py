@@ -51,7 +51,7 @@ class QuestionTally:
 
 @dataclass(slots=True)
 class PerceptionTally:
-    """What the student perceived of a split."""
+    """Running scores of the perception of a split."""
 
     depth: list[DepthScore | None] = field(default_factory=list)
     scaled: list[DepthScore | None] = field(default_factory=list)

@@ -122,7 +122,7 @@ def agree(question: Question, a: Answer, b: Answer) -> bool:
 
 
 def teacher_description(engine: Engine, tally: TeacherTally, student_ms: Mapping[str, float]) -> dict[str, Any]:
-    """Which teacher it is, and how long both take: medians over the frames, in milliseconds, and teacher / student."""
+    """The teacher, and the latency of both: medians over the frames, in milliseconds, and teacher / student."""
     ms = {
         name: float(np.median(values)) if values else math.nan
         for name, values in (("perceive", tally.perceive_ms), ("ask", tally.ask_ms))

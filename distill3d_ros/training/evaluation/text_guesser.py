@@ -52,7 +52,7 @@ class TextGuesser:
         self._right = right.astype(np.float32)
 
     def answers(self, questions: Sequence[Question]) -> list[Answer]:
-        """What is probably right for each question; in metres, what is right for most of the probable truths."""
+        """The most probable answer of each question; in metres, the one right for most of the probable truths."""
         if not questions:
             return []
         with torch.inference_mode():

@@ -60,7 +60,7 @@ BATCH = 8
 
 @dataclass(kw_only=True, slots=True)
 class CacheConfig:
-    """What is kept of the training and validation rooms."""
+    """Extent of the cache: views and questions of the training and validation rooms."""
 
     views: int = 4000
     """Of the training rooms, evenly spread over the samples; where there are fewer samples they come again, changed

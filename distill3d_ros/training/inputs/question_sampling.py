@@ -27,7 +27,7 @@ TRIVIAL_SHARE = 0.05
 
 
 class Balance:
-    """How often each answer occurs in each group of questions (a kind and its names) of a data set.
+    """Frequencies of the answers in each group of questions (a kind and its names) of a data set.
 
     A question is asked with the probability that makes its answer as frequent as the group's other answers.
     """

@@ -21,7 +21,7 @@ Build = Callable[[Sequence[str], np.random.Generator], Any]
 
 
 class KeySource(Protocol):
-    """What the sampler needs of a reader."""
+    """A reader as the sampler uses it."""
 
     keys: list[str]
 
@@ -30,7 +30,7 @@ class KeySource(Protocol):
 
 @dataclass(slots=True)
 class Sampler:
-    """Which samples come next: a new permutation each epoch."""
+    """Order of the samples: a new permutation each epoch."""
 
     source: KeySource
     batch_size: int
@@ -51,7 +51,7 @@ class Sampler:
         return keys
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint must hold to go on with the very next sample."""
+        """State for a checkpoint, to resume at the very next sample."""
         return {"epoch": self.epoch, "remaining": "\n".join(self.remaining)}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -78,7 +78,7 @@ def make_optimizer(
 
 
 def _is_hidden_matrix(name: str, p: nn.Parameter) -> bool:
-    """What Muon is for: matrices between hidden layers, wide on both sides; not embeddings, nor the first and last."""
+    """Whether Muon applies: a matrix between hidden layers, wide on both sides; no embedding, nor the first or last."""
     return p.ndim == 2 and min(p.shape) >= _LEAST_MUON_WIDTH and not any(part in name for part in _NOT_HIDDEN)
 
 

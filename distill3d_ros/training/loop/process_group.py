@@ -23,7 +23,7 @@ _PATIENCE = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """How many there are, and which of them this is."""
+    """Number of processes, and the rank of this one."""
 
     rank: int = 0
     count: int = 1
@@ -34,7 +34,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def part(self, keys: Sequence[str]) -> list[str]:
-        """What this process takes of a batch."""
+        """This process's part of a batch."""
         return list(keys[self.rank :: self.count])
 
     def average_gradients(
@@ -68,7 +68,7 @@ class ProcessGroup:
         return shared[0]
 
     def gather(self, one: T) -> list[T]:
-        """What every process gave, in the order of their ranks, in all of them."""
+        """The values of all processes, in the order of their ranks, in all of them."""
         if self.count == 1:
             return [one]
         everyone: list[Any] = [None] * self.count

@@ -15,7 +15,7 @@ from distill3d_ros.training.losses.supervised import Losses
 
 
 class Stage(ABC):
-    """What a batch is in a stage of training, which losses it has, and how the student is validated."""
+    """A stage of training: its batches, losses and validation."""
 
     loss_names: tuple[str, ...]
     """Of all losses that a batch may have."""

@@ -150,7 +150,7 @@ class Trainer:
         self.processes.wait()
 
     def _begin(self) -> None:
-        """What comes before the first step of a call."""
+        """Preparation before the first step of a call."""
         config = self.config
         write_whole(self.folder / SETTINGS, json.dumps(to_dict(config), indent=1))
         if config.stop_early.figure and self.step == 0:

@@ -64,7 +64,7 @@ class AnswerDistillation:
             self.auxiliary_modules = Projection(student.config.language.dim, info.hidden_size)
 
     def describe(self) -> str:
-        """What answers are learned from."""
+        """Description of the answers that are distilled."""
         ways = [f"its tokens (text_kl, temperature {self.temperature:g})"] * self.by_tokens
         ways += ["its words (teacher_text)"] * self.by_text
         why = "same tokenizer" if self.same_tokens else "no tokens of the student's tokenizer"

@@ -62,7 +62,7 @@ class SecondViews:
 
 
 class Rooms:
-    """Which keys are views of one room: those that differ in what comes after the last dash."""
+    """Groups of keys that are views of one room: they differ after the last dash only."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._rooms: dict[str, list[str]] = defaultdict(list)
@@ -117,7 +117,7 @@ def second_views(
 def correspondence(
     first: View, second: View, second_from_first: FloatArray
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
-    """Where the second view shows what every fourth pixel of the first shows, from the true depth of both.
+    """Correspondence of every fourth pixel of the first view in the second, from the true depth of both.
 
     Returns:
         (h, w, 2) pixels of the second view, 0 where not shared; (h, w) whether both see the spot; (h, w) its distance
@@ -141,7 +141,7 @@ def correspondence(
 
 
 def multi_view_loss(first: Perception, second: Perception, views: SecondViews) -> Tensor | None:
-    """How far apart both views put what both see; ``second`` is the perception of ``views``."""
+    """Distance between the positions of common points by both views; ``second`` is the perception of ``views``."""
     depth = first.depth[views.of, 0, FIRST::STRIDE, FIRST::STRIDE].float()  # (N, h, w)
     rows, columns = (torch.arange(FIRST, n, STRIDE, device=depth.device) for n in first.image_size)
     uv = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1).to(depth)  # (h, w, 2)

@@ -121,7 +121,7 @@ class CachedStage(Stage):
 
 
 def perception_folder(config: StageConfig) -> Path:
-    """Where the perception lies that a stage learns from.
+    """Folder of the cached perception of a stage.
 
     Raises:
         ValueError: the configuration does not name it.

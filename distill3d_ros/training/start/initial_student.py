@@ -51,7 +51,7 @@ def starting_student(
 def _student_before(
     config: TrainConfig, name: str, *, out: Path, init: str | Path | None, report: Callable[[str], None]
 ) -> Student | None:
-    """What ``init`` or the stages before made; None if there is neither."""
+    """The student of ``init`` or of the stages before; None if there is neither."""
     if init is not None:
         report(f"{name}: starting from the student in {init}")
         return load_student(Path(init), device="cpu")

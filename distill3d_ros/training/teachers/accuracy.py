@@ -30,7 +30,7 @@ def questions_about(scene: Scene, key: str, balance: Balance, *, number: int, se
 def measure_accuracy(
     teacher: Teacher, reader: Reader, balance: Balance, *, split: str, samples: int, seed: int = 0
 ) -> dict[str, Any]:
-    """How often the teacher is right: ``split``, ``samples``, ``overall`` and ``families``, each (right, asked)."""
+    """Accuracy of the teacher: ``split``, ``samples``, ``overall`` and ``families``, each (right, asked)."""
     counts: Counts = defaultdict(lambda: {"right": 0, "asked": 0})
     picked = evenly_spaced(len(reader), samples)
     for i in picked:

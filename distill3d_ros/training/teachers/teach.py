@@ -238,7 +238,7 @@ class _TeachingPass:
 
 
 def _to_go_on_with(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) -> CacheInfo:
-    """What ``out`` holds of the wanted cache; ``wanted`` itself where nothing is there.
+    """State of the wanted cache in ``out``; ``wanted`` itself where nothing is there.
 
     Shards that are damaged, or that would have more samples by now, are made again.
     """

@@ -45,7 +45,7 @@ _ARRAYS = ("vertices", "faces", "face_colors", "face_layers", "face_uvs", "textu
 
 
 def cache_folder() -> Path:
-    """Where packs are kept: $XDG_CACHE_HOME/distill3d_ros, or ~/.cache/distill3d_ros."""
+    """Folder of the packs: $XDG_CACHE_HOME/distill3d_ros, or ~/.cache/distill3d_ros."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distill3d_ros"
 
 

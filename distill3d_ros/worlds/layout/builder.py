@@ -74,7 +74,7 @@ class Builder:
 
     @property
     def named(self) -> int:
-        """How many things have a name."""
+        """Number of things with a name."""
         return len(self.objects) - self.counts[""]
 
     def fits(self, candidate: Footprint, ignore: Iterable[int] = ()) -> bool:

@@ -25,7 +25,7 @@ def slide(
     target: PlacedObject,
     travel: float,
 ) -> tuple[float, bool]:
-    """How far it can move along the horizontal unit ``direction`` from ``start`` (3,) before it meets the target.
+    """Distance along the horizontal unit ``direction`` from ``start`` (3,) until it meets the target.
 
     Second result: whether it did meet it within ``travel`` metres. Conservative advancement: each step is as long as
     the distance between the two, so nothing is crossed.

@@ -50,7 +50,7 @@ def make_renderer(
 
 
 def renderer_kind(*, warn: Callable[[str], None] | None = None) -> RendererKind:
-    """Which renderer ``make_renderer`` gives here; it is made, and closed. For processes that start workers.
+    """The kind of renderer that ``make_renderer`` gives here; it is made, and closed. For processes that start workers.
 
     Raises:
         RuntimeError, ValueError: as ``make_renderer``.

@@ -15,7 +15,7 @@ PAIRS_AT_ONCE = 1 << 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hits:
-    """Where the rays of an image meet a mesh."""
+    """Intersections of the rays of an image with a mesh."""
 
     triangle: NDArray[np.int64]
     """(H, W) row of ``faces``; -1 where a ray meets none."""

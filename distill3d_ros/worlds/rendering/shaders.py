@@ -172,7 +172,7 @@ void main() { gl_Position = vec4(in_corner, 0.0, 1.0); }
 
 
 def further_shadows_fragment(lamps: int) -> str:
-    """Which share of the light of 1 to 3 weaker lamps reaches the surface at a pixel's centre.
+    """Shader of the share of the light of 1 to 3 weaker lamps that reaches the surface at a pixel's centre.
 
     Once a pixel and not once a sample, and a program for each number of lamps: a shadow map is the dearest thing that
     software OpenGL looks up, and it looks up both sides of an "if".

@@ -43,7 +43,7 @@ class CacheShard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInfo:
-    """What a cache holds and how it was made."""
+    """Contents and origin of a cache."""
 
     teacher: str
     """Its name."""
@@ -122,7 +122,7 @@ def answers_sha256(folder: Path) -> str:
 
 
 def data_identity(data: Folders) -> tuple[Mapping[str, str], ...]:
-    """What a cache remembers of the data that it is about."""
+    """Identity of the data of a cache."""
     return tuple({"folder": d.resolve().name, "manifest_sha256": manifest_sha256(d)} for d in data)
 
 

@@ -67,7 +67,7 @@ class ImportFolder:
         self._stack.close()
 
     def missing(self, parts: Mapping[str, int]) -> list[str]:
-        """Which of the parts are not there yet, or damaged; the manifest then plans for them.
+        """The parts that are missing or damaged; the manifest then plans for them.
 
         Args:
             parts: name -> number of its rooms, in the order in which they are to be written.

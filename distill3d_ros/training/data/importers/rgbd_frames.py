@@ -23,7 +23,7 @@ _EXPORT = "export this frame again with ScanNet's SensReader/python/reader.py"
 
 
 class RgbdFrames(Protocol):
-    """What an import reads of a scan; the camera's axes are the optical frame's."""
+    """Frames of a scan as an import reads them; the camera's axes are the optical frame's."""
 
     source: Path
 
@@ -72,7 +72,7 @@ class ExportedFrames:
         return tuple(sorted(self._files["color"].keys() & self._files["pose"].keys()))
 
     def missing(self, every: int) -> list[MissingFile]:
-        """What is not there of the frames whose number is a multiple of ``every``, and of the intrinsics."""
+        """Missing files of the frames whose number is a multiple of ``every``, and of the intrinsics."""
         missing = self.missing_intrinsics("color", "depth")
         wanted = [number for number in self.numbers if number % every == 0]
         if not wanted:
@@ -86,7 +86,7 @@ class ExportedFrames:
         return missing
 
     def missing_for_views(self) -> list[MissingFile]:
-        """What is not there of a picture with a pose and of the colour camera's intrinsics."""
+        """Missing files of a picture with a pose and of the colour camera's intrinsics."""
         missing = self.missing_intrinsics("color")
         if not self.views:
             missing.append(MissingFile(self.source / "color" / "0.jpg", f"{_EXPORT}, with its pose"))

@@ -34,7 +34,7 @@ _AGAIN = "download it again"
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a frame lies in the file."""
+    """Byte ranges of a frame in the file."""
 
     pose: tuple[float, ...]
     color: int

@@ -72,7 +72,7 @@ def _row(sample: Sample, questions: list[str]) -> Picture:
 
 
 def _seen_row(sample: Sample, engine: Engine) -> Picture:
-    """What the student sees, beside the truth; depth in one scale."""
+    """The student's perception beside the truth; depth in one scale."""
     true, seen = sample.scene, filter_by_score(engine.perceive(sample.frame))
     assert true.depth is not None
     assert seen.depth is not None

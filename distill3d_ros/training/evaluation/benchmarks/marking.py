@@ -18,7 +18,7 @@ from distill3d_ros.training.evaluation.metrics import wilson_interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What a student answered and what that is worth."""
+    """A student's answer and its score."""
 
     id: str
     scan: str

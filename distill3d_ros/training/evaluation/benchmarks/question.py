@@ -17,7 +17,7 @@ the right option; a number near the true one."""
 
 @dataclass(frozen=True, slots=True)
 class AgentPose:
-    """Where the asker of a situated question stands, in the scan's own world: z up, metres, no axis alignment."""
+    """Pose of the agent of a situated question, in the scan's own world: z up, metres, no axis alignment."""
 
     position: tuple[float, float, float]
     """Relative to the middle of the box around all vertices of the scan's mesh."""

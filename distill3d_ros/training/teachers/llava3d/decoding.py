@@ -31,7 +31,7 @@ class Decoded:
 
 
 def read_prefix(language: LlamaForCausalLM, prefix: Tensor) -> DynamicCache:
-    """What attention needs of the prefix (P, D), which every question shares."""
+    """Keys and values of the prefix (P, D), which every question shares."""
     cache = DynamicCache(config=language.config)
     language.model(inputs_embeds=prefix[None], past_key_values=cache, use_cache=True)
     return cache

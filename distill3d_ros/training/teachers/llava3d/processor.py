@@ -74,7 +74,7 @@ def views_of_samples(samples: Sequence[Sample], *, side: int, frames: int) -> Vi
 
 
 def view_numbers(available: int, wanted: int) -> list[int]:
-    """Which of ``available`` views are looked at: always ``wanted``, evenly from the first on, or all in turn again."""
+    """Indices of ``wanted`` of the ``available`` views: evenly from the first on, or all in turn again."""
     stride = max(1, available // wanted)
     return [i * stride % available for i in range(wanted)]
 

@@ -251,5 +251,5 @@ def _is_installed(module: str) -> bool:
 
 
 def weight_bytes(model: nn.Module) -> int:
-    """What the parameters take in memory."""
+    """Memory of the parameters, bytes."""
     return sum(p.numel() * p.element_size() for p in model.parameters())

@@ -49,7 +49,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What became of a checkpoint."""
+    """Result of loading a checkpoint."""
 
     conversion: Conversion
     """By the checkpoint's names."""
@@ -136,7 +136,7 @@ def _public_name(own: str) -> str:
 
 
 def _is_passed_over(own: str, model: Llava3d) -> bool:
-    """What the network computes itself, and CLIP's layers behind the features that are used."""
+    """Whether a tensor is not needed: computed by the network, or of CLIP's layers behind the features in use."""
     layer = _VISION_LAYER.fullmatch(own)
     return bool(_COMPUTED.fullmatch(own)) or (
         layer is not None and int(layer[1]) >= model.config.clip.num_hidden_layers
@@ -171,7 +171,7 @@ def _put(model: Llava3d, own: str, tensor: Tensor, *, precision: str, device: to
 
 
 def _make_tables(model: Llava3d, device: torch.device) -> None:
-    """What no file holds, and a network made on the meta device lacks."""
+    """Fills the buffers that no file holds and a network made on the meta device lacks."""
     model.language.model.rotary_emb = LlamaRotaryEmbedding(config=model.config.llama).to(device)
     embeddings = model.vision.embeddings
     positions = torch.arange(embeddings.num_positions, device=device)[None]

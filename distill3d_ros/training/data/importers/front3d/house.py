@@ -39,7 +39,7 @@ class House:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """Where a child of a room lies in the house: scale, then rotation, then position."""
+    """Pose of a child of a room in the house: scale, then rotation, then position."""
 
     position: FloatArray
     rotation: FloatArray
@@ -89,7 +89,7 @@ def placement(child: Mapping[str, Any]) -> Placement:
 
 
 def floor_and_height(house: House, number: int) -> tuple[FloatArray, float | None]:
-    """What the shell of a room tells.
+    """Floor polygon and height from the shell of a room.
 
     Returns:
         (T, 3, 3) corners of the floor's triangles in the house's axes with z up, T = 0 where there is no floor; and how

@@ -30,7 +30,7 @@ HOUSE_SHARES = {"test_unseen": 0.1, "test_known": 0.05, "val": 1 / 60}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What decides the pictures of a house, beside its files."""
+    """Settings that determine the pictures of a house, beside its files."""
 
     models: Path
     frames_per_room: int
@@ -58,7 +58,7 @@ class HouseGroup:
 
 @dataclass(slots=True, kw_only=True)
 class GroupReport:
-    """What became of the houses of one shard."""
+    """Results of the houses of one shard."""
 
     houses: int
     rooms: int = 0
@@ -82,7 +82,7 @@ class GroupReport:
 
 
 def split_of_house(name: str) -> str:
-    """Which split the rooms of a house belong to; the house's uid decides."""
+    """The split of the rooms of a house, from the hash of its uid."""
     place = stable_fraction(f"3D-FRONT/{name}")
     for split, share in HOUSE_SHARES.items():
         if place < share:
@@ -181,6 +181,6 @@ class ShardMaker:
 
 
 def _room_id(house: House, number: int) -> str:
-    """What the house calls the room; its number where it has no name."""
+    """The room's id in the house; its number where it has none."""
     room = house.rooms[number]
     return str(room.get("instanceid") or number) if isinstance(room, dict) else str(number)

@@ -51,7 +51,7 @@ class ScanFiles:
         return self._file(".txt")
 
     def missing(self, every: int) -> list[MissingFile]:
-        """What an import of every ``every``-th frame needs and is not there."""
+        """Missing files for an import of every ``every``-th frame."""
         missing = [
             MissingFile(path, download_option(self.name, end))
             for path, end in (
@@ -67,7 +67,7 @@ class ScanFiles:
         return missing + self._missing_files(".sens")
 
     def missing_for_views(self) -> list[MissingFile]:
-        """What looking at its pictures needs and is not there; without depth, mesh and annotations."""
+        """Missing files for its pictures alone; without depth, mesh and annotations."""
         if not self.folder.is_dir():
             return [MissingFile(self.folder, f"download-scannet.py -o DIR --id {self.name}")]
         if ExportedFrames.are_in(self.folder):
@@ -129,7 +129,7 @@ class ScanFiles:
 
 
 def download_option(name: str, end: str) -> str:
-    """Which call of ScanNet's downloader provides a file of a scan."""
+    """Options of ScanNet's downloader that fetch a file of a scan."""
     return f"download-scannet.py -o DIR --id {name} --type {end}"
 
 
