@@ -1,6 +1,6 @@
 """A short spatial description: what there is, where the largest things stand, what is on what.
 
-Every sentence but the first is a fact like those that questions ask for, and only said where it is clear.
+Every sentence but the first is a fact like those that questions ask for, and only given where it is clear.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from distill3d_ros.scene.labels import LABELS, plural_of
 from distill3d_ros.scene.objects import Scene
 
 PLACED, CARRIED = 3, 3
-"""How many things at most are placed, and how many are said to be on others."""
+"""How many things at most are placed, and how many are named as standing on others."""
 
 _ASKS = re.compile(
     r"(?:(?:please|can you|could you|would you) )*"
@@ -56,10 +56,10 @@ def describe(scene: Scene, *, min_score: float = MIN_SCORE, thresholds: Threshol
     seen = [o for o in scene.objects if o.score >= min_score]
     if not seen:
         return Answer(text="I see nothing that I know.", value=None, confidence=0.5)
-    told = statements(scene, min_score=min_score, thresholds=thresholds)
-    ids = dict.fromkeys([i for s in told for i in s.object_ids] + [o.id for o in seen])
+    stated = statements(scene, min_score=min_score, thresholds=thresholds)
+    ids = dict.fromkeys([i for s in stated for i in s.object_ids] + [o.id for o in seen])
     sure = sum(o.score for o in seen) / len(seen)
-    text = " ".join([_inventory([o.label for o in seen]), *(s.text for s in told)])
+    text = " ".join([_inventory([o.label for o in seen]), *(s.text for s in stated)])
     return Answer(text=text, value=None, confidence=sure, object_ids=tuple(ids))
 
 

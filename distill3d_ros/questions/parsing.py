@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 
 from distill3d_ros.questions.grammar import classify, is_measure
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.phrases import RELATIVE_WORDS, SUPERLATIVE_WORDS, TOLD_FIRST
+from distill3d_ros.questions.phrases import REFERENCE_FIRST, RELATIVE_WORDS, SUPERLATIVE_WORDS
 from distill3d_ros.questions.references import Reference
 from distill3d_ros.scene.labels import known_names
 
@@ -85,9 +85,9 @@ def parse(text: str) -> ParsedQuestion | None:
         return None
     tokens = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(plain)]
     sentence = _find_names(tokens)
-    told = list(_told_by_others(sentence))
+    with_reference = list(_with_a_reference(sentence))
     # "how far is the lamp on the desk" asks about one thing; "is the lamp on the desk" about two.
-    tries = chain(told, [sentence]) if is_measure(sentence.text) else chain([sentence], told)
+    tries = chain(with_reference, [sentence]) if is_measure(sentence.text) else chain([sentence], with_reference)
     for candidate in tries:
         parsed = _understand(text, candidate)
         if parsed is not None:
@@ -119,8 +119,8 @@ def _understand(text: str, sentence: _Sentence) -> ParsedQuestion | None:
         return None
     kind, order = understood
     references = tuple(sentence.references[i] for i in order)
-    told = any(references)
-    if told and KINDS[kind].family in ("existence", "counting"):
+    any_reference = any(references)
+    if any_reference and KINDS[kind].family in ("existence", "counting"):
         if kind != "count" or references[0] is None or references[0].other is None:
             return None
         references = (replace(references[0], every=True),)
@@ -132,7 +132,7 @@ def _understand(text: str, sentence: _Sentence) -> ParsedQuestion | None:
         kind,
         tuple(labels[i] for i in order),
         sentence.names,
-        references if told else (),
+        references if any_reference else (),
         plain,
         sentence.text,
     )
@@ -178,7 +178,7 @@ _COUNTED = (("are", "there"), ("do", "you", "see"), ("can", "you", "see"), ("are
 """Likewise where the things are counted."""
 
 
-def _told_by_others(sentence: _Sentence) -> Iterator[_Sentence]:
+def _with_a_reference(sentence: _Sentence) -> Iterator[_Sentence]:
     """The sentence with one "the chair nearest to the window" taken as one name; the likelier readings first."""
     places = [i for i, word in enumerate(sentence.words) if word == "@"]
     clauses = (*_COUNTED, *_CLAUSES) if re.search(r"\b(?:how many|number of|count) @", sentence.text) else _CLAUSES
@@ -189,8 +189,8 @@ def _told_by_others(sentence: _Sentence) -> Iterator[_Sentence]:
         how = _RELATIVE.get(between[len(clause) :])
         if how is None or sentence.references[n] is not None or sentence.references[n + 1] is not None:
             continue
-        rank = 0 if clause else 1 + TOLD_FIRST.index(how) if how in TOLD_FIRST else len(TOLD_FIRST) + 1
-        readings.append((rank, -n if rank > len(TOLD_FIRST) else n, n, start, end, how))
+        rank = 0 if clause else 1 + REFERENCE_FIRST.index(how) if how in REFERENCE_FIRST else len(REFERENCE_FIRST) + 1
+        readings.append((rank, -n if rank > len(REFERENCE_FIRST) else n, n, start, end, how))
     for _, _, n, start, end, how in sorted(readings):
         thing, other = sentence.names[n : n + 2]
         reference = Reference(label=thing.label, how=how, other=other.label)

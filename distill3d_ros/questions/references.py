@@ -29,7 +29,7 @@ class Reference:
     how: str
     """A key of SUPERLATIVE_WORDS or of RELATIVE_WORDS."""
     other: str | None = None
-    """The name of the thing that it is told by; None with SUPERLATIVE_WORDS."""
+    """The name of the thing that it is found by; None with SUPERLATIVE_WORDS."""
     every: bool = False
     """Whether all that stand so are meant ("how many cups are on the table?"), not one of them."""
 

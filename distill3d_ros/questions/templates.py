@@ -42,12 +42,12 @@ def in_form(name: str, form: str) -> str:
 def _framed(kind: str) -> list[str]:
     """The ways of asking that fit any question, around the kind's plainest words."""
     phrases = PHRASES[kind]
-    if phrases.said:
-        return _fill(YES_NO_FRAMES, said=phrases.said, asked=phrases.asked)
-    asked = phrases.asked
+    if phrases.statement:
+        return _fill(YES_NO_FRAMES, statement=phrases.statement, question=phrases.question)
+    question = phrases.question
     if phrases.comparative:
-        asked = f"which is {_spelt_out(phrases.comparative)[0]}, {{0}} or {{1}}"
-    return _fill(OTHER_FRAMES, asked=asked, indirect=phrases.indirect or asked)
+        question = f"which is {_spelt_out(phrases.comparative)[0]}, {{0}} or {{1}}"
+    return _fill(OTHER_FRAMES, question=question, indirect=phrases.indirect or question)
 
 
 def _fill(frames: Sequence[str], **words: str) -> list[str]:

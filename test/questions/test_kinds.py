@@ -6,7 +6,7 @@ import pytest
 
 from distill3d_ros.questions.kind_record import Kind
 from distill3d_ros.questions.kinds import KINDS, drawn
-from distill3d_ros.questions.phrases import COUNTED, PHRASES, RELATIVE_WORDS, SUPERLATIVE_WORDS, TOLD_FIRST
+from distill3d_ros.questions.phrases import COUNTED, PHRASES, REFERENCE_FIRST, RELATIVE_WORDS, SUPERLATIVE_WORDS
 from distill3d_ros.questions.relations import Relations
 from distill3d_ros.questions.superlatives import SUPERLATIVES
 from distill3d_ros.scene.frame import Intrinsics
@@ -19,8 +19,8 @@ def test_every_kind_has_phrases_and_words_to_be_known_by() -> None:
     assert set(PHRASES) == set(KINDS)
     for name, kind in KINDS.items():
         assert kind.patterns, name
-        assert bool(PHRASES[name].comparative) != bool(PHRASES[name].asked), name
-        assert bool(PHRASES[name].said) == (kind.form == "yes_no"), name
+        assert bool(PHRASES[name].comparative) != bool(PHRASES[name].question), name
+        assert bool(PHRASES[name].statement) == (kind.form == "yes_no"), name
 
 
 def test_kinds_that_stand_in_for_others_exist_and_are_not_drawn_themselves() -> None:
@@ -44,7 +44,7 @@ def test_what_is_named_and_referred_to_can_be_measured() -> None:
     for how in set(RELATIVE_WORDS) - set(SUPERLATIVES):
         assert KINDS[how].form == "yes_no", how
         assert KINDS[how].slots == 2, how
-    assert {*TOLD_FIRST, *COUNTED} <= set(RELATIVE_WORDS)
+    assert {*REFERENCE_FIRST, *COUNTED} <= set(RELATIVE_WORDS)
 
 
 @pytest.mark.parametrize(("family", "form", "named"), [("colour", "yes_no", "colour"), ("size", "maybe", "maybe")])

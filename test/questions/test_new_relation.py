@@ -55,8 +55,8 @@ KINDS["diagonal"] = Kind(
 """
 """What would be an entry of the table."""
 PHRASES = {
-    "asked": "is {0} diagonal to {1}",
-    "said": "{0} is diagonal to {1}",
+    "question": "is {0} diagonal to {1}",
+    "statement": "{0} is diagonal to {1}",
     "training": ["is {0} (diagonal to|diagonally from) {1}?", "does {0} stand diagonally to {1}?"],
     "held_out": ["are {0} and {1} diagonal to each other?", "is {0} placed diagonally from {1}?"],
 }
