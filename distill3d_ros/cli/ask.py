@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import tempfile
-from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from distill3d_ros.cli.options import AskOptions
 from distill3d_ros.engine.box_decoding import filter_by_score
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.pictures.drawing import draw_scene
@@ -29,7 +30,7 @@ DEFAULT_FOV_DEGREES = 60.0
 _LONGEST_DEPTH_MM = 65535
 
 
-def ask_image(options: Namespace) -> int:
+def ask_image(options: AskOptions) -> int:
     """Answers ``options.question`` (one or several) about the picture ``options.image``.
 
     Prints words, or one JSON object with ``options.json``; writes depth and picture where asked.
@@ -85,7 +86,7 @@ def read_frame(image: Path, *, fov: float | None, camera: Path | None) -> Frame:
     return Frame(image=np.ascontiguousarray(pixels[..., ::-1]), intrinsics=intrinsics, frame_id=image.name)
 
 
-def as_json(options: Namespace, engine: Engine, scene: Scene, answers: list[Answer]) -> dict[str, Any]:
+def as_json(options: AskOptions, engine: Engine, scene: Scene, answers: list[Answer]) -> dict[str, Any]:
     """``question``, ``answer``, ``confidence``, ``objects`` ...; several questions stand in ``answers``.
 
     Centres are in the camera's optical frame, metres; ``scene`` lists everything that was surely seen.
@@ -161,7 +162,7 @@ def _encoded(suffix: str, picture: NDArray[Any]) -> bytes:
     return data.tobytes()
 
 
-def _print_words(questions: list[str], scene: Scene, answers: list[Answer], written: dict[str, str]) -> None:
+def _print_words(questions: Sequence[str], scene: Scene, answers: list[Answer], written: dict[str, str]) -> None:
     for question, answer in zip(questions, answers, strict=True):
         print(f"{question}\n  {answer.text}")
         if not answer.understood:

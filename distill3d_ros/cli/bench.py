@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from distill3d_ros.cli.options import BenchOptions
 from distill3d_ros.demo.robot import SimulatedRobot, own_domain
 from distill3d_ros.system.files import write_whole
 
@@ -46,22 +47,17 @@ class Timing:
     note: str = ""
 
 
-def run_benchmarks(
-    *,
-    model: Path | None = None,
-    seconds: float = 10.0,
-    memory: float | None = None,
-    json_file: Path | None = None,
-) -> int:
-    """Measures each stage for about ``seconds`` and prints a table; returns the exit status.
+def run_benchmarks(options: BenchOptions) -> int:
+    """Measures each stage for about ``options.seconds`` and prints a table; returns the exit status.
 
-    With ``memory`` it measures only, for so many minutes, how a worker's memory grows while it makes rooms.
+    With ``options.memory`` it measures only, for so many minutes, how a worker's memory grows while it makes rooms.
     """
     from rich.console import Console
     from rich.table import Table
 
-    if memory is not None:
-        return memory_benchmark(memory, json_file=json_file)
+    if options.memory is not None:
+        return memory_benchmark(options.memory, json_file=options.json)
+    model, seconds = options.model, options.seconds
     if not seconds > 0:
         raise ValueError(f"--seconds must be positive. Got {seconds}")
     console = Console()
@@ -86,7 +82,7 @@ def run_benchmarks(
         "timings": [asdict(t) for t in timings],
         "spatial_node_peak_mib": memory_mib,
     }
-    _write(json_file, figures)
+    _write(options.json, figures)
     return 0
 
 

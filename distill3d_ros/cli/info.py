@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from distill3d_ros.cli.options import InfoOptions
 from distill3d_ros.system.memory import peak_rss_mib
 
 if TYPE_CHECKING:
@@ -104,14 +105,14 @@ def first_run(preset: str, dtype: str = "bfloat16") -> FirstRun:
     )
 
 
-def print_parameters(preset: str, *, run: bool = False) -> None:
-    """The table for a terminal; with ``run``, also what one frame costs."""
+def print_parameters(options: InfoOptions) -> None:
+    """The table for a terminal; with ``options.run``, also what one frame costs."""
     from rich.console import Console
     from rich.table import Table
 
-    counts = dict(parameter_counts(preset))
+    counts = dict(parameter_counts(options.preset))
     total = counts.pop("total")
-    table = Table(title=f"student preset {preset}")
+    table = Table(title=f"student preset {options.preset}")
     table.add_column("part")
     table.add_column("parameters", justify="right")
     for name, count in counts.items():
@@ -120,8 +121,8 @@ def print_parameters(preset: str, *, run: bool = False) -> None:
     table.add_section()
     table.add_row("all", f"{total:,}")
     Console().print(table)
-    if run:
-        cost = first_run(preset)
+    if options.run:
+        cost = first_run(options.preset)
         Console().print(
             f"random weights, one frame of {cost.width} x {cost.height}, bfloat16, on the CPU: built in "
             f"{cost.build_s:.3g} s, perception {cost.perceive_s:.3g} s, visual tokens read in {cost.prefix_s:.3g} s, "

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from distill3d_ros.demo.demo_options import DemoOptions
 from distill3d_ros.demo.robot import RobotError, SimulatedRobot, own_domain
 
 if TYPE_CHECKING:
@@ -55,24 +56,26 @@ def demo_rooms(seed: int) -> tuple[DemoRoom, ...]:
     )
 
 
-def run_demo(*, out: Path, model: Path | None = None, seed: int = 7, questions: int = 32) -> int:
+def run_demo(options: DemoOptions) -> int:
     """Returns the exit status: 0 when questions were answered, right or wrong."""
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
-    if questions < 1:
-        raise ValueError(f"questions must be at least 1. Got {questions}")
+    if options.questions < 1:
+        raise ValueError(f"questions must be at least 1. Got {options.questions}")
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     console.print(f"[bold]distill3d demo[/]: two ROS 2 nodes, ROS_DOMAIN_ID={own_domain()} (Ctrl-C ends everything)")
     try:
-        with written_at_once(out) as folder:
-            findings = _Demo(console, folder, model, seed, questions).run()
+        with written_at_once(options.out) as folder:
+            findings = _Demo(console, folder, options).run()
     except RobotError as error:
         console.print(f"The demo failed: {error}", style="red", markup=False)
         return 1
     seconds = time.monotonic() - started
-    console.print(f"\n{seconds:.0f} s. In [bold]{out}[/]: overview.png (annotated, depth, from above), each of them,")
+    console.print(
+        f"\n{seconds:.0f} s. In [bold]{options.out}[/]: overview.png (annotated, depth, from above), each of them,"
+    )
     console.print("answers.json, nodes.log, and bag/ (MCAP: camera, truth, depth, objects, answers)")
     return 0 if findings.exchanges else 1
 
@@ -99,13 +102,13 @@ def written_at_once(out: Path) -> Iterator[Path]:
 class _Demo:
     """One run: drives through the rooms, asks, and collects what is found."""
 
-    def __init__(self, console: Console, folder: Path, model: Path | None, seed: int, questions: int) -> None:
+    def __init__(self, console: Console, folder: Path, options: DemoOptions) -> None:
         from distill3d_ros.demo.demo_report import Findings
         from distill3d_ros.demo.question_plan import QuestionPlan
 
-        self.console, self.folder, self.model, self.questions = console, folder, model, questions
-        self.rooms = demo_rooms(seed)
-        self.plan = QuestionPlan(np.random.default_rng(seed))
+        self.console, self.folder, self.model, self.questions = console, folder, options.model, options.questions
+        self.rooms = demo_rooms(options.seed)
+        self.plan = QuestionPlan(np.random.default_rng(options.seed))
         self.findings: Findings = Findings()
         self.best: View | None = None
         self.questions_began = False

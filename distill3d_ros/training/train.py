@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,50 +16,38 @@ from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.data.reading import describe_folders
 from distill3d_ros.training.loop.batches import Sampler
 from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.loop.train_options import TrainOptions
 from distill3d_ros.training.loop.trainer import Trainer
 from distill3d_ros.training.stages.make_stage import make_stage, training_source
 from distill3d_ros.training.start.initial_student import BEST_STUDENT, STUDENT, starting_student
 
 
-def train(
-    config_path: str | Path,
-    *,
-    data: str | Path | Sequence[str | Path],
-    out: str | Path,
-    stage: str | None = None,
-    overrides: Sequence[str] = (),
-    init: str | Path | None = None,
-    wait: bool = False,
-    report: Callable[[str], None] = print,
-    command: str = "",
-) -> Path | None:
+def train(options: TrainOptions, *, report: Callable[[str], None] = print, command: str = "") -> Path | None:
     """Trains the stages of a configuration one after the other, or one of them.
 
-    Started by torchrun, its processes train one student together. Everything lands in ``out/<stage>``; what is
+    Started by torchrun, its processes train one student together. Everything lands in ``options.out/<stage>``; what is
     finished is not done again, what was stopped goes on.
 
     Args:
-        data: a data folder, or several whose samples are mixed; those with a validation split are validated on.
-        init: folder of a student to start from, in place of the stage before or of random weights.
-        wait: wait for the first samples of a data folder that is being made.
+        options: the configuration, its stages, and the data folders, whose samples are mixed; those with a
+            validation split are validated on.
         command: how to do it again, for the students' cards.
 
     Returns:
         The folder of the finished student, or None if training was stopped before the end.
     """
-    config = load_config(config_path, overrides)
-    out, data = Path(out), folders(data)
-    names = [s.name for s in config.stages] if stage is None else [config.stage(stage).name]
+    config, init = load_config(options.config, options.overrides), options.init
+    names = [s.name for s in config.stages] if options.stage is None else [config.stage(options.stage).name]
     finished: Path | None = None
     with process_group_of_torchrun(torch_device(config.device)) as processes:
         for name in names:
             finished = train_stage(
                 config,
                 name,
-                data=data,
-                out=out,
+                data=options.data,
+                out=Path(options.out),
                 init=init,
-                wait=wait,
+                wait=options.wait,
                 report=report,
                 processes=processes,
                 command=command,
@@ -124,11 +112,6 @@ def train_stage(
         done = trainer.run()
     report(f"{name}: the student is in {folder}")
     return folder if done else None
-
-
-def folders(data: str | Path | Sequence[str | Path]) -> Folders:
-    """One path or several as a tuple of them."""
-    return (Path(data),) if isinstance(data, (str, Path)) else tuple(Path(folder) for folder in data)
 
 
 def _silent(line: str) -> None:

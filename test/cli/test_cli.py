@@ -16,6 +16,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from distill3d_ros.cli import main as cli
+from distill3d_ros.cli.command import Command
+from distill3d_ros.cli.options import DoctorOptions
 from distill3d_ros.scene.labels import LABELS
 
 
@@ -25,13 +27,13 @@ def test_help_is_quick_and_lists_every_command() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 2.0
     for name in cli.COMMANDS:
-        assert re.search(rf"^ +{name.split()[0]}(?: |$)", done.stdout, re.MULTILINE), name
+        assert re.search(rf"^\W+{name.split()[0]}(?: |$)", done.stdout, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
 def test_what_a_command_calls_is_there(name: str) -> None:
     """Its lazy imports work, and the calls pass what the functions take."""
-    tree = ast.parse(inspect.getsource(cli.COMMANDS[name][2]))
+    tree = ast.parse(inspect.getsource(cli.COMMANDS[name].run))
     imported = {
         alias.name: getattr(importlib.import_module(str(node.module)), alias.name)
         for node in ast.walk(tree)
@@ -59,33 +61,90 @@ def test_what_a_command_calls_is_there(name: str) -> None:
 def test_an_error_is_one_line(
     error: Exception, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(options: cli.Options) -> int:
+    def fail(options: DoctorOptions) -> int:
         raise error
 
-    monkeypatch.setitem(cli.COMMANDS, "doctor", ("", cli._no_arguments, fail))
+    monkeypatch.setitem(cli.COMMANDS, "doctor", Command("", DoctorOptions, fail))
     assert cli.main(["doctor"]) == 2
     assert capsys.readouterr().err == text
-    assert cli.main(["doctor", "--debug"]) == 2
-    assert "Traceback" in capsys.readouterr().err
+    for words in (["doctor", "--debug"], ["--debug", "doctor"]):
+        assert cli.main(words) == 2
+        assert "Traceback" in capsys.readouterr().err
 
 
 def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(options: cli.Options) -> int:
+    def interrupted(options: DoctorOptions) -> int:
         signal.raise_signal(signal.SIGINT)
         return 0
 
-    monkeypatch.setitem(cli.COMMANDS, "doctor", ("", cli._no_arguments, interrupted))
+    monkeypatch.setitem(cli.COMMANDS, "doctor", Command("", DoctorOptions, interrupted))
     assert cli.main(["doctor"]) == 130
     assert capsys.readouterr().err == "\ninterrupted\n"
 
 
 @pytest.mark.parametrize("words", [["--rooms", "0"], ["--rooms", "many"], ["--rooms", "3", "--size", "224"]])
 def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["data", "generate", "--out", str(tmp_path), *words])
-    assert stopped.value.code == 2
-    assert "must be a whole number of at least 1" in capsys.readouterr().err
+    assert cli.main(["data", "generate", "--out", str(tmp_path), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(r"distill3d: Invalid value for --\w+: must be a whole number of at least 1\. Got '\w*'", line)
+    assert line.endswith("; see distill3d data generate --help")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("evalute", 'Unknown command "evalute". Did you mean "evaluate"?'),
+        ("info --prset pico", "Unknown option: --prset. Did you mean --preset?"),
+        ("ask a.png what? --device cpu", "Unknown option: --device."),
+        ("ask a.png", 'Command "ask" parameter --question requires an argument.'),
+        ("train --config a.yaml --out b", 'Command "train" parameter --data requires an argument.'),
+        ("demo --seed", 'Command "demo" parameter --seed requires an argument.'),
+        ("demo --seed one", 'Invalid value for --seed: unable to convert "one" into int.'),
+        ("data verify a b", "Unused Tokens: ['b']."),
+        ("evaluate --data a --out b --device tpu", 'Choose from: "auto", "cpu", "cuda".'),
+        ("ablate --config a --data b --out c --seeds 1,1", "must be different whole numbers with commas between. Got"),
+        ("data show a --plain --model b", "only one of model, plain, relations may be given. Got model, plain"),
+        ("export --out a", "export needs --run (a training run), --report (an evaluation), or both"),
+        ("export --out a --run b --data c", "needs --report, the folder for what it finds"),
+    ],
+)
+def test_slips_of_the_finger_are_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("distill3d: ")
+    assert message in line
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_help_tells_each_option_with_its_default(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*name.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: distill3d {name}")
+    for flag, default, text in cli.flags(name):
+        assert flag.split()[-1] in said
+        assert default.split()[0] in said if default else True
+        assert text[:1].isupper() or text.startswith("auto"), (flag, text)
+        assert text.endswith("."), (flag, text)
+
+
+def test_options_may_be_repeated_mixed_and_cut_off() -> None:
+    """As they have been typed ever since: words with several values, repeated flags, ``=``, and ``--``."""
+    _, train = cli.parse(
+        ["train", "--config", "c.yaml", "--data", "a", "--data=b", "--out", "o", "--wait", "seed=3", "joint.steps=5"]
+    )
+    assert (train.data, train.overrides) == ((Path("a"), Path("b")), ("seed=3", "joint.steps=5"))
+    _, show = cli.parse(["data", "show", "folder", "--relations", "touching", "on", "against", "--count", "4"])
+    assert (show.relations, show.count, show.data) == (("touching", "on", "against"), 4, Path("folder"))
+    _, made = cli.parse(["data", "generate", "--rooms", "train=2,val=1", "--out", "o", "--size", "64x48"])
+    assert (made.rooms, made.size) == ({"train": 2, "val": 1}, (64, 48))
+    _, asked = cli.parse(["ask", "a.png", "Is it so?", "And so?", "--json", "--camera-height", "-1"])
+    assert (asked.question, asked.json, asked.camera_height) == (("Is it so?", "And so?"), True, -1.0)
+    _, asked = cli.parse(["ask", "--", "a.png", "--what?"])
+    assert asked.question == ("--what?",)
+    assert cli.parse(["ablate", "--config", "c", "--data", "d", "--out", "o", "--seeds", "0,2", "--only", "a", "b"])[
+        1
+    ].only == ("a", "b")
 
 
 def test_what_one_frame_costs_is_measured(capsys: pytest.CaptureFixture[str]) -> None:

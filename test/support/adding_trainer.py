@@ -20,6 +20,7 @@ from distill3d_ros.training.loop.process_group import ProcessGroup, process_grou
 from distill3d_ros.training.loop.stage import Stage
 from distill3d_ros.training.loop.trainer import Trainer
 from distill3d_ros.training.teachers.teach import make_teacher, teach
+from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
 
 STEPS = 30
 
@@ -106,7 +107,9 @@ def _learn(out: Path, group: ProcessGroup, pause: str = "0", parts: str = "1") -
 
 
 def _teach(out: Path, group: ProcessGroup, model: str, data: str, settings: str) -> None:
-    teach(make_teacher("privileged", model, device="cpu"), (Path(data),), out, group=group, **json.loads(settings))
+    teacher = make_teacher(TeacherOptions(teacher="privileged", model=model, device="cpu"))
+    options = AnswerOptions(data=(Path(data),), out=out, **json.loads(settings))
+    teach(teacher, options, shard_samples=1, group=group)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description
 from distill3d_ros.system.files import write_whole
+from distill3d_ros.training.ablation.ablation_options import ResultsOptions
 from distill3d_ros.training.ablation.ablation_report import (
     accuracy_lines,
     claim_lines,
@@ -32,30 +33,16 @@ PAPER_RETENTION = 0.71
 """Share of the teacher's spatial answers that the student with Hidden CoT gives."""
 
 
-def write_results(
-    evaluations: Sequence[Path],
-    ablations: Sequence[Path],
-    models: Sequence[Path],
-    page: Path,
-    *,
-    data: Sequence[Path] = (),
-) -> None:
+def write_results(options: ResultsOptions) -> None:
     """Writes the page, and the plots of ablations into a folder of its name beside it.
 
-    Args:
-        evaluations: folders that `distill3d evaluate` wrote.
-        ablations: folders that `distill3d ablate` wrote.
-        models: folders of students, whose training is told.
-        data: folders of simulated rooms or of one's own pictures, whose making is told; their manifests will do.
-
     Raises:
-        ValueError: a folder lacks its file, or nothing is given.
+        ValueError: a folder lacks its file.
     """
-    if not evaluations and not ablations:
-        raise ValueError("results needs --evaluation, --ablation, or several of them. Got none")
-    evaluated = {name: _read(folder / "report.json", "evaluate") for name, folder in _named(evaluations)}
-    ablated = {name: _read(folder / "ablation.json", "ablate") for name, folder in _named(ablations)}
-    described = {name: read_description(folder) for name, folder in _named(models)}
+    page = options.out
+    evaluated = {name: _read(folder / "report.json", "evaluate") for name, folder in _named(options.evaluation)}
+    ablated = {name: _read(folder / "ablation.json", "ablate") for name, folder in _named(options.ablation)}
+    described = {name: read_description(folder) for name, folder in _named(options.model)}
     names = {d["sha256"][WEIGHTS]: name for name, d in described.items()}
     lines = [
         "# Results",
@@ -73,7 +60,7 @@ def write_results(
     for title, result in ablated.items():
         lines += [f"## Ablation {title}", "", *_ablation(result), "", *_plots(title, result, page), ""]
     lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
-    lines += _how(described, evaluated, ablated, {name: read_manifest(folder) for name, folder in _named(data)})
+    lines += _how(described, evaluated, ablated, {name: read_manifest(folder) for name, folder in _named(options.data)})
     page.parent.mkdir(parents=True, exist_ok=True)
     write_whole(page, ("\n".join(lines) + "\n"))
 

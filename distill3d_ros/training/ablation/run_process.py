@@ -20,13 +20,15 @@ from distill3d_ros.training.ablation.plan import load_ablation
 from distill3d_ros.training.ablation.runs import CACHE, TRAINED, TRAINING, Run, others_of
 from distill3d_ros.training.loop.checkpointing import LATEST, PREVIOUS
 from distill3d_ros.training.loop.curves import read_metrics
+from distill3d_ros.training.loop.train_options import TrainOptions
 from distill3d_ros.training.train import train
 
 
 def train_run(run: Run, data: Sequence[Path], init: str) -> bool:
     """Trains a run to its end and drops its checkpoints; False if it was stopped."""
     training = yaml.safe_load((run.folder / TRAINING).read_text())
-    finished = train(run.folder / TRAINING, data=data, out=run.folder, init=init or None)
+    begun_with = Path(init) if init else None
+    finished = train(TrainOptions(config=run.folder / TRAINING, data=tuple(data), out=run.folder, init=begun_with))
     if finished is None:
         return False
     stages = [stage["name"] for stage in training["stages"]]

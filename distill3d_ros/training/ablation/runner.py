@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_writer, write_whole
+from distill3d_ros.training.ablation.ablation_options import AblateOptions
 from distill3d_ros.training.ablation.ablation_report import write_ablation
 from distill3d_ros.training.ablation.costs import question_costs
 from distill3d_ros.training.ablation.jobs import DONE, FAILED, RUNNING, STOPPED, WAITING, Job, run_jobs
@@ -25,31 +26,14 @@ from distill3d_ros.training.ablation.runs import CACHE, LOG, Run, disk_use
 from distill3d_ros.training.ablation.summary import summary
 from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.inputs.cache_perception import cache_perception
-from distill3d_ros.training.train import folders
 
 COSTS = "costs.json"
 MEMORY_GB = 2.5
 """Free memory, GB, that another process needs to start."""
 
 
-def ablate(
-    config_path: str | Path,
-    *,
-    data: str | Path | Sequence[str | Path],
-    out: str | Path,
-    seeds: Sequence[int] | None = None,
-    jobs: int = 1,
-    only: Sequence[str] | None = None,
-    device: str = "auto",
-    report: Callable[[str], None] = print,
-) -> dict[str, Any]:
-    """Runs the remaining processes of an ablation and writes ``ablation.md``, ``ablation.json`` and plots into ``out``.
-
-    Args:
-        seeds: in place of the configuration's.
-        jobs: processes at once; each gets its share of the cores.
-        only: names of variants; the others are left out, of the report too.
-        device: where perception and questions are computed; training uses its configuration's.
+def ablate(options: AblateOptions, *, report: Callable[[str], None] = print) -> dict[str, Any]:
+    """Runs the remaining processes of an ablation; writes ``ablation.md``, ``ablation.json`` and plots into its folder.
 
     Returns:
         The content of ``ablation.json``; its ``failed`` names the runs that failed, with their logs.
@@ -57,8 +41,8 @@ def ablate(
     Raises:
         ValueError: the configuration or the data cannot be used; nothing was begun.
     """
-    config, data, out = load_ablation(config_path), folders(data), Path(out).resolve()
-    names, seeds = chosen(config, only), tuple(seeds or config.seeds)
+    config, data, out = load_ablation(options.config), options.data, Path(options.out).resolve()
+    names, seeds, device = chosen(config, options.only), options.seeds or config.seeds, options.device
     training = trainings(config, out / CACHE)
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
@@ -67,14 +51,14 @@ def ablate(
             for run in its_runs:
                 run.prepare(training[name])
         _cache_perceptions(config, training, data, out, device, report)
-        work = _Work(config, Path(config_path), data, out, runs, device, report)
-        work.do(jobs)
+        work = _Work(config, Path(options.config), data, out, runs, device, report)
+        work.do(options.jobs)
         result = summary(config, runs, data) | {
             "failed": work.failed(),
             "costs": _costs(runs, out, device, report),
             "disk_bytes": disk_use([out]),
             "data": [str(folder) for folder in data],
-            "config": str(config_path),
+            "config": str(options.config),
             "command": shlex.join(["distill3d", *sys.argv[1:]]),
         }
         write_ablation(result, out)

@@ -25,6 +25,7 @@ from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.baselines import Baselines
 from distill3d_ros.training.evaluation.detections import with_all_boxes
+from distill3d_ros.training.evaluation.evaluation_options import EvaluateOptions
 from distill3d_ros.training.evaluation.lenses import lens_figures
 from distill3d_ros.training.evaluation.metrics import depth_score
 from distill3d_ros.training.evaluation.question_sets import chosen_splits, has_objects, question_set
@@ -44,68 +45,30 @@ HELD_OUT_SHARE = 0.25
 """So many questions are asked again in wordings that training never used."""
 
 
-def evaluate(
-    model: str | Path | None,
-    data: str | Path,
-    out: str | Path,
-    *,
-    seed: int = 0,
-    splits: Sequence[str] | None = None,
-    train_data: str | Path | None = None,
-    questions: int = 2000,
-    frames: int = 600,
-    lens_rooms: int = 0,
-    view_scenes: int = 0,
-    references: int = 0,
-    teacher: str | Path | None = None,
-    camera_height: bool = False,
-    device: str = "auto",
-    threads: int | None = None,
-    report: Callable[[str], None] = print,
-) -> dict[str, Any]:
-    """Measures a student and writes ``report.md`` and ``report.json`` into ``out``; returns the latter's content.
+def evaluate(options: EvaluateOptions, *, report: Callable[[str], None] = print) -> dict[str, Any]:
+    """Measures a student and writes ``report.md`` and ``report.json``; returns the latter's content.
 
-    Args:
-        model: folder of the student; None is the one that comes with the package.
-        splits: which are measured; the test splits that the folder has unless given.
-        train_data: folder whose training split the baselines learn from, unless it is ``data``. Where there is no
-            training split they stay out of the report, and it says so.
-        questions: how many are asked in each split, balanced so that their names do not give the answers away.
-        frames: at most so many frames of each split are perceived, evenly spread.
-        lens_rooms: so many rooms are rendered through three lenses (see ``lenses``); needs the furniture.
-        view_scenes: in so many rooms of each split, several frames are perceived together (see ``several_views``).
-        references: so many questions a split tell which of several things they mean (see ``reference_evaluation``).
-        teacher: folder of a model of the student's family that is asked the same (see ``teacher_comparison``).
-        camera_height: tell the student how high above the floor each frame was taken (see ``scene.floor``).
+    ``lenses``, ``several_views``, ``reference_evaluation`` and ``teacher_comparison`` say what they measure.
 
     Raises:
         ValueError: a folder lacks a split or cannot be read.
         ImportError: a library of the text metrics is missing, which a comparison with a teacher needs.
     """
     began = time.monotonic()
-    data, out = Path(data), Path(out)
-    splits = chosen_splits(data, splits)
-    engine = Engine.from_pretrained(model, device=device, threads=threads)
+    data, out, seed = Path(options.data), Path(options.out), options.seed
+    splits = chosen_splits(data, options.splits)
+    engine = Engine.from_pretrained(options.model, device=options.device, threads=options.threads)
     report(engine.describe())
     engine.warm_up()
     comparison = None
-    if teacher is not None:
-        comparison = TeacherComparison(Engine.from_pretrained(teacher, device=device, threads=threads))
+    if options.teacher is not None:
+        teacher = Engine.from_pretrained(options.teacher, device=options.device, threads=options.threads)
+        comparison = TeacherComparison(teacher)
         report(f"teacher: {comparison.engine.describe()}")
         comparison.engine.warm_up()
-    baselines = Baselines.learned(data, None if train_data is None else Path(train_data), seed)
+    baselines = Baselines.learned(data, None if options.train_data is None else Path(options.train_data), seed)
     report(baselines.describe())
-    evaluation = _Evaluation(
-        engine=engine,
-        baselines=baselines,
-        comparison=comparison,
-        seed=seed,
-        questions=questions,
-        frames=frames,
-        references=references,
-        camera_height=camera_height,
-        report=report,
-    )
+    evaluation = _Evaluation(engine=engine, baselines=baselines, comparison=comparison, options=options, report=report)
     total = _Tally()
     result: dict[str, Any] = {"splits": {}}
     for split in splits:
@@ -114,8 +77,8 @@ def evaluate(
         part = figures(tally.questions, tally.perception) | {"outcomes": outcomes(tally.questions)}
         if comparison is not None:
             part["teacher"] = teacher_figures(tally.teacher, seed=seed)
-        if view_scenes:
-            part["several_views"] = view_figures(engine, reader, scenes=view_scenes)
+        if options.views:
+            part["several_views"] = view_figures(engine, reader, scenes=options.views)
         if referring is not None:
             part["references"] = referring.figures()
         result["splits"][split] = part
@@ -124,9 +87,9 @@ def evaluate(
     if comparison is not None:
         described = teacher_description(comparison.engine, total.teacher, latency(total.perception))
         result["teacher"] = teacher_figures(total.teacher, seed=seed) | described
-    if lens_rooms:
-        report(f"the same views through several lenses, in {lens_rooms} rooms")
-        result["lenses"] = lens_figures(engine, FurniturePack.load(), rooms=lens_rooms, seed=seed)
+    if options.lenses:
+        report(f"the same views through several lenses, in {options.lenses} rooms")
+        result["lenses"] = lens_figures(engine, FurniturePack.load(), rooms=options.lenses, seed=seed)
     result |= {
         "latency_ms": latency(total.perception),
         "device": engine.device_name,
@@ -134,7 +97,7 @@ def evaluate(
         "model_sha256": engine.model_sha256,
         "manifest_sha256": manifest_sha256(data),
         "recipe": dict(reader.manifest.recipe),
-        "camera_height": camera_height,
+        "camera_height": options.camera_height,
         "baselines": baselines.to_dict(),
         "seed": seed,
         "command": shlex.join(["distill3d", *sys.argv[1:]]),
@@ -161,32 +124,28 @@ class _Tally:
 
 @dataclass(kw_only=True, slots=True)
 class _Evaluation:
-    """The evaluation of each split; the arguments of ``evaluate``. Each frame is perceived once."""
+    """The evaluation of each split. Each frame is perceived once."""
 
     engine: Engine
     baselines: Baselines
     comparison: TeacherComparison | None
-    seed: int
-    questions: int
-    frames: int
-    references: int
-    camera_height: bool
+    options: EvaluateOptions
     report: Callable[[str], None]
 
     def measure(self, reader: ShardReader) -> tuple[_Tally, ReferenceQuestions | None]:
         """Perceives the frames of a split and asks its questions; the second is None without questions of the kind."""
-        picked = evenly_spaced(len(reader), self.frames)
+        picked = evenly_spaced(len(reader), self.options.frames)
         asked = self._questions(reader, picked)
         referring = None
-        if self.references:
-            referring = ReferenceQuestions(reader, picked, number=self.references, seed=self.seed)
-        rng = np.random.default_rng([self.seed, 3])
+        if self.options.references:
+            referring = ReferenceQuestions(reader, picked, number=self.options.references, seed=self.options.seed)
+        rng = np.random.default_rng([self.options.seed, 3])
         tally = _Tally()
         before: Scene | None = None
         known_heights = 0
         for count, i in enumerate(picked, start=1):
             sample = reader[i]
-            if self.camera_height:
+            if self.options.camera_height:
                 sample = replace(sample, frame=with_camera_height(sample.frame))
                 known_heights += sample.frame.camera_height is not None
             scene = self._perceive(sample, tally.perception)
@@ -202,7 +161,7 @@ class _Evaluation:
                 done = tally.questions.right["language"]
                 right = f", right so far {np.mean(done):.3f}" if done else ""
                 self.report(f"{reader.split}: {count}/{len(picked)} frames{right}")
-        if self.camera_height:
+        if self.options.camera_height:
             self.report(f"{reader.split}: the height of the camera is known in {known_heights} of {len(picked)} frames")
             if not known_heights:
                 raise ValueError(
@@ -218,7 +177,7 @@ class _Evaluation:
                 f"{reader.split}: no objects are marked in its frames, so only depth is measured, on {len(picked)}"
             )
             return {}
-        asked = question_set(reader, picked, self.questions, self.seed)
+        asked = question_set(reader, picked, self.options.questions, self.options.seed)
         number = sum(map(len, asked.values()))
         self.report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
         return asked

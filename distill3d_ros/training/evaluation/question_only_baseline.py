@@ -28,6 +28,7 @@ from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.baselines import MajorityBaseline, QuestionOnlyBaseline
+from distill3d_ros.training.evaluation.evaluation_options import BlindOptions
 from distill3d_ros.training.evaluation.metrics import wilson_interval
 from distill3d_ros.training.evaluation.question_sets import TRAINING_SCENES, chosen_splits, question_set, training_facts
 from distill3d_ros.training.evaluation.text_guesser import train_guesser
@@ -67,48 +68,36 @@ def chance(fact: GroundTruthQA, constant: BestConstant) -> float:
 
 
 def blind(
-    data: str | Path,
-    *,
-    out: str | Path | None = None,
-    splits: Sequence[str] | None = None,
-    questions: int = 4000,
-    frames: int = 600,
-    scenes: int = TRAINING_SCENES,
-    steps: int = 2000,
-    seed: int = 0,
-    report: Callable[[str], None] = print,
+    options: BlindOptions, *, scenes: int = TRAINING_SCENES, report: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Trains the models that do not look on the questions of training rooms and tests them in other rooms.
 
-    Reports the tables and writes them, where ``out`` is given, as Markdown.
+    Reports the tables and writes them, where ``options.out`` is given, as Markdown.
 
     Args:
-        splits: where they are tested; the test splits that the folder has unless given.
-        questions: how many of each split, drawn as in an evaluation.
-        frames: of each split, at most.
+        options: the data, and the questions, drawn as in an evaluation.
         scenes: of the training split, at most.
-        steps: of the text model's training.
 
     Raises:
         ValueError: the folder has no training split, or lacks one of ``splits``.
     """
-    data = Path(data)
-    splits = chosen_splits(data, splits)
+    data, seed = Path(options.data), options.seed
+    splits = chosen_splits(data, options.splits)
     training = training_facts(data, seed, scenes=scenes, number=TRAINING_QUESTIONS)
     if not training:
         raise ValueError(f"{data} has no samples of split 'train', from which guessing could be learned")
     asked: list[Question] = []
     for split in splits:
         reader = ShardReader(data, split)
-        per_frame = question_set(reader, evenly_spaced(len(reader), frames), questions, seed)
+        per_frame = question_set(reader, evenly_spaced(len(reader), options.frames), options.questions, seed)
         asked += [question for number in sorted(per_frame) for question in per_frame[number]]
         report(f"{split}: {sum(map(len, per_frame.values()))} questions about {len(per_frame)} frames")
-    figures = blind_table(training, asked, steps=steps, seed=seed, report=report)
+    figures = blind_table(training, asked, steps=options.steps, seed=seed, report=report)
     figures |= {"splits": list(splits), "seed": seed, "manifest_sha256": manifest_sha256(data)}
     text = blind_markdown(figures)
     report(text)
-    if out is not None:
-        out = Path(out)
+    if options.out is not None:
+        out = Path(options.out)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, text)
         report(f"wrote {out}")

@@ -13,28 +13,29 @@ from distill3d_ros.student.checkpoint import load_student, read_description, sav
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.config import PERCEPTION_PARTS
+from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
 
 CARD, REPORT = "README.md", "report.json"
 
 
-def export_student(
-    run: Path, out: Path, *, notes: str = "", earlier: Path | None = None, earlier_share: float = 0.0
-) -> Path:
+def export_student(options: ExportOptions) -> Path:
     """Writes the student of a run's last stage, the one that was written last, as float16 with the history of all.
 
-    ``earlier`` is the student that the run's perception went on from: its perception is mixed in by ``earlier_share``
-    (see ``mixed_perception``).
+    ``options.earlier`` is the student that the run's perception went on from: its perception is mixed in by
+    ``options.earlier_share`` (see ``mixed_perception``).
 
     Raises:
         ValueError: the run has no exported student yet; the two students differ in shape.
     """
-    students = _students(run)
+    if options.run is None:
+        raise ValueError("run must be the folder of a training run. Got none")
+    students, out = _students(options.run), options.out
     student = load_student(students[-1])
-    if earlier is not None:
-        mixed_perception(student, load_student(earlier), earlier_share)
+    if options.earlier is not None:
+        mixed_perception(student, load_student(options.earlier), options.earlier_share)
     card = {
         "stages": [read_description(folder)["card"] for folder in students],
-        "notes": notes,
+        "notes": options.notes,
     }
     save_student(out, student, card, dtype="float16")
     write_card(out)

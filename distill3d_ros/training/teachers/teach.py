@@ -21,7 +21,6 @@ import numpy as np
 from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_writer, write_whole
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, encode_shard
-from distill3d_ros.training.data.answers.teacher_answer import TOP_K
 from distill3d_ros.training.data.answers.teacher_cache import (
     MANIFEST_NAME,
     CacheError,
@@ -32,89 +31,73 @@ from distill3d_ros.training.data.answers.teacher_cache import (
     read_info,
 )
 from distill3d_ros.training.data.generation.progress import format_size
-from distill3d_ros.training.data.mixture import Folders, Reader, open_split
+from distill3d_ros.training.data.mixture import Reader, open_split
 from distill3d_ros.training.data.reading import describe_folders
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_from_data
 from distill3d_ros.training.loop.expected_end import describe_end
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.teachers.accuracy import describe_accuracy, measure_first, questions_about
+from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 
 TEACHERS = ("privileged", "llava3d", "transformers_vlm")
 """Each is a module beside this one."""
 SHARD_SAMPLES = 64
-MEASURED = 100
-"""Samples on which a teacher's own accuracy is measured first."""
 _REPORT_S = 30.0
 _ALONE = ProcessGroup()
 X = TypeVar("X")
 
 
-def make_teacher(
-    kind: str, model: str, *, device: str = "auto", top_k: int = TOP_K, precision: str | None = None
-) -> Teacher:
-    """Loads a teacher.
-
-    Args:
-        kind: one of TEACHERS.
-        model: a folder or a hub's id; what it must hold is the kind's business.
-        precision: of llava3d alone, see there; None chooses by the device.
-    """
+def make_teacher(options: TeacherOptions) -> Teacher:
+    """Loads a teacher; what its folder must hold is the business of its kind."""
+    kind, precision = options.teacher, options.precision
     if kind not in TEACHERS:
         raise ValueError(f"teacher must be one of {', '.join(TEACHERS)}. Got {kind!r}")
     if precision is not None and kind != "llava3d":
         raise ValueError(f"precision is for the teacher llava3d alone, {kind} chooses its own. Got {precision!r}")
     module = importlib.import_module(f"distill3d_ros.training.teachers.{kind}")
-    options = {} if precision is None else {"precision": precision}
-    return module.load_teacher(model, device=torch_device(device), top_k=top_k, **options)
+    arithmetic = {} if precision is None else {"precision": precision}
+    device = torch_device(options.device)
+    return module.load_teacher(options.model, device=device, top_k=options.top_k, **arithmetic)
 
 
 def teach(
     teacher: Teacher,
-    data: Folders,
-    out: str | Path,
+    options: AnswerOptions,
     *,
-    split: str = "train",
-    questions: int = 24,
-    seed: int = 0,
-    limit: int = 0,
-    measured: int = MEASURED,
     shard_samples: int = SHARD_SAMPLES,
     group: ProcessGroup = _ALONE,
     report: Callable[[str], None] = print,
 ) -> CacheInfo:
-    """Writes a teacher's answers about the samples of a split into ``out``; goes on where it was stopped.
+    """Writes a teacher's answers about the samples of a split into ``options.out``; goes on where it was stopped.
 
-    Samples are taken in an order that ``seed`` decides, so that a part of them is of many rooms.
+    Samples are taken in an order that ``options.seed`` decides, so that a part of them is of many rooms.
 
     Args:
-        questions: at most so many about each sample, chosen as in training and stored with the answers.
-        limit: only so many samples; 0 takes all. A larger number later adds to what is there.
-        measured: samples of the validation split (of ``split`` where there is none) on which the teacher is measured
-            against geometry first.
+        shard_samples: samples in one shard.
         group: processes that share the work, each with its own ``teacher``; every one must call this. The first
             measures, reports and keeps the manifest.
 
     Raises:
-        ValueError: there are no such samples, or ``out`` holds answers of another kind.
+        ValueError: there are no such samples, or the folder holds answers of another kind.
         OSError: the folder cannot be written to, or the disk is full.
     """
-    out = Path(out)
-    reader = open_split(data, split)
+    out, data, seed = Path(options.out), options.data, options.seed
+    reader = open_split(data, options.split)
     if not len(reader):
-        raise ValueError(f"{describe_folders(data)} has no samples of split {split!r}")
-    for name, value in (("questions", questions), ("shard_samples", shard_samples)):
+        raise ValueError(f"{describe_folders(data)} has no samples of split {options.split!r}")
+    for name, value in (("questions", options.questions), ("shard_samples", shard_samples)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1. Got {value}")
-    order = np.random.default_rng([seed, 303]).permutation(len(reader))[: limit or None].tolist()
+    order = np.random.default_rng([seed, 303]).permutation(len(reader))[: options.limit].tolist()
     wanted = CacheInfo(
         teacher=teacher.name,
         description=teacher.describe(),
         tokenizer_sha256=teacher.tokenizer_sha256,
         data=data_identity(data),
-        split=split,
+        split=options.split,
         seed=seed,
-        questions=questions,
+        questions=options.questions,
         shard_samples=shard_samples,
         samples=len(order),
     )
@@ -126,7 +109,9 @@ def teach(
             )
             balance = balance_from_data(data, out)
             if not info.accuracy:
-                info = replace(info, accuracy=measure_first(teacher, data, reader, balance, seed, measured, report))
+                info = replace(
+                    info, accuracy=measure_first(teacher, data, reader, balance, seed, options.measure, report)
+                )
                 info.write(out)
             report(f"{teacher.name}: {describe_accuracy(info.accuracy)}")
         info, balance = group.gather((info, balance))[0]

@@ -16,6 +16,7 @@ from support.tiny_training import tiny_config
 
 from distill3d_ros.student.checkpoint import load_student, save_student
 from distill3d_ros.system.config_loading import build
+from distill3d_ros.training.ablation.ablation_options import AblateOptions, ResultsOptions
 from distill3d_ros.training.ablation.comparison import side_by_side_lines
 from distill3d_ros.training.ablation.plan import load_ablation, trainings
 from distill3d_ros.training.ablation.results_page import write_results
@@ -23,6 +24,7 @@ from distill3d_ros.training.ablation.runner import ablate
 from distill3d_ros.training.ablation.runs import Run
 from distill3d_ros.training.config import TrainConfig
 from distill3d_ros.training.evaluation.evaluate import evaluate
+from distill3d_ros.training.evaluation.evaluation_options import EvaluateOptions
 from distill3d_ros.training.loop.checkpointing import LATEST
 from distill3d_ros.training.losses.supervised import LANGUAGE_LOSSES, PERCEPTION_LOSSES, TEACHER_LOSSES
 from distill3d_ros.training.start.initial_student import new_student
@@ -108,7 +110,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
         if line.startswith("k2 seed 1: begun"):
             kill_once_it_has_a_checkpoint(victim)
 
-    first = ablate(path, data=data, out=out, jobs=2, device="cpu", report=told)
+    first = ablate(AblateOptions(config=path, data=data, out=out, jobs=2, device="cpu"), report=told)
     assert [f["name"] for f in first["failed"]] == ["k2 seed 1"]
     assert first["failed"][0]["why"] == "ended by SIGKILL"
     assert Path(first["failed"][0]["log"]).is_file()
@@ -119,7 +121,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
 
     trained = Run(out=out, variant="k0", seed=0).folder / "trained.json"
     at = trained.stat().st_mtime_ns
-    result = ablate(path, data=data, out=out, jobs=2, device="cpu", report=lines.append)
+    result = ablate(AblateOptions(config=path, data=data, out=out, jobs=2, device="cpu"), report=lines.append)
     assert result["failed"] == []
     assert "going on from step" in (victim.folder / "log.txt").read_text()
     assert trained.stat().st_mtime_ns == at, "what was trained is not trained again"
@@ -153,7 +155,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
         assert torch.equal(tensor, students[0].encoder.state_dict()[name])
     assert not torch.equal(students[0].language.thoughts.tokens, students[1].language.thoughts.tokens)
 
-    write_results([], [out], [], tmp_path / "results.md")
+    write_results(ResultsOptions(evaluation=[], ablation=[out], model=[], out=tmp_path / "results.md"))
     page = (tmp_path / "results.md").read_text()
     assert "## Ablation out" in page
     assert f"| `k0` | none | {k0['accuracy']['mean']:.3f} |" in page
@@ -162,12 +164,12 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
 
     # Nothing is left to do, and another configuration does not go on in this folder.
     lines.clear()
-    ablate(path, data=data, out=out, jobs=2, device="cpu", report=lines.append)
+    ablate(AblateOptions(config=path, data=data, out=out, jobs=2, device="cpu"), report=lines.append)
     assert not any("begun" in line for line in lines)
     changed = tiny_ablation(eyes)
     changed["base"]["stages"][0]["lr"] = 0.5
     with pytest.raises(ValueError, match=r"another configuration \(stages differ\)"):
-        ablate(write(tmp_path, changed), data=data, out=out, report=lines.append)
+        ablate(AblateOptions(config=write(tmp_path, changed), data=data, out=out), report=lines.append)
 
 
 def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: Path) -> None:
@@ -178,7 +180,12 @@ def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: P
     plan |= {"seeds": [0], "reference": "k3", "hidden_cot": [], "controls": [], "claims": []}
     plan["variants"] = [{"name": "k3", "changes": {"student.hidden_cot.tokens": 3}}]
     out = tmp_path / "out"
-    assert ablate(write(tmp_path, plan), data=data, out=out, device="cpu", report=lambda _: None)["failed"] == []
+    assert (
+        ablate(AblateOptions(config=write(tmp_path, plan), data=data, out=out, device="cpu"), report=lambda _: None)[
+            "failed"
+        ]
+        == []
+    )
     began, trained = (load_student(f).state_dict() for f in (eyes, Run(out=out, variant="k3", seed=0).student))
     different = [
         name
@@ -190,13 +197,15 @@ def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: P
 
     plan["base"]["start_from"] = ""
     with pytest.raises(ValueError, match=r"base\.perception or base\.start_from"):
-        ablate(write(tmp_path, plan), data=data, out=tmp_path / "none", report=lambda _: None)
+        ablate(AblateOptions(config=write(tmp_path, plan), data=data, out=tmp_path / "none"), report=lambda _: None)
 
 
 @pytest.fixture(scope="module")
 def evaluated(eyes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("evaluated")
-    evaluate(eyes, data, out, questions=12, frames=2, device="cpu", report=lambda _: None)
+    evaluate(
+        EvaluateOptions(model=eyes, data=data, out=out, questions=12, frames=2, device="cpu"), report=lambda _: None
+    )
     return out
 
 
@@ -220,7 +229,7 @@ def beside_a_teacher(report: Path, folder: Path, *, parameters: int = 7_000_000_
 def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, evaluated: Path, tmp_path: Path) -> None:
     page = tmp_path / "docs" / "results.md"
     with_teacher = beside_a_teacher(evaluated, tmp_path / "beside")
-    write_results([evaluated, with_teacher], [], [eyes], page)
+    write_results(ResultsOptions(evaluation=[evaluated, with_teacher], ablation=[], model=[eyes], out=page))
     text = page.read_text()
     report = json.loads((evaluated / "report.json").read_text())
     assert f"## Evaluation {evaluated.name}: {eyes.name}" in text, "the model is told by its checksum"
@@ -235,15 +244,22 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, eva
     assert "(beside) | 0.71 | 0.500 [0.400, 0.600] | **less**" in text
     assert f"`{report['command']}` | 0 |" in text
     assert f"| training of {eyes.name} | `distill3d train --out a`, then `distill3d train --out b` | 3 | 0.5 |" in text
-    write_results([beside_a_teacher(evaluated, tmp_path / "small", parameters=20_000_000)], [], [], tmp_path / "b.md")
+    write_results(
+        ResultsOptions(
+            evaluation=[beside_a_teacher(evaluated, tmp_path / "small", parameters=20_000_000)],
+            ablation=[],
+            model=[],
+            out=tmp_path / "b.md",
+        )
+    )
     small = "| 10.0 times: 20 M parameters, on one | **not tested: the teacher is small** |"
     assert small in (tmp_path / "b.md").read_text()
     with pytest.raises(ValueError, match=r"ablation\.json does not exist; `distill3d ablate` writes it"):
-        write_results([], [tmp_path], [], page)
+        write_results(ResultsOptions(evaluation=[], ablation=[tmp_path], model=[], out=page))
     with pytest.raises(ValueError, match="needs --evaluation"):
-        write_results([], [], [eyes], page)
+        write_results(ResultsOptions(evaluation=[], ablation=[], model=[eyes], out=page))
     with pytest.raises(ValueError, match=r"--data must name folders of .* Got \w+, of another command; leave it out"):
-        write_results([evaluated], [], [], page, data=[data])
+        write_results(ResultsOptions(evaluation=[evaluated], ablation=[], model=[], out=page, data=[data]))
     assert page.read_text() == text, "what could not be written leaves what was there"
 
 
@@ -304,7 +320,7 @@ def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, 
 def test_a_variant_that_is_not_there(eyes: Path, data: Path, tmp_path: Path) -> None:
     path = write(tmp_path, tiny_ablation(eyes))
     with pytest.raises(ValueError, match="no variant 'k8'; there are k2, k0"):
-        ablate(path, data=data, out=tmp_path / "out", only=["k8"])
+        ablate(AblateOptions(config=path, data=data, out=tmp_path / "out", only=["k8"]))
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config" / "ablate").glob("*.yaml")), ids=lambda f: f.name)

@@ -15,7 +15,6 @@ from distill3d_ros.training.data.manifest import Manifest, ShardError, write_man
 from distill3d_ros.training.data.mixture import MixedReader, open_split
 from distill3d_ros.training.data.reading import KeyedReader, open_when_ready
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
-from distill3d_ros.training.train import folders
 
 
 def make_folder(folder: Path, *, seed: int, shards: int, splits: tuple[str, ...] = ("train",)) -> Path:
@@ -74,12 +73,6 @@ def test_rooms_that_two_folders_share_are_refused(tmp_path: Path) -> None:
         open_split((), "train")
     with pytest.raises(ValueError, match=r"nowhere.*Make data with"):
         open_when_ready((a, tmp_path / "nowhere"), "train", wait=False)
-
-
-def test_one_path_or_several() -> None:
-    assert folders("a") == (Path("a"),)
-    assert folders(Path("a")) == (Path("a"),)
-    assert folders(["a", Path("b")]) == (Path("a"), Path("b"))
 
 
 def test_stats_count_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from distill3d_ros.questions.ground_truth.phrasing import phrase
 from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.training.data.manifest import Manifest, write_manifest
 from distill3d_ros.training.data.shards import ShardWriter
+from distill3d_ros.training.evaluation.evaluation_options import BlindOptions
 from distill3d_ros.training.evaluation.question_only_baseline import (
     BestConstant,
     blind,
@@ -126,7 +127,9 @@ def folder(path: Path, splits: dict[str, int]) -> Path:
 def test_from_a_folder_to_the_tables(tmp_path: Path) -> None:
     data = folder(tmp_path, {"train": 6, "val": 2})
     said: list[str] = []
-    figures = blind(data, out=tmp_path / "new" / "blind.md", splits=["val"], steps=3, report=said.append)
+    figures = blind(
+        BlindOptions(data=data, out=tmp_path / "new" / "blind.md", splits=["val"], steps=3), report=said.append
+    )
     text = (tmp_path / "new" / "blind.md").read_text()
     assert text == blind_markdown(figures)
     assert text in said
@@ -139,4 +142,4 @@ def test_from_a_folder_to_the_tables(tmp_path: Path) -> None:
 
 def test_without_training_rooms_nothing_can_be_learned(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no samples of split 'train', from which guessing could be learned"):
-        blind(folder(tmp_path, {"test_known": 1}), report=lambda _: None)
+        blind(BlindOptions(data=folder(tmp_path, {"test_known": 1})), report=lambda _: None)

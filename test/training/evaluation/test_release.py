@@ -18,6 +18,7 @@ from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
 from distill3d_ros.training.evaluation.release import add_report, export_student
 from distill3d_ros.training.evaluation.teacher_report import teacher_lines
 from distill3d_ros.training.start.initial_student import new_student
@@ -34,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_export_halves_the_weights_and_keeps_the_history(run: Path, tmp_path: Path) -> None:
-    out = export_student(run, tmp_path / "ship", notes="A short run.")
+    out = export_student(ExportOptions(run=run, out=tmp_path / "ship", notes="A short run."))
     description = read_description(out)
     assert description["dtype"] == "float16"
     assert [stage["stage"] for stage in description["card"]["stages"]] == ["perception", "joint"]
@@ -54,7 +55,9 @@ def test_what_sees_is_averaged_with_an_earlier_student_and_language_is_not(run: 
         for parameter in earlier.parameters():
             parameter.add_(1.0)
     save_student(tmp_path / "earlier", earlier)
-    out = export_student(run, tmp_path / "ship", earlier=tmp_path / "earlier", earlier_share=0.25)
+    out = export_student(
+        ExportOptions(run=run, out=tmp_path / "ship", earlier=tmp_path / "earlier", earlier_share=0.25)
+    )
     mixed, own = load_student(out).state_dict(), load_student(run / "joint" / "student").state_dict()
     for name in ("encoder.patch_embed.stem.weight", "detection_head.norm_out.weight", "depth_head.output.bias"):
         torch.testing.assert_close(mixed[name], own[name] + 0.25, rtol=0, atol=2e-3)
@@ -69,9 +72,9 @@ def test_a_student_of_another_shape_or_no_share_cannot_be_mixed_in(run: Path, tm
     config = replace(own.config, detection=replace(own.config.detection, hidden=24))
     save_student(tmp_path / "wider", Student(config, own.language.tokenizer))
     with pytest.raises(ValueError, match="only students of one shape can be mixed; detection_head differs in"):
-        export_student(run, tmp_path / "ship", earlier=tmp_path / "wider", earlier_share=0.5)
+        export_student(ExportOptions(run=run, out=tmp_path / "ship", earlier=tmp_path / "wider", earlier_share=0.5))
     with pytest.raises(ValueError, match=r"share must lie between 0 and 1\. Got 1"):
-        export_student(run, tmp_path / "ship", earlier=run / "plain", earlier_share=1.0)
+        export_student(ExportOptions(run=run, out=tmp_path / "ship", earlier=run / "plain", earlier_share=1.0))
     assert not (tmp_path / "ship").exists()
 
 
@@ -86,7 +89,7 @@ def test_the_stage_that_was_written_last_ships_whatever_its_name(run: Path, tmp_
         taught.detection_head.norm_out.weight.add_(1.0)
     described = tmp_path / "run" / "distill" / "student" / "config.json"
     save_student(described.parent, taught, json.loads(described.read_text())["card"])
-    out = export_student(tmp_path / "run", tmp_path / "ship")
+    out = export_student(ExportOptions(run=tmp_path / "run", out=tmp_path / "ship"))
     stages = [stage["stage"] for stage in read_description(out)["card"]["stages"]]
     assert stages == ["joint", "perception", "distill"]
     shipped = load_student(out).detection_head.norm_out.weight
@@ -95,11 +98,11 @@ def test_the_stage_that_was_written_last_ships_whatever_its_name(run: Path, tmp_
 
 def test_a_run_without_a_student_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no student yet"):
-        export_student(tmp_path, tmp_path / "ship")
+        export_student(ExportOptions(run=tmp_path, out=tmp_path / "ship"))
 
 
 def test_a_report_about_other_weights_is_refused(run: Path, tmp_path: Path) -> None:
-    out = export_student(run, tmp_path / "ship")
+    out = export_student(ExportOptions(run=run, out=tmp_path / "ship"))
     report = tmp_path / "report"
     report.mkdir()
     (report / "report.md").write_text("# Evaluation\n\nfigures\n")
@@ -128,7 +131,7 @@ def test_one_command_measures_what_ships(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_the_card_shows_the_teacher_where_there_is_one(run: Path, tmp_path: Path) -> None:
-    out = export_student(run, tmp_path / "ship")
+    out = export_student(ExportOptions(run=run, out=tmp_path / "ship"))
     entry = {"n": 40, "accuracy": 0.8, "interval": [0.65, 0.9], "student": 0.75, "retention": 0.94,
              "retention_interval": [0.85, 1.0], "agreement": 0.7}  # fmt: skip
     teacher = entry | {

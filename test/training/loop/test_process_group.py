@@ -27,6 +27,7 @@ from distill3d_ros.training.loop.optimization import OptimizerPair
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.start.initial_student import new_student
 from distill3d_ros.training.teachers.teach import make_teacher, teach
+from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
 
 
 def two_processes(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -114,10 +115,11 @@ def test_two_processes_teach_what_one_teaches(tmp_path: Path) -> None:
     data = data_folder(tmp_path / "data", ("train", "val"))
     torch.manual_seed(0)
     model = save_student(tmp_path / "model", new_student(replace(tiny_config(), preset="privileged")))
-    settings = {"limit": 3, "questions": 4, "measured": 1, "shard_samples": 1}
+    settings = {"limit": 3, "questions": 4, "measure": 1}
     run = two_processes(tmp_path / "two", "teach", str(model), str(data), json.dumps(settings))
-    teacher = make_teacher("privileged", str(model), device="cpu")
-    alone = teach(teacher, (data,), tmp_path / "one", report=lambda _: None, **settings)
+    teacher = make_teacher(TeacherOptions(teacher="privileged", model=str(model), device="cpu"))
+    options = AnswerOptions(data=(data,), out=tmp_path / "one", **settings)
+    alone = teach(teacher, options, shard_samples=1, report=lambda _: None)
     said = ended(run)
     together = read_info(tmp_path / "two")
     assert [s.keys for s in together.shards] == [s.keys for s in alone.shards]

@@ -17,6 +17,7 @@ from distill3d_ros.student.outputs import ObjectSet
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import PERCEPTION_PARTS
 from distill3d_ros.training.evaluation.evaluate import evaluate
+from distill3d_ros.training.evaluation.evaluation_options import EvaluateOptions
 from distill3d_ros.training.evaluation.question_sets import chosen_splits
 from distill3d_ros.training.inputs.object_matching import match_objects
 from distill3d_ros.training.loop.optimization import trained_parameters
@@ -151,7 +152,8 @@ def test_all_stages_run_and_take_over_what_was_learned(data: Path, tmp_path: Pat
 def test_evaluation_writes_what_later_work_relies_on(student: Student, data: Path, tmp_path: Path) -> None:
     save_student(tmp_path / "student", student)
     result = evaluate(
-        tmp_path / "student", data, tmp_path / "report", questions=30, device="cpu", report=lambda _: None
+        EvaluateOptions(model=tmp_path / "student", data=data, out=tmp_path / "report", questions=30, device="cpu"),
+        report=lambda _: None,
     )
     stored = json.loads((tmp_path / "report" / "report.json").read_text())
     for part in (stored, *stored["splits"].values()):
@@ -182,8 +184,16 @@ def test_a_student_that_is_its_own_teacher_keeps_everything(
     save_student(tmp_path / "student", student)
     perceive, perceived = Engine.perceive, []
     monkeypatch.setattr(Engine, "perceive", lambda *a, **k: perceived.append(1) or perceive(*a, **k))
-    how = {"questions": 20, "splits": ["val"], "device": "cpu", "report": lambda _: None}
-    result = evaluate(tmp_path / "student", data, tmp_path / "report", teacher=tmp_path / "student", **how)  # type: ignore[arg-type]
+    options = EvaluateOptions(
+        model=tmp_path / "student",
+        data=data,
+        out=tmp_path / "report",
+        teacher=tmp_path / "student",
+        questions=20,
+        splits=("val",),
+        device="cpu",
+    )
+    result = evaluate(options, report=lambda _: None)
     assert len(perceived) == 2 * (1 + result["frames"]), "each warms up, then perceives each frame once"
     teacher = result["teacher"]
     assert teacher["n"] == result["questions"] == result["splits"]["val"]["teacher"]["n"]
@@ -208,7 +218,12 @@ def test_a_missing_split_is_named(student: Student, tmp_path: Path) -> None:
 
     save_student(tmp_path / "student", student)
     with pytest.raises(ShardError, match="does not exist"):
-        evaluate(tmp_path / "student", tmp_path / "nothing", tmp_path / "report", device="cpu", report=lambda _: None)
+        evaluate(
+            EvaluateOptions(
+                model=tmp_path / "student", data=tmp_path / "nothing", out=tmp_path / "report", device="cpu"
+            ),
+            report=lambda _: None,
+        )
 
 
 def test_a_folder_without_test_and_training_splits_is_measured_on_what_it_has(
@@ -218,7 +233,9 @@ def test_a_folder_without_test_and_training_splits_is_measured_on_what_it_has(
     scans = data_folder(tmp_path / "scans", ("val",))
 
     def measured(name: str, **how: object) -> tuple[dict[str, object], str]:
-        evaluate(tmp_path / "student", scans, tmp_path / name, questions=20, device="cpu", report=lambda _: None, **how)  # type: ignore[arg-type]
+        student_folder, out = tmp_path / "student", tmp_path / name
+        options = EvaluateOptions(model=student_folder, data=scans, out=out, questions=20, device="cpu", **how)  # type: ignore[arg-type]
+        evaluate(options, report=lambda _: None)
         report = tmp_path / name
         return json.loads((report / "report.json").read_text()), (report / "report.md").read_text()
 

@@ -17,6 +17,7 @@ from distill3d_ros.student.preprocess import resize_depth
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.evaluate import evaluate
+from distill3d_ros.training.evaluation.evaluation_options import EvaluateOptions
 from distill3d_ros.training.stages.make_stage import make_stage
 from distill3d_ros.training.start.initial_student import new_student
 
@@ -71,7 +72,10 @@ def test_depth_is_resized_without_inventing_any() -> None:
 
 def test_evaluate_tells_it_the_true_depth(student: Student, data: Path, tmp_path: Path) -> None:
     save_student(tmp_path / "teacher", student)
-    evaluate(tmp_path / "teacher", data, tmp_path / "report", questions=8, report=lambda _: None)
+    evaluate(
+        EvaluateOptions(model=tmp_path / "teacher", data=data, out=tmp_path / "report", questions=8),
+        report=lambda _: None,
+    )
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["depth"]["absrel"] < 0.05  # of pixels between the student's and the picture's
     assert "it was told the true depth" in (tmp_path / "report" / "report.md").read_text()

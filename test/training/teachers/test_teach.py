@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,13 @@ from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description, save_student
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
-from distill3d_ros.training.data.answers.teacher_cache import MANIFEST_NAME, CacheError, TeacherCache, read_info
+from distill3d_ros.training.data.answers.teacher_cache import (
+    MANIFEST_NAME,
+    CacheError,
+    CacheInfo,
+    TeacherCache,
+    read_info,
+)
 from distill3d_ros.training.data.mixture import open_split
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
@@ -34,10 +40,24 @@ from distill3d_ros.training.inputs.question_sampling import balance_from_data, s
 from distill3d_ros.training.start.initial_student import new_student
 from distill3d_ros.training.teachers.privileged import PrivilegedTeacher
 from distill3d_ros.training.teachers.teach import make_teacher, teach
+from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 
 SPLITS = ("train", "val")
-SETTINGS: dict[str, Any] = {"questions": 5, "measured": 2, "shard_samples": 2, "report": lambda _: None}
+
+
+def answers(
+    teacher: Teacher,
+    data: Path,
+    out: Path,
+    *,
+    report: Callable[[str], None] = lambda _: None,
+    shard_samples: int = 2,
+    **changes: Any,
+) -> CacheInfo:
+    """A teacher's answers to 5 questions a sample."""
+    options = AnswerOptions(data=(data,), out=out, **{"questions": 5, "measure": 2, **changes})
+    return teach(teacher, options, shard_samples=shard_samples, report=report)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +69,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def privileged(model: Path) -> PrivilegedTeacher:
-    teacher = make_teacher("privileged", str(model), device="cpu", top_k=7)
+    teacher = make_teacher(TeacherOptions(teacher="privileged", model=str(model), device="cpu", top_k=7))
     assert isinstance(teacher, PrivilegedTeacher)
     return teacher
 
@@ -57,7 +77,7 @@ def privileged(model: Path) -> PrivilegedTeacher:
 @pytest.fixture(scope="module")
 def taught(privileged: PrivilegedTeacher, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cache") / "new"
-    teach(privileged, (data,), out, **SETTINGS)
+    answers(privileged, data, out)
     return out
 
 
@@ -162,7 +182,7 @@ def test_it_can_be_handed_to_another_process(data: Path, taught: Path) -> None:
 
 def test_words_alone_are_enough(data: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    teach(Parrot(), (data,), tmp_path, **SETTINGS | {"report": said.append})
+    answers(Parrot(), data, tmp_path, report=said.append)
     cache = TeacherCache(tmp_path, (data,))
     found = cache[cache.keys[0]]
     assert found.answers[0].text == f"{found.key}: {found.questions[0].text}"
@@ -177,31 +197,31 @@ def test_words_alone_are_enough(data: Path, tmp_path: Path) -> None:
 def test_what_was_stopped_goes_on(data: Path, tmp_path: Path) -> None:
     """The same answers as without a stop, and nobody is asked twice about a finished shard."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    teach(Parrot(), (data,), whole, **SETTINGS)
+    answers(Parrot(), data, whole)
     with pytest.raises(KeyboardInterrupt):
-        teach(Parrot(2 + 3, KeyboardInterrupt()), (data,), parts, **SETTINGS)  # two are measured on
+        answers(Parrot(2 + 3, KeyboardInterrupt()), data, parts)  # two are measured on
     assert len(read_info(parts).shards) == 1
     assert not read_info(parts).complete
     second = Parrot()
-    teach(second, (data,), parts, **SETTINGS)
+    answers(second, data, parts)
     assert second.samples == 2
     names = sorted(p.name for p in whole.iterdir())
     assert sorted(p.name for p in parts.iterdir()) == names
     for name in names:
         assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
     nothing = Parrot()
-    teach(nothing, (data,), parts, **SETTINGS)
+    answers(nothing, data, parts)
     assert nothing.samples == 0
 
 
 def test_more_samples_are_added(data: Path, tmp_path: Path) -> None:
-    teach(Parrot(), (data,), tmp_path, limit=1, **SETTINGS)
+    answers(Parrot(), data, tmp_path, limit=1)
     assert len(TeacherCache(tmp_path, (data,))) == 1
     more = Parrot()
-    teach(more, (data,), tmp_path, limit=3, **SETTINGS)
+    answers(more, data, tmp_path, limit=3)
     assert more.samples == 3  # the first shard was not full
     with pytest.raises(CacheError, match=r"answers about 3 samples; --limit must not be less. Got 1"):
-        teach(Parrot(), (data,), tmp_path, limit=1, **SETTINGS)
+        answers(Parrot(), data, tmp_path, limit=1)
 
 
 def test_a_killed_teacher_leaves_a_whole_folder(model: Path, data: Path, tmp_path: Path) -> None:
@@ -209,8 +229,10 @@ def test_a_killed_teacher_leaves_a_whole_folder(model: Path, data: Path, tmp_pat
     code = (
         "import sys; from pathlib import Path; import torch; torch.set_num_threads(1)\n"
         "from distill3d_ros.training.teachers.teach import make_teacher, teach\n"
-        "teacher = make_teacher('privileged', sys.argv[1], device='cpu', top_k=7)\n"
-        "teach(teacher, (Path(sys.argv[2]),), sys.argv[3], questions=5, measured=1, shard_samples=1)\n"
+        "from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions\n"
+        "teacher = make_teacher(TeacherOptions(teacher='privileged', model=sys.argv[1], device='cpu', top_k=7))\n"
+        "data, out = (Path(sys.argv[2]),), Path(sys.argv[3])\n"
+        "teach(teacher, AnswerOptions(data=data, out=out, questions=5, measure=1), shard_samples=1)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(model), str(data), str(tmp_path)], stdout=subprocess.DEVNULL
@@ -220,10 +242,8 @@ def test_a_killed_teacher_leaves_a_whole_folder(model: Path, data: Path, tmp_pat
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    info = teach(
-        make_teacher("privileged", str(model), device="cpu", top_k=7),
-        (data,), tmp_path, **SETTINGS | {"measured": 1, "shard_samples": 1},
-    )  # fmt: skip
+    teacher = make_teacher(TeacherOptions(teacher="privileged", model=str(model), device="cpu", top_k=7))
+    info = answers(teacher, data, tmp_path, measure=1, shard_samples=1)
     assert info.complete
     assert len(TeacherCache(tmp_path, (data,))) == 4
     assert not list(tmp_path.glob(".*.tmp"))
@@ -237,13 +257,13 @@ def test_answers_about_other_data_are_refused(data: Path, taught: Path, tmp_path
     with pytest.raises(
         CacheError, match=r"made in another way: .*questions was 5 and is now 6; its kind was 'priv.*'parrot'"
     ):
-        teach(Parrot(), (data,), _copied(taught, tmp_path / "a", teacher="parrot-0"), **SETTINGS | {"questions": 6})
+        answers(Parrot(), data, _copied(taught, tmp_path / "a", teacher="parrot-0"), questions=6)
     with pytest.raises(CacheError, match=r"teacher was 'privileged-.*' and is now 'parrot-0'"):
-        teach(Parrot(), (data,), _copied(taught, tmp_path / "b"), **SETTINGS)
+        answers(Parrot(), data, _copied(taught, tmp_path / "b"))
 
 
 def test_what_is_missing_or_damaged_is_named_and_made_again(data: Path, tmp_path: Path) -> None:
-    teach(Parrot(), (data,), tmp_path, **SETTINGS)
+    answers(Parrot(), data, tmp_path)
     first, second = sorted(tmp_path.glob("train-*.safetensors"))
     blob = bytearray(first.read_bytes())
     blob[-1] ^= 1
@@ -254,12 +274,12 @@ def test_what_is_missing_or_damaged_is_named_and_made_again(data: Path, tmp_path
     ):
         TeacherCache(tmp_path, (data,))
     again = Parrot()
-    teach(again, (data,), tmp_path, **SETTINGS)
+    answers(again, data, tmp_path)
     assert again.samples == 2
     second.unlink()
     with pytest.raises(CacheError, match=rf"{second.name} is missing, but the manifest lists it"):
         TeacherCache(tmp_path, (data,))
-    teach(Parrot(), (data,), tmp_path, **SETTINGS)
+    answers(Parrot(), data, tmp_path)
     assert len(TeacherCache(tmp_path, (data,))) == 4
     (tmp_path / MANIFEST_NAME).write_text("{}")
     with pytest.raises(CacheError, match=r"is not the manifest of a teacher's answers"):
@@ -275,7 +295,7 @@ def test_what_is_no_number_is_not_kept(data: Path, tmp_path: Path) -> None:
             return [TeacherAnswer(text="yes", hidden=hidden) for _ in questions]
 
     with pytest.raises(ValueError, match=r"the teacher's hidden about sample train-.* are not numbers"):
-        teach(Broken(), (data,), tmp_path, **SETTINGS)
+        answers(Broken(), data, tmp_path)
 
 
 def test_a_full_disk_loses_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,27 +310,27 @@ def test_a_full_disk_loses_nothing(data: Path, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(module, "write_whole", full)
     with pytest.raises(OSError, match=r"could not write .*000001.safetensors: No space left.*The 1 shards before it"):
-        teach(Parrot(), (data,), tmp_path, **SETTINGS)
+        answers(Parrot(), data, tmp_path)
     monkeypatch.undo()
     rest = Parrot()
-    assert teach(rest, (data,), tmp_path, **SETTINGS).complete
+    assert answers(rest, data, tmp_path).complete
     assert rest.samples == 2
 
 
 def test_bad_requests_are_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has no samples of split 'test_known'"):
-        teach(Parrot(), (data,), tmp_path, split="test_known", **SETTINGS)
+        answers(Parrot(), data, tmp_path, split="test_known")
     with pytest.raises(ValueError, match=r"questions must be at least 1. Got 0"):
-        teach(Parrot(), (data,), tmp_path, **SETTINGS | {"questions": 0})
+        answers(Parrot(), data, tmp_path, questions=0)
     with pytest.raises(ValueError, match=r"teacher must be one of privileged, llava3d, transformers_vlm. Got 'oracle'"):
-        make_teacher("oracle", "x")
+        make_teacher(TeacherOptions(teacher="oracle", model="x"))
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="is a file"):
-        teach(Parrot(), (data,), tmp_path / "file", **SETTINGS)
+        answers(Parrot(), data, tmp_path / "file")
     if os.geteuid():
         (tmp_path / "closed").mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
         with pytest.raises(PermissionError, match="no permission to write"):
-            teach(Parrot(), (data,), tmp_path / "closed", **SETTINGS)
+            answers(Parrot(), data, tmp_path / "closed")
 
 
 def test_the_command(model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

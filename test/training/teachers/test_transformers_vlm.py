@@ -23,6 +23,7 @@ from transformers import (
 
 from distill3d_ros.student.language.text import END_TOKEN, tokenizer_sha256, train_tokenizer
 from distill3d_ros.training.teachers.teach import make_teacher
+from distill3d_ros.training.teachers.teach_options import TeacherOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 from distill3d_ros.training.teachers.transformers_vlm import PROMPT, TransformersTeacher
 
@@ -81,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def teacher(folder: Path) -> TransformersTeacher:
-    made = make_teacher("transformers_vlm", str(folder), device="cpu", top_k=5)
+    made = make_teacher(TeacherOptions(teacher="transformers_vlm", model=str(folder), device="cpu", top_k=5))
     assert isinstance(made, TransformersTeacher)
     made.max_new_tokens = 6
     return made
@@ -152,7 +153,9 @@ def test_it_says_who_it_is(teacher: TransformersTeacher, folder: Path) -> None:
 
 
 def test_without_a_template_the_picture_comes_first(tmp_path: Path) -> None:
-    plain = make_teacher("transformers_vlm", str(tiny_llava(tmp_path, template=None)), device="cpu")
+    plain = make_teacher(
+        TeacherOptions(teacher="transformers_vlm", model=str(tiny_llava(tmp_path, template=None)), device="cpu")
+    )
     assert isinstance(plain, TransformersTeacher)
     assert not plain.describe()["chat_template"]
     assert plain._prompt("Why?").startswith("<image>\nWhy?")
@@ -162,7 +165,7 @@ def test_without_a_template_the_picture_comes_first(tmp_path: Path) -> None:
 
 def test_what_is_no_such_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model must be a folder, or owner/name@revision.*Got 'owner/name'"):
-        make_teacher("transformers_vlm", "owner/name", device="cpu")
+        make_teacher(TeacherOptions(teacher="transformers_vlm", model="owner/name", device="cpu"))
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises((ValueError, OSError), match=str(tmp_path)):
-        make_teacher("transformers_vlm", str(tmp_path), device="cpu")
+        make_teacher(TeacherOptions(teacher="transformers_vlm", model=str(tmp_path), device="cpu"))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from distill3d_ros.system.files import only_writer
 from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
+from distill3d_ros.training.data.generation.generation_options import GenerateOptions, SequenceOptions
 from distill3d_ros.training.data.generation.generation_plan import (
     ROOMS_PER_SHARD,
     Recipe,
@@ -40,40 +41,28 @@ _OPTIONS = {
 }
 
 
-def generate(
-    out: Path | str,
-    *,
-    rooms: int | Mapping[str, int],
-    seed: int,
-    workers: int | None = None,
-    frames_per_room: int = 12,
-    size: tuple[int, int] = (224, 224),
-    rooms_per_shard: int = ROOMS_PER_SHARD,
-    sequence: SequencePlan | None = None,
-) -> Manifest:
+def generate(options: GenerateOptions | SequenceOptions, *, rooms_per_shard: int = ROOMS_PER_SHARD) -> Manifest:
     """Make a data set, or what is missing of it.
 
     Args:
-        out: its folder; made if it is not there.
-        rooms: in all, see ``plan.split_rooms``; or how many in each split.
-        seed: the same seed gives the same bytes, whatever the number of workers.
-        workers: processes; None is one a core.
-        frames_per_room: pictures of a room, at most; a room with fewer worthwhile views has fewer, but at least half.
-        size: width and height of a picture, pixels.
+        options: single views of rooms, or drives through them; see there.
         rooms_per_shard: rooms in one tar.
-        sequence: a drive through each room in place of single views; ``frames_per_room`` then counts for nothing.
 
     Raises:
         ShardError: the folder holds data that was made in another way, by another renderer, say.
         OSError: the folder cannot be written to, or there is too little space.
     """
-    folder, planned = Path(out), planned_rooms(rooms)
-    count = workers or len(os.sched_getaffinity(0))
+    folder, planned = Path(options.out), planned_rooms(options.rooms)
+    if isinstance(options, SequenceOptions):
+        sequence, frames_per_room = SequencePlan(frames=options.frames, interval=options.interval), options.frames[1]
+    else:
+        sequence, frames_per_room = None, options.frames_per_room
+    count = options.workers or len(os.sched_getaffinity(0))
     recipe = Recipe(
-        seed=seed,
-        frames_per_room=frames_per_room if sequence is None else sequence.frames[1],
+        seed=options.seed,
+        frames_per_room=frames_per_room,
         sequence=sequence,
-        size=size,
+        size=options.size,
         rooms_per_shard=rooms_per_shard,
         furniture=furniture_fingerprint(count),
         renderer=renderer_kind(warn=lambda text: print(f"warning: {text}", file=sys.stderr)),

@@ -19,6 +19,7 @@ import numpy as np
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
+from distill3d_ros.training.data.importers.import_options import NyuV2Options
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.resampling import check_size, fit_picture, register_depth
 from distill3d_ros.training.data.manifest import Manifest
@@ -35,32 +36,25 @@ CROP = {"left": 40, "top": 44, "width": 561, "height": 427}
 of ``get_projection_mask.m`` of the published toolbox."""
 
 
-def import_nyuv2(
-    file: Path | str,
-    out: Path | str,
-    *,
-    size: tuple[int, int] = (224, 224),
-    report: Callable[[str], None] = print,
-) -> Manifest:
+def import_nyuv2(options: NyuV2Options, *, report: Callable[[str], None] = print) -> Manifest:
     """Write all labelled images as split ``test_known`` of a data set, or what is missing of it.
 
     The samples have depth (``depths``, holes filled in by its authors) and no objects. Gravity is not known: their
     level frame is the optical frame.
 
     Args:
-        file: ``nyu_depth_v2_labeled.mat``.
-        size: width and height of a picture, pixels; the largest centred part of that shape is cut out and resized.
+        options: the file; of a picture the largest centred part of the shape of ``size`` is cut out and resized.
         report: called with a line of text after each shard.
 
     Raises:
         SourceError: h5py is not installed, or the file is missing, damaged or not as published.
-        ShardError: ``out`` holds data that was made in another way.
+        ShardError: the folder holds data that was made in another way.
         ValueError: ``size`` is out of range.
-        OSError: ``out`` cannot be written to.
+        OSError: the folder cannot be written to.
     """
-    size, path = check_size(size), Path(file)
+    size, path = check_size(options.size), Path(options.file)
     recipe = {"importer": "nyuv2", "importer_version": IMPORTER_VERSION, "size": list(size)}
-    with _opened(path) as data, ImportFolder(out, recipe=recipe, split=SPLIT) as folder:
+    with _opened(path) as data, ImportFolder(options.out, recipe=recipe, split=SPLIT) as folder:
         number = _check_layout(data, path)
         firsts = range(0, number, IMAGES_A_SHARD)
         parts = {f"images {a + 1} to {b}": range(a, b) for a in firsts for b in [min(a + IMAGES_A_SHARD, number)]}

@@ -23,6 +23,7 @@ from distill3d_ros.scene.objects import Scene
 from distill3d_ros.system.camera_calibration import for_image, read_camera_yaml
 from distill3d_ros.training.data.importers.floor_plane import FLOOR_VERSION, find_floor
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
+from distill3d_ros.training.data.importers.import_options import RgbdOptions
 from distill3d_ros.training.data.importers.published_files import (
     MissingFile,
     SourceError,
@@ -37,58 +38,44 @@ from distill3d_ros.training.data.shards import ShardWriter
 IMPORTER_VERSION = 2
 SPLIT = "test_known"
 PART = "frames"
-DEPTH_UNITS = 1000.0
-"""A metre in 16-bit depth as ROS drivers write it (REP 118: millimetres). The TUM RGB-D benchmark has 5000."""
 _PICTURES = (".jpg", ".jpeg", ".png")
 _COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # the calibration is that of the sensor as it was
 _AGAIN = "record this frame again"
 _LAYOUTS = "rgb/NAME.jpg with depth/NAME.png, or NAME_rgb.jpg with NAME_depth.png"
 
 
-def import_rgbd(
-    source: Path | str,
-    out: Path | str,
-    *,
-    camera: Path | str,
-    depth_units: float = DEPTH_UNITS,
-    size: tuple[int, int] = (224, 224),
-    floor: bool = False,
-    report: Callable[[str], None] = print,
-) -> Manifest:
+def import_rgbd(options: RgbdOptions, *, report: Callable[[str], None] = print) -> Manifest:
     """Write all pairs of a folder as split ``test_known`` of a data set.
 
     The samples have depth and no objects. Unless the floor is looked for, gravity is not known: their level frame is
     the optical frame.
 
     Args:
-        source: folder with the pairs.
-        camera: calibration of the colour camera, a YAML file as camera_calibration writes it. Its distortion is not
-            read: pictures must be rectified.
-        depth_units: what the depth images hold where a surface is 1 m away.
-        size: width and height of a picture, pixels; the largest centred part of that shape is cut out and resized.
-        floor: find the floor in the measured depth (see ``floor_plane``): where it is in sight it tells which way is up
-            and how high the camera stands, as tf tells a robot.
+        options: the pairs and their camera; distortion is not read, so pictures must be rectified. Of a picture the
+            largest centred part of the shape of ``size`` is cut out and resized. With ``floor``, the floor that is
+            found in the measured depth (see ``floor_plane``) tells what tf tells a robot.
         report: called with a line of text when all is written.
 
     Raises:
         SourceError: there are no pairs, a picture lacks its depth, or a file is damaged or of another size.
-        ShardError: ``out`` holds data that was made in another way.
+        ShardError: the folder holds data that was made in another way.
         ValueError: ``size``, ``depth_units`` or the calibration is wrong.
-        OSError: ``out`` cannot be written to.
+        OSError: the folder cannot be written to.
     """
-    size, source = check_size(size), Path(source)
+    size, source, camera = check_size(options.size), Path(options.folder), Path(options.camera)
+    depth_units, floor = options.depth_units, options.floor
     if not (np.isfinite(depth_units) and depth_units > 0):
         raise ValueError(f"--depth-units must be positive, such as 1000 for millimetres. Got {depth_units:g}")
-    calibrated = read_camera_yaml(Path(camera))
+    calibrated = read_camera_yaml(camera)
     pairs = find_pairs(source)
     recipe = {
         "importer": "rgbd",
         "importer_version": IMPORTER_VERSION,
         "size": list(size),
         "depth_units": depth_units,
-        "files_sha256": _digest([Path(camera), *(path for pair in pairs.values() for path in pair)]),
+        "files_sha256": _digest([camera, *(path for pair in pairs.values() for path in pair)]),
     } | ({"floor": FLOOR_VERSION} if floor else {})
-    with ImportFolder(out, recipe=recipe, split=SPLIT) as folder:
+    with ImportFolder(options.out, recipe=recipe, split=SPLIT) as folder:
         pictures = _Pictures(calibrated, depth_units, size, floor)
         for part in folder.missing({PART: len(pairs)}):
             folder.write(part, partial(pictures.fill, pairs=pairs), rooms=len(pairs))

@@ -18,6 +18,7 @@ from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.importers.published_files import SourceError, missing_files_error
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles
 from distill3d_ros.training.data.reading import evenly_spaced
+from distill3d_ros.training.evaluation.benchmarks.benchmark_options import BenchmarkOptions
 from distill3d_ros.training.evaluation.benchmarks.marking import Mark, figures, mark
 from distill3d_ros.training.evaluation.benchmarks.question import BenchmarkQuestion, QuestionSet
 from distill3d_ros.training.evaluation.benchmarks.scan_views import scan_views
@@ -30,52 +31,33 @@ from distill3d_ros.training.evaluation.report import write_both
 ANSWERS_NAME = "answers.jsonl"
 
 
-def run_benchmark(
-    name: str,
-    questions: Path | str,
-    *,
-    scans: Path | str,
-    out: Path | str,
-    annotations: Path | str | None = None,
-    model: str | Path | None = None,
-    frames: int = MAX_VIEWS,
-    count: int | None = None,
-    skip_missing: bool = False,
-    device: str = "auto",
-    threads: int | None = None,
-    report: Callable[[str], None] = print,
-) -> dict[str, Any]:
-    """Write ``report.md``, ``report.json`` and ``answers.jsonl`` into ``out``; returns the content of the second.
+def run_benchmark(options: BenchmarkOptions, *, report: Callable[[str], None] = print) -> dict[str, Any]:
+    """Write ``report.md``, ``report.json`` and ``answers.jsonl``; returns the content of the second.
 
     Each scan is perceived once, and then asked about.
 
     Args:
-        name: ``scanqa``, ``sqa3d`` or ``vsi-bench``.
-        questions: the set's published file.
-        scans: folder with ScanNet's scans, ``scene0000_00``, ...
-        annotations: of SQA3D, the file with the answers; None takes the one beside ``questions``.
-        model: folder of the student; None is the one that comes with the package.
-        frames: how many frames of a scan are looked at together, see ``scan_views``.
-        count: ask only so many questions, evenly spread over the file.
-        skip_missing: leave out questions about scans that are not in ``scans``.
+        options: the questions and the scans; ``scan_views`` says which frames of a scan are looked at.
         report: called with a line of text after each scan.
 
     Raises:
         SourceError: a file is missing (the message names all of them), damaged, or not as published.
         ValueError: an argument is out of range.
     """
+    frames = options.frames
     if not 1 <= frames <= MAX_VIEWS:
         raise ValueError(f"frames must be between 1 and {MAX_VIEWS}. Got {frames}")
-    began, out = time.monotonic(), Path(out)
-    asked = _chosen(read_questions(name, questions, annotations), Path(scans), count, skip_missing)
+    began, out, scans = time.monotonic(), Path(options.out), Path(options.scans)
+    found = read_questions(options.name, options.questions, options.annotations)
+    asked = _chosen(found, scans, options.count, options.skip_missing)
     by_scan: dict[str, list[BenchmarkQuestion]] = defaultdict(list)
     for question in asked.questions:
         by_scan[question.scan].append(question)
-    files = [ScanFiles(Path(scans) / scan) for scan in sorted(by_scan)]
+    files = [ScanFiles(scans / scan) for scan in sorted(by_scan)]
     if absent := [file for scan in files for file in scan.missing_for_views()]:
         raise missing_files_error(absent)
     out.mkdir(parents=True, exist_ok=True)
-    engine = Engine.from_pretrained(model, device=device, threads=threads)
+    engine = Engine.from_pretrained(options.model, device=options.device, threads=options.threads)
     report(engine.describe())
     report(f"{asked.name}: {len(asked.questions)} questions about {len(files)} scans")
     marks: dict[str, Mark] = {}

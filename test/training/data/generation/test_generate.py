@@ -23,14 +23,19 @@ from distill3d_ros.system.files import FolderInUseError, only_writer
 from distill3d_ros.training.data.generation import generate as generating
 from distill3d_ros.training.data.generation import room_frames, workers
 from distill3d_ros.training.data.generation.generate import generate
+from distill3d_ros.training.data.generation.generation_options import GenerateOptions
 from distill3d_ros.training.data.generation.generation_plan import Recipe, planned_rooms, shard_jobs
 from distill3d_ros.training.data.generation.progress import GenerateProgress
 from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone, ShardLost, WorkerError, WorkerPool
-from distill3d_ros.training.data.manifest import ShardError, read_manifest
+from distill3d_ros.training.data.manifest import Manifest, ShardError, read_manifest
 from distill3d_ros.training.data.shards import ShardReader, verify_folder
 
 ROOMS = {"train": 1, "test_unseen": 1}
-SETTINGS = {"rooms": ROOMS, "seed": 5, "frames_per_room": 2, "size": (64, 64), "rooms_per_shard": 1}
+SETTINGS = {"rooms": ROOMS, "seed": 5, "frames_per_room": 2, "size": (64, 64)}
+
+
+def make(out: Path, **changes) -> Manifest:
+    return generate(GenerateOptions(out=out, **{**SETTINGS, **changes}), rooms_per_shard=1)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two rooms with two frames each, made by one worker."""
     real_pack()
     folder = tmp_path_factory.mktemp("made")
-    generate(folder, workers=1, **SETTINGS)
+    make(folder, workers=1)
     return folder
 
 
@@ -74,7 +79,7 @@ def test_folder_holds_what_was_asked_for(made: Path):
 
 
 def test_number_of_workers_changes_nothing(made: Path, tmp_path: Path):
-    generate(tmp_path, workers=2, **SETTINGS)
+    make(tmp_path, workers=2)
     assert contents(tmp_path) == contents(made)
 
 
@@ -86,11 +91,11 @@ def test_missing_and_damaged_shards_are_made_again(made: Path, tmp_path: Path, c
     damaged[3000] ^= 1
     (folder / "test_unseen-000000.tar").write_bytes(damaged)
     (folder / ".train-000000.tar.99999.tmp").write_bytes(b"of a run that was killed")
-    generate(folder, workers=1, **SETTINGS)
+    make(folder, workers=1)
     assert contents(folder) == contents(made)
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tar")}
     capsys.readouterr()
-    assert generate(folder, workers=1, **SETTINGS).complete, "nothing to do is not an error"
+    assert make(folder, workers=1).complete, "nothing to do is not an error"
     assert {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tar")} == before
     assert "2 rooms are there already" in capsys.readouterr().out
 
@@ -105,7 +110,7 @@ def test_a_run_that_was_killed_goes_on(made: Path, tmp_path: Path):
     (folder / ".train-000000.tar.99999.tmp").write_bytes(b"half a shard")
     kept = folder / noted.shards[0].file
     before = kept.stat().st_mtime_ns
-    assert generate(folder, workers=1, **SETTINGS).complete
+    assert make(folder, workers=1).complete
     assert contents(folder) == contents(made)
     assert kept.stat().st_mtime_ns == before, "what was noted is not made again"
 
@@ -118,7 +123,7 @@ def test_disk_use_is_told_first(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_shard_whose_worker_was_killed_is_made_again(made: Path, tmp_path: Path):
-    recipe = Recipe(**{name: value for name, value in SETTINGS.items() if name != "rooms"})
+    recipe = Recipe(rooms_per_shard=1, **{name: value for name, value in SETTINGS.items() if name != "rooms"})
     job = next(job for job in shard_jobs(planned_rooms(ROOMS), 1) if job.split == "train")
     happened = []
     with WorkerPool(tmp_path, recipe, 1) as pool:
@@ -155,9 +160,9 @@ def test_a_folder_has_one_renderer_and_says_so(made: Path, tmp_path: Path, monke
     monkeypatch.setenv("DISTILL3D_RENDERER", "raycast")
     before = contents(made)
     with pytest.raises(ShardError, match=r"another way: renderer was gl and is now raycast\. .*another --out"):
-        generate(made, workers=1, **SETTINGS)
+        make(made, workers=1)
     assert contents(made) == before
-    generate(tmp_path, workers=1, **{**SETTINGS, "rooms": {"train": 1}})
+    make(tmp_path, workers=1, rooms={"train": 1})
     assert verify_folder(tmp_path).recipe["renderer"] == "raycast"
     first, of_gl = (ShardReader(folder, "train") for folder in (tmp_path, made))
     assert first.keys == of_gl.keys
@@ -226,7 +231,7 @@ def test_a_recipe_without_any_room_ends_with_words(studio: dict, monkeypatch: py
 )
 def test_wrong_settings_are_named(settings: dict, message: str, quick: None, tmp_path: Path):
     with pytest.raises(ValueError, match=message):
-        generate(tmp_path / "new", **{**SETTINGS, **settings})
+        make(tmp_path / "new", **settings)
     assert not (tmp_path / "new").exists()
 
 
@@ -244,45 +249,44 @@ def test_wrong_settings_are_named(settings: dict, message: str, quick: None, tmp
 def test_other_settings_in_a_folder_are_refused(made: Path, change: dict, message: str, tmp_path: Path):
     before = contents(made)
     with pytest.raises(ShardError, match=rf"made in another way: {message}\. .*another --out"):
-        generate(made, workers=1, **{**SETTINGS, **change})
+        make(made, workers=1, **change)
     assert contents(made) == before
 
 
 def test_other_furniture_is_refused(made: Path, quick: None):
     with pytest.raises(ShardError, match=r"furniture was [0-9a-f]{16} and is now furniture"):
-        generate(made, workers=1, **SETTINGS)
+        make(made, workers=1)
 
 
 def test_tars_of_others_are_not_touched(quick: None, tmp_path: Path):
     (tmp_path / "train-000000.tar").write_bytes(b"mine")
     with pytest.raises(ShardError, match=r"tar files but no manifest\.json"):
-        generate(tmp_path, **SETTINGS)
+        make(tmp_path)
     assert contents(tmp_path) == {"train-000000.tar": b"mine"}
 
 
 def test_one_writer_a_folder(quick: None, tmp_path: Path):
     with only_writer(tmp_path), pytest.raises(FolderInUseError, match=rf"is being written to by process {os.getpid()}"):
-        generate(tmp_path, **SETTINGS)
+        make(tmp_path)
 
 
 def test_folder_that_cannot_be_written(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="--out must name a folder"):
-        generate(tmp_path / "file", **SETTINGS)
+        make(tmp_path / "file")
     folder = tmp_path / "read_only"
     folder.mkdir(mode=0o555)
     if os.geteuid() == 0:  # root may write anywhere
         monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError, match=r"no permission to write.*read_only"):
-        generate(folder, **SETTINGS)
+        make(folder)
     assert not list(folder.iterdir())
 
 
 def test_too_little_space_is_told_before_the_work(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
-    settings = {**SETTINGS, "frames_per_room": 100, "size": (224, 224)}  # 200 frames of about 34 kB
     with pytest.raises(OSError, match=r"about 6\.7 MB are needed and 1\.0 MB free.*lower --rooms") as caught:
-        generate(tmp_path, **settings)
+        make(tmp_path, frames_per_room=100, size=(224, 224))  # 200 frames of about 34 kB
     assert caught.value.errno == errno.ENOSPC
     assert not list(tmp_path.iterdir())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,16 +14,23 @@ from distill3d_ros.cli import main as cli
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.geometry import invert_pose, project, transform_points, unproject
 from distill3d_ros.training.data.generation.generate import generate
+from distill3d_ros.training.data.generation.generation_options import GenerateOptions, SequenceOptions
 from distill3d_ros.training.data.generation.generation_plan import Recipe, SequencePlan
 from distill3d_ros.training.data.generation.room_frames import room_samples
-from distill3d_ros.training.data.manifest import MANIFEST_NAME, ShardError, read_manifest
+from distill3d_ros.training.data.manifest import MANIFEST_NAME, Manifest, ShardError, read_manifest
 from distill3d_ros.training.data.sample import Sample, encode_sample
 from distill3d_ros.training.data.shards import ShardReader, verify_folder
 from distill3d_ros.worlds.photometry import augment
 from distill3d_ros.worlds.rendering.factory import make_renderer
 
 PLAN = SequencePlan(frames=(4, 6), interval=0.5)
-SETTINGS = {"rooms": {"train": 2}, "seed": 5, "size": (96, 72), "rooms_per_shard": 2, "sequence": PLAN}
+ROOMS = {"rooms": {"train": 2}, "seed": 5, "size": (96, 72), "workers": 1}
+
+
+def make(out: Path, frames: tuple[int, int] = PLAN.frames) -> Manifest:
+    """Drives of one shard."""
+    options = SequenceOptions(out=out, frames=frames, interval=PLAN.interval, **ROOMS)
+    return generate(options, rooms_per_shard=2)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two drives, made by one worker."""
     real_pack()
     folder = tmp_path_factory.mktemp("drives")
-    generate(folder, workers=1, **SETTINGS)
+    make(folder)
     return folder
 
 
@@ -101,10 +107,10 @@ def test_folders_are_not_mixed_up(made: Path, tmp_path: Path):
     assert "frames_per_room" not in recipe
     before = (made / MANIFEST_NAME).read_bytes()
     with pytest.raises(ShardError, match=r"--frames was \[4, 6\] and is now \[4, 7\]"):
-        generate(made, workers=1, **{**SETTINGS, "sequence": replace(PLAN, frames=(4, 7))})
+        make(made, (4, 7))
     with pytest.raises(ShardError, match=r"--frames was \[4, 6\] and is now not given; --interval was 0\.5 and"):
-        generate(made, workers=1, **{**SETTINGS, "sequence": None})
-    assert generate(made, workers=1, **SETTINGS).complete, "nothing is missing"
+        generate(GenerateOptions(out=made, **ROOMS), rooms_per_shard=2)
+    assert make(made).complete, "nothing is missing"
     assert (made / MANIFEST_NAME).read_bytes() == before
     other = tmp_path / MANIFEST_NAME
     other.write_bytes(before.replace(b'"sequence_frames"', b'"another_entry"'))
@@ -140,6 +146,6 @@ def test_wrong_plans_are_named(settings: dict, message: str):
 
 def test_the_command_reads_its_options():
     command = "data sequences --rooms train=2 --seed 3 --out x --frames"
-    options = cli.make_parser().parse_args([*command.split(), "20..30", "--interval", "0.2"])
+    _, options = cli.parse([*command.split(), "20..30", "--interval", "0.2"])
     assert (options.frames, options.interval) == ((20, 30), 0.2)
-    assert cli.make_parser().parse_args([*command.split(), "25"]).frames == (25, 25)
+    assert cli.parse([*command.split(), "25"])[1].frames == (25, 25)

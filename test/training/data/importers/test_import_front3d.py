@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +23,15 @@ from support.front_houses import (
     write_models,
 )
 
-from distill3d_ros.cli.import_3d_front import FRONT_COMMANDS
+from distill3d_ros.cli import main as cli
 from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError
 from distill3d_ros.training.data.importers.front3d.import_front3d import REPORT_NAME, import_front
 from distill3d_ros.training.data.importers.front3d.room_shards import Settings, ShardMaker, house_groups, split_of_house
-from distill3d_ros.training.data.manifest import ShardError, read_manifest
+from distill3d_ros.training.data.importers.import_options import Front3dOptions
+from distill3d_ros.training.data.manifest import Manifest, ShardError, read_manifest
 from distill3d_ros.training.data.shards import ShardReader, verify_folder
 
-SETTINGS = {"frames_per_room": 2, "size": (64, 64), "houses_per_shard": 1}
+SETTINGS = {"frames_per_room": 2, "size": (64, 64)}
 TORN = named("torn", "train", split_of_house)
 
 
@@ -46,11 +47,15 @@ class Made:
         (self.houses / f"{TORN}.json").write_text('{"uid": ')
         self.out = folder / "out"
         self.said: list[str] = []
-        self.manifest = import_front(self.houses, self.models, self.out, **SETTINGS, say=self.said.append)
+        self.manifest = self._made(self.out, say=self.said.append)
 
     def again(self, out: Path, **changes) -> None:
         """The same command into another folder."""
-        import_front(self.houses, self.models, out, **{**SETTINGS, "say": lambda line: None, **changes})
+        self._made(out, say=lambda line: None, **changes)
+
+    def _made(self, out: Path, *, say: Callable[[str], None], houses_per_shard: int = 1, **changes) -> Manifest:
+        options = Front3dOptions(houses=self.houses, models=self.models, out=out, **{**SETTINGS, **changes})
+        return import_front(options, houses_per_shard=houses_per_shard, say=say)
 
 
 @pytest.fixture(scope="module")
@@ -160,32 +165,32 @@ def test_no_room_at_all_is_an_error(tmp_path: Path):
     house = HouseFile()
     dining_room(house, second=GONE)
     path = house.write(tmp_path / "h")
+    options = Front3dOptions(houses=path.parent, models=models, out=tmp_path / "out", **SETTINGS)
     with pytest.raises(FrontError, match=f"not one room of 1 houses.*1 models missing.*file at fault: .*{GONE}"):
-        import_front(path.parent, models, tmp_path / "out", **SETTINGS)
+        import_front(options, houses_per_shard=1)
     assert not list((tmp_path / "out").glob("*.tar"))
     assert read_manifest(tmp_path / "out").shards == ()
     shutil.copytree(models / CHAIR, models / GONE)  # the remedy, in the same folder
-    assert import_front(path.parent, models, tmp_path / "out", **SETTINGS).frames("train")
+    assert import_front(options, houses_per_shard=1).frames("train")
 
 
 def test_wrong_folders_and_numbers(tmp_path: Path):
     with pytest.raises(FrontError, match="has no house"):
-        import_front(tmp_path, tmp_path, tmp_path / "out")
+        import_front(Front3dOptions(houses=tmp_path, models=tmp_path, out=tmp_path / "out"))
     with pytest.raises(ValueError, match=r"min_fill is a share between 0\.5 and 1\. Got 2"):
-        import_front(tmp_path, tmp_path, tmp_path / "out", min_fill=2)
+        import_front(Front3dOptions(houses=tmp_path, models=tmp_path, out=tmp_path / "out", min_fill=2))
     with pytest.raises(ValueError, match="workers must be at least 1"):
-        import_front(tmp_path, tmp_path, tmp_path / "out", workers=0)
+        import_front(Front3dOptions(houses=tmp_path, models=tmp_path, out=tmp_path / "out", workers=0))
 
 
 def test_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    called = {}
+    called: list[Front3dOptions] = []
     monkeypatch.setattr(
         "distill3d_ros.training.data.importers.front3d.import_front3d.import_front",
-        lambda *paths, **rest: called.update(rest, p=paths),
+        called.append,
     )
-    _, add_arguments, run = FRONT_COMMANDS["data import 3d-front"]
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    assert run(parser.parse_args(["H", "--models", "M", "--out", "O", "--size", "64x48", "--workers", "2"])) == 0
-    assert called["p"] == (Path("H"), Path("M"), Path("O"))
-    assert (called["size"], called["workers"], called["min_fill"]) == ((64, 48), 2, 0.85)
+    words = ["H", "--models", "M", "--out", "O", "--size", "64x48", "--workers", "2"]
+    assert cli.main(["data", "import", "3d-front", *words]) == 0
+    (options,) = called
+    assert (options.houses, options.models, options.out) == (Path("H"), Path("M"), Path("O"))
+    assert (options.size, options.workers, options.min_fill) == ((64, 48), 2, 0.85)

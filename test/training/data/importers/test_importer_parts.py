@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from pathlib import Path
@@ -11,9 +10,10 @@ import numpy as np
 import pytest
 from support.scannet_scan import SCAN, publish
 
-from distill3d_ros.cli.import_scans import SCAN_COMMANDS
+from distill3d_ros.cli import main as cli
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.training.data.importers.import_options import NyuV2Options
 from distill3d_ros.training.data.importers.instance_boxes import LEAST_SIDE, smallest_upright_box
 from distill3d_ros.training.data.importers.instance_ids import hide_what_is_not_there, render_instances
 from distill3d_ros.training.data.importers.nyuv2 import import_nyuv2
@@ -156,11 +156,8 @@ def test_rooms_and_unknown_words(tmp_path: Path):
 
 
 def run(*words: str) -> int:
-    name = " ".join(words[:3])
-    _, add_arguments, command = SCAN_COMMANDS[name]
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return command(parser.parse_args(words[3:]))
+    command, options = cli.parse(words)
+    return command.run(options)
 
 
 def test_command_imports_scans(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -178,12 +175,14 @@ def test_command_imports_scans(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (("--size", "64"), "must be a whole number of at least 1. Got ''"),
         (("--size", "1x2x3"), "Got '2x3'"),
         (("--every", "0"), "must be a whole number of at least 1. Got '0'"),
-        (("--split", "test_unseen"), "invalid choice: 'test_unseen'"),
+        (
+            ("--split", "test_unseen"),
+            '"test_unseen" for --split. Choose from: "train", "val", "test_known"',
+        ),
     ],
 )
 def test_command_names_wrong_options(wrong: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit):
-        run("data", "import", "scannet", "scans", "--out", "out", *wrong)
+    assert cli.main(["data", "import", "scannet", "scans", "--out", "out", *wrong]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -213,7 +212,9 @@ def write_nyuv2(path: Path, *, number: int = 3) -> None:
 def test_nyuv2_pixels_are_where_the_published_camera_has_them(tmp_path: Path, size: tuple[int, int]):
     write_nyuv2(tmp_path / "nyu.mat", number=2)
     lines: list[str] = []
-    manifest = import_nyuv2(tmp_path / "nyu.mat", tmp_path / "out", size=size, report=lines.append)
+    manifest = import_nyuv2(
+        NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out", size=size), report=lines.append
+    )
     assert manifest.complete
     reader = ShardReader(tmp_path / "out", "test_known")
     assert reader.keys == ["nyu-0001-00", "nyu-0002-00"]
@@ -243,11 +244,11 @@ def test_nyuv2_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_nyuv2(tmp_path / "nyu.mat", tmp_path / "out", size=(48, 36), report=stop)
+        import_nyuv2(NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out", size=(48, 36)), report=stop)
     manifest = read_manifest(tmp_path / "out")
     assert (len(manifest.shards), manifest.planned_rooms["test_known"], manifest.complete) == (1, 3, False)
     before = (tmp_path / "out" / manifest.shards[0].file).stat().st_mtime_ns
-    manifest = import_nyuv2(tmp_path / "nyu.mat", tmp_path / "out", size=(48, 36))
+    manifest = import_nyuv2(NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out", size=(48, 36)))
     assert (len(manifest.shards), manifest.frames("test_known"), manifest.complete) == (2, 3, True)
     assert (tmp_path / "out" / manifest.shards[0].file).stat().st_mtime_ns == before
 
@@ -256,21 +257,21 @@ def test_nyuv2_errors_name_the_remedy(tmp_path: Path, monkeypatch: pytest.Monkey
     h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install h5py")
     file = tmp_path / "nyu.mat"
     with pytest.raises(SourceError, match=r"must be nyu_depth_v2_labeled\.mat .* Got .*nyu\.mat, which is no file"):
-        import_nyuv2(file, tmp_path / "out")
+        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
     file.write_bytes(b"MATLAB 5.0 MAT-file")
     with pytest.raises(SourceError, match="is not HDF5"):
-        import_nyuv2(file, tmp_path / "out")
+        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
     with h5py.File(file, "w") as data:
         data["images"] = np.zeros((2, 3, 480, 640), np.uint8)
     with pytest.raises(SourceError, match="has no depths"):
-        import_nyuv2(file, tmp_path / "out")
+        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
     with h5py.File(file, "a") as data:
         data["depths"] = np.zeros((2, 480, 640), np.float32)
     with pytest.raises(SourceError, match=r"images must be \(N, 3, 640, 480\) .* Got \(2, 3, 480, 640\)"):
-        import_nyuv2(file, tmp_path / "out")
+        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
 
 
 def test_nyuv2_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(SourceError, match="run `pip install h5py`"):
-        import_nyuv2(tmp_path / "nyu.mat", tmp_path / "out")
+        import_nyuv2(NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out"))

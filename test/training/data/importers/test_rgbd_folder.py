@@ -12,6 +12,7 @@ from distill3d_ros.cli.main import main
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.training.data.importers.floor_plane import find_floor
+from distill3d_ros.training.data.importers.import_options import RgbdOptions
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.rgbd_folder import find_pairs, import_rgbd
 from distill3d_ros.training.data.manifest import ShardError
@@ -44,7 +45,10 @@ def source(tmp_path: Path) -> Path:
 
 def test_pairs_of_both_layouts_become_samples(source: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    manifest = import_rgbd(source, tmp_path / "out", camera=source / "camera.yaml", size=(48, 48), report=lines.append)
+    manifest = import_rgbd(
+        RgbdOptions(folder=source, out=tmp_path / "out", camera=source / "camera.yaml", size=(48, 48)),
+        report=lines.append,
+    )
     assert manifest.complete
     assert "2 frames with depth and no objects" in lines[-1]
     reader = ShardReader(tmp_path / "out", "test_known")
@@ -63,7 +67,11 @@ def test_depth_in_other_units(tmp_path: Path) -> None:
     source = tmp_path / "tum"
     write_pair(source / "rgb" / "1.png", source / "depth" / "1.png", metres=1, units=5000)
     (tmp_path / "camera.yaml").write_text(CALIBRATION)
-    import_rgbd(source, tmp_path / "out", camera=tmp_path / "camera.yaml", depth_units=5000, size=(64, 48))
+    import_rgbd(
+        RgbdOptions(
+            folder=source, out=tmp_path / "out", camera=tmp_path / "camera.yaml", depth_units=5000, size=(64, 48)
+        )
+    )
     assert ShardReader(tmp_path / "out", "test_known")[0].scene.depth[5, 0] == pytest.approx(1, abs=1e-3)
 
 
@@ -142,16 +150,16 @@ def test_where_the_floor_is_found_it_tells_the_height(
 
 
 def test_changed_pictures_are_other_data(source: Path, tmp_path: Path) -> None:
-    import_rgbd(source, tmp_path / "out", camera=source / "camera.yaml", size=(48, 48))
+    import_rgbd(RgbdOptions(folder=source, out=tmp_path / "out", camera=source / "camera.yaml", size=(48, 48)))
     write_pair(source / "rgb" / "0001.png", source / "depth" / "0001.png", metres=3)
     with pytest.raises(ShardError, match="files_sha256"):
-        import_rgbd(source, tmp_path / "out", camera=source / "camera.yaml", size=(48, 48))
+        import_rgbd(RgbdOptions(folder=source, out=tmp_path / "out", camera=source / "camera.yaml", size=(48, 48)))
 
 
 def test_errors_name_the_file_and_the_remedy(source: Path, tmp_path: Path) -> None:
     def message() -> str:
         with pytest.raises((SourceError, ValueError)) as caught:
-            import_rgbd(source, tmp_path / "out", camera=source / "camera.yaml", size=(48, 48))
+            import_rgbd(RgbdOptions(folder=source, out=tmp_path / "out", camera=source / "camera.yaml", size=(48, 48)))
         assert not list((tmp_path / "out").glob("*.tar"))
         return str(caught.value)
 
@@ -178,4 +186,4 @@ def test_errors_name_the_file_and_the_remedy(source: Path, tmp_path: Path) -> No
     with pytest.raises(SourceError, match="must be a folder with rgb/NAME"):
         find_pairs(tmp_path / "nothing")
     with pytest.raises(ValueError, match=r"--depth-units must be positive, such as 1000 .* Got 0"):
-        import_rgbd(source, tmp_path / "out", camera=source / "camera.yaml", depth_units=0)
+        import_rgbd(RgbdOptions(folder=source, out=tmp_path / "out", camera=source / "camera.yaml", depth_units=0))

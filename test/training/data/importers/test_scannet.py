@@ -27,6 +27,7 @@ from support.scannet_scan import (
 
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.training.data.importers.import_folder import RECORDS_NAME
+from distill3d_ros.training.data.importers.import_options import ScanNetOptions
 from distill3d_ros.training.data.importers.scannet.scannet import import_scannet
 from distill3d_ros.training.data.shards import ShardReader
 
@@ -41,7 +42,7 @@ SEEN = Intrinsics(
 def imported(published_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every other frame; the third has no pose."""
     folder = tmp_path_factory.mktemp("imported")
-    import_scannet(published_scans, folder, every=2, size=SIZE, report=print)
+    import_scannet(ScanNetOptions(scans=published_scans, out=folder, every=2, size=SIZE), report=print)
     return folder
 
 
@@ -154,7 +155,7 @@ def test_frames_without_a_pose_are_left_out_and_counted(published_scans: Path, i
     records = json.loads((imported / RECORDS_NAME).read_text())
     assert records == {"train-000000.tar": {"part": SCAN, "frames": 2, "left_out": 1}}
     lines: list[str] = []
-    import_scannet(published_scans, tmp_path, every=1, size=SIZE, report=lines.append)
+    import_scannet(ScanNetOptions(scans=published_scans, out=tmp_path, every=1, size=SIZE), report=lines.append)
     assert len(ShardReader(tmp_path, "train")) == 4
     assert lines[1] == f"{SCAN}: 4 frames, 1 without a pose left out; 1 of 1 scans"
 
@@ -164,7 +165,9 @@ def test_sens_file_gives_the_same_bytes(published_scans: Path, imported: Path, t
     write_annotations(folder)
     write_sens(folder / f"{SCAN}.sens")
     labels = published_scans / "scannetv2-labels.combined.tsv"
-    import_scannet(folder.parent, tmp_path / "out", every=2, size=SIZE, labels=labels, report=print)
+    import_scannet(
+        ScanNetOptions(scans=folder.parent, out=tmp_path / "out", every=2, size=SIZE, labels=labels), report=print
+    )
     a, b = ShardReader(imported, "train"), ShardReader(tmp_path / "out", "train")
     assert a.keys == b.keys
     for number in range(len(a)):
@@ -177,7 +180,7 @@ def test_sens_file_gives_the_same_bytes(published_scans: Path, imported: Path, t
 @pytest.mark.parametrize("size", [(48, 48), (40, 90), (400, 300)])
 def test_sizes(published_scans: Path, tmp_path: Path, size: tuple[int, int]):
     """The centre of the picture stays where it was, and pixels are square as before."""
-    import_scannet(published_scans, tmp_path, every=4, size=size, report=print)
+    import_scannet(ScanNetOptions(scans=published_scans, out=tmp_path, every=4, size=size), report=print)
     sample = ShardReader(tmp_path, "train")[0]
     camera = sample.frame.intrinsics
     assert sample.frame.image.shape == (size[1], size[0], 3)

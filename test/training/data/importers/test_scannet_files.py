@@ -13,6 +13,7 @@ from support.scannet_scan import SCAN, write_sens
 
 from distill3d_ros.system.files import FolderInUseError
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
+from distill3d_ros.training.data.importers.import_options import ScanNetOptions
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.scannet import scannet
 from distill3d_ros.training.data.importers.scannet.scannet import import_scannet
@@ -32,7 +33,7 @@ def scans(published_scans: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def imported(published_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imported")
-    import_scannet(published_scans, folder, every=2, size=SIZE, report=print)
+    import_scannet(ScanNetOptions(scans=published_scans, out=folder, every=2, size=SIZE), report=print)
     return folder
 
 
@@ -46,7 +47,7 @@ def rename_scan(folder: Path, name: str) -> Path:
 
 def test_stopped_import_goes_on(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rename_scan(scans / SCAN, OTHER)
-    import_scannet(scans, tmp_path / "whole", every=2, size=SIZE, report=print)
+    import_scannet(ScanNetOptions(scans=scans, out=tmp_path / "whole", every=2, size=SIZE), report=print)
     read = scannet.read_annotated_mesh
 
     def stopped(files, labels):
@@ -57,14 +58,14 @@ def test_stopped_import_goes_on(scans: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(scannet, "read_annotated_mesh", stopped)
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        import_scannet(scans, out, every=2, size=SIZE, report=print)
+        import_scannet(ScanNetOptions(scans=scans, out=out, every=2, size=SIZE), report=print)
     assert not list(out.glob(".*")), "nothing half-written is left"
     manifest = read_manifest(out)
     assert (len(manifest.shards), manifest.planned_rooms["train"], manifest.complete) == (1, 2, False)
     (out / ".train-000001.tar.99999.tmp").write_bytes(b"of an import that was killed")
     before = (out / "train-000000.tar").stat().st_mtime_ns
     monkeypatch.setattr(scannet, "read_annotated_mesh", read)
-    assert import_scannet(scans, out, every=2, size=SIZE, report=print).complete
+    assert import_scannet(ScanNetOptions(scans=scans, out=out, every=2, size=SIZE), report=print).complete
     assert (out / "train-000000.tar").stat().st_mtime_ns == before, "a finished scan is not read again"
     assert contents(out) == contents(tmp_path / "whole")
     assert verify_folder(out).frames("train") == 4
@@ -73,13 +74,13 @@ def test_stopped_import_goes_on(scans: Path, tmp_path: Path, monkeypatch: pytest
 def test_damaged_shard_is_made_again_and_a_finished_one_needs_no_scan(scans: Path, tmp_path: Path):
     rename_scan(scans / SCAN, OTHER)
     out = tmp_path / "out"
-    import_scannet(scans, out, every=2, size=SIZE, report=print)
+    import_scannet(ScanNetOptions(scans=scans, out=out, every=2, size=SIZE), report=print)
     whole = contents(out)
     damaged = bytearray(whole["train-000001.tar"])
     damaged[3000] ^= 1
     (out / "train-000001.tar").write_bytes(damaged)
     (scans / SCAN / f"{SCAN}_vh_clean_2.ply").unlink()
-    import_scannet(scans, out, every=2, size=SIZE, report=print)
+    import_scannet(ScanNetOptions(scans=scans, out=out, every=2, size=SIZE), report=print)
     assert contents(out) == whole
 
 
@@ -87,25 +88,27 @@ def test_splits_share_a_folder_but_no_scan(scans: Path, tmp_path: Path):
     rename_scan(scans / SCAN, OTHER)
     (tmp_path / "train.txt").write_text(f"{SCAN}\n")
     (tmp_path / "val.txt").write_text(f"{OTHER}\n")
-    settings = {"every": 4, "size": SIZE, "report": print}
-    import_scannet(scans, tmp_path / "out", scenes=tmp_path / "train.txt", **settings)
-    manifest = import_scannet(scans, tmp_path / "out", split="val", scenes=tmp_path / "val.txt", **settings)
+    settings = {"scans": scans, "out": tmp_path / "out", "every": 4, "size": SIZE}
+    import_scannet(ScanNetOptions(scenes=tmp_path / "train.txt", **settings), report=print)
+    manifest = import_scannet(ScanNetOptions(split="val", scenes=tmp_path / "val.txt", **settings), report=print)
     assert manifest.complete
     assert {s.room for s in ShardReader(tmp_path / "out", "val")} == {OTHER}
     assert dict(manifest.planned_rooms) == {"test_unseen": 0, "test_known": 0, "val": 1, "train": 1}
     with pytest.raises(ShardError, match=f"{SCAN} is in split 'train' of .* already"):
-        import_scannet(scans, tmp_path / "out", split="val", **settings)
+        import_scannet(ScanNetOptions(split="val", **settings), report=print)
 
 
 def test_folders_that_are_not_ours(published_scans: Path, tmp_path: Path):
     with ImportFolder(tmp_path, recipe={}, split="val"), pytest.raises(FolderInUseError, match="is being written to"):
-        import_scannet(published_scans, tmp_path, size=SIZE, report=print)
+        import_scannet(ScanNetOptions(scans=published_scans, out=tmp_path, size=SIZE), report=print)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "train-000000.tar").write_bytes(b"of somebody else")
     with pytest.raises(ShardError, match=r"has tar files but no manifest\.json; give --out an empty or new folder"):
-        import_scannet(published_scans, tmp_path, size=SIZE, report=print)
+        import_scannet(ScanNetOptions(scans=published_scans, out=tmp_path, size=SIZE), report=print)
     with pytest.raises(NotADirectoryError, match="is a file; --out must name a folder"):
-        import_scannet(published_scans, tmp_path / "train-000000.tar", size=SIZE, report=print)
+        import_scannet(
+            ScanNetOptions(scans=published_scans, out=tmp_path / "train-000000.tar", size=SIZE), report=print
+        )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,9 @@ def test_folders_that_are_not_ours(published_scans: Path, tmp_path: Path):
 )
 def test_other_settings_are_refused(published_scans: Path, imported: Path, changed: dict, message: str):
     with pytest.raises(ShardError, match=f"made in another way: {message}"):
-        import_scannet(published_scans, imported, **{"every": 2, "size": SIZE, "report": print, **changed})
+        import_scannet(
+            ScanNetOptions(scans=published_scans, out=imported, **{"every": 2, "size": SIZE, **changed}), report=print
+        )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_other_settings_are_refused(published_scans: Path, imported: Path, chang
 )
 def test_settings_out_of_range(published_scans: Path, tmp_path: Path, changed: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        import_scannet(published_scans, tmp_path, **changed)
+        import_scannet(ScanNetOptions(scans=published_scans, out=tmp_path, **changed))
 
 
 # ------------------------------------------------------------------------------------------------------------ damage
@@ -139,7 +144,7 @@ def test_settings_out_of_range(published_scans: Path, tmp_path: Path, changed: d
 def test_missing_files_are_all_named(scans: Path, tmp_path: Path):
     """Before anything is read; what was imported before stays."""
     out = tmp_path / "out"
-    import_scannet(scans, out, every=2, size=SIZE, report=print)
+    import_scannet(ScanNetOptions(scans=scans, out=out, every=2, size=SIZE), report=print)
     before = contents(out)
     broken = rename_scan(scans / SCAN, OTHER)
     for name in (
@@ -150,7 +155,7 @@ def test_missing_files_are_all_named(scans: Path, tmp_path: Path):
     ):
         (broken / name).unlink()
     with pytest.raises(SourceError) as caught:
-        import_scannet(scans, out, every=2, size=SIZE, report=print)
+        import_scannet(ScanNetOptions(scans=scans, out=out, every=2, size=SIZE), report=print)
     lines = str(caught.value).splitlines()
     assert lines[0] == "4 files are missing:"
     assert f"{OTHER}_vh_clean_2.ply: download-scannet.py -o DIR --id {OTHER} --type _vh_clean_2.ply" in lines[1]
@@ -168,21 +173,21 @@ def test_missing_sens_label_map_and_scan(scans: Path, tmp_path: Path):
     for name in ("color", "depth", "pose"):
         shutil.rmtree(scans / SCAN / name)
     with pytest.raises(SourceError, match=rf"{SCAN}\.sens: download-scannet\.py -o DIR --id {SCAN} --type \.sens"):
-        import_scannet(scans, tmp_path / "out", report=print)
+        import_scannet(ScanNetOptions(scans=scans, out=tmp_path / "out"), report=print)
     (scans / "scannetv2-labels.combined.tsv").unlink()
     with pytest.raises(SourceError, match=r"scannetv2-labels\.combined\.tsv: download-scannet\.py -o DIR --label_map"):
-        import_scannet(scans, tmp_path / "out", report=print)
+        import_scannet(ScanNetOptions(scans=scans, out=tmp_path / "out"), report=print)
     (tmp_path / "val.txt").write_text("scene0707_00\n")
     with pytest.raises(SourceError, match=r"scene0707_00: download-scannet\.py -o DIR --id scene0707_00"):
-        import_scannet(scans, tmp_path / "out", scenes=tmp_path / "val.txt", report=print)
+        import_scannet(ScanNetOptions(scans=scans, out=tmp_path / "out", scenes=tmp_path / "val.txt"), report=print)
     with pytest.raises(SourceError, match="it is a scan itself; give the folder around it"):
-        import_scannet(scans / SCAN, tmp_path / "out", report=print)
+        import_scannet(ScanNetOptions(scans=scans / SCAN, out=tmp_path / "out"), report=print)
 
 
 def test_other_name_of_the_aggregation(scans: Path, tmp_path: Path):
     file = scans / SCAN / f"{SCAN}.aggregation.json"
     file.rename(scans / SCAN / f"{SCAN}_vh_clean.aggregation.json")
-    import_scannet(scans, tmp_path / "out", every=4, size=SIZE, report=print)
+    import_scannet(ScanNetOptions(scans=scans, out=tmp_path / "out", every=4, size=SIZE), report=print)
     assert len(ShardReader(tmp_path / "out", "train")[0].scene.objects) == 3
 
 
@@ -225,7 +230,7 @@ SEGMENTS, AGGREGATION = f"{SCAN}_vh_clean_2.0.010000.segs.json", f"{SCAN}.aggreg
 def test_damaged_files_are_named(scans: Path, tmp_path: Path, damage, message: str):
     damage(scans / SCAN)
     with pytest.raises(SourceError, match=message):
-        import_scannet(scans, tmp_path / "out", every=2, size=SIZE, report=print)
+        import_scannet(ScanNetOptions(scans=scans, out=tmp_path / "out", every=2, size=SIZE), report=print)
     assert not list((tmp_path / "out").glob("*.tar")), "no shard is left of a scan that failed"
 
 
@@ -248,4 +253,4 @@ def test_damaged_sens_file_is_named(scans: Path, tmp_path: Path, damage, message
     file = scans / SCAN / f"{SCAN}.sens"
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(SourceError, match=message):
-        import_scannet(scans, tmp_path / "out", every=2, size=SIZE, report=print)
+        import_scannet(ScanNetOptions(scans=scans, out=tmp_path / "out", every=2, size=SIZE), report=print)

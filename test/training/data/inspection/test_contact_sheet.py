@@ -11,6 +11,7 @@ from support.data_samples import make_sample
 from support.random_student import save_random_student
 
 from distill3d_ros.training.data.inspection import contact_sheet as module
+from distill3d_ros.training.data.inspection.inspection_options import ShowOptions
 from distill3d_ros.training.data.inspection.show import show
 from distill3d_ros.training.data.manifest import Manifest, ShardError, write_manifest
 from distill3d_ros.training.data.shards import ShardWriter
@@ -30,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_sheet_is_a_picture_that_depends_on_the_seed_only(data: Path, tmp_path: Path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        show(data, tmp_path / "new" / f"{name}.png", count=2, seed=seed)
+        show(ShowOptions(data=data, out=tmp_path / "new" / f"{name}.png", count=2, seed=seed))
     a, b, c = ((tmp_path / "new" / f"{name}.png").read_bytes() for name in "abc")
     assert a == b
     assert a != c
@@ -41,15 +42,15 @@ def test_sheet_is_a_picture_that_depends_on_the_seed_only(data: Path, tmp_path: 
 
 def test_what_a_student_sees_stands_beside_the_truth(data: Path, tmp_path: Path):
     student = save_random_student(tmp_path / "student")
-    show(data, tmp_path / "seen.png", count=2, model=student)
+    show(ShowOptions(data=data, out=tmp_path / "seen.png", count=2, model=student))
     image = cv2.imdecode(np.frombuffer((tmp_path / "seen.png").read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     assert image.shape[1] > 4 * 256, "four pictures side by side"
     assert image.shape[0] > 2 * 200, "two samples, one below the other"
 
 
 def test_no_more_samples_than_there_are(data: Path, tmp_path: Path):
-    show(data, tmp_path / "five.png", count=5)
-    show(data, tmp_path / "many.png", count=50)
+    show(ShowOptions(data=data, out=tmp_path / "five.png", count=5))
+    show(ShowOptions(data=data, out=tmp_path / "many.png", count=50))
     assert (tmp_path / "five.png").read_bytes() == (tmp_path / "many.png").read_bytes()
 
 
@@ -64,7 +65,7 @@ def test_questions_are_of_different_families_and_answered():
 
 def test_nothing_to_show(data: Path, tmp_path: Path):
     with pytest.raises(ShardError, match="no frames of split 'val'"):
-        show(data, tmp_path / "x.png", split="val")
+        show(ShowOptions(data=data, out=tmp_path / "x.png", split="val"))
     with pytest.raises(ValueError, match=r"count must be at least 1\. Got 0"):
-        show(data, tmp_path / "x.png", count=0)
+        show(ShowOptions(data=data, out=tmp_path / "x.png", count=0))
     assert not (tmp_path / "x.png").exists()

@@ -12,6 +12,7 @@ from support.data_samples import make_sample
 
 from distill3d_ros.pictures.drawing import label_color
 from distill3d_ros.training.data.inspection.frame_grid import evenly_by_type
+from distill3d_ros.training.data.inspection.inspection_options import ShowOptions
 from distill3d_ros.training.data.inspection.relation_cases import relation_cases
 from distill3d_ros.training.data.inspection.show import show
 from distill3d_ros.training.data.manifest import Manifest, ShardError, write_manifest
@@ -69,7 +70,7 @@ def test_frames_come_evenly_of_all_types_and_no_two_of_one_room(reader: ShardRea
 
 def test_plain_frames_fill_the_width(data: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        show(data, tmp_path / "new" / f"{name}.png", plain=True, count=4, seed=seed)
+        show(ShowOptions(data=data, out=tmp_path / "new" / f"{name}.png", plain=True, count=4, seed=seed))
     a, b, c = ((tmp_path / "new" / f"{name}.png").read_bytes() for name in "abc")
     assert a == b
     assert a != c
@@ -91,7 +92,7 @@ def test_cases_are_half_true_and_the_false_ones_are_near_misses(reader: ShardRea
 
 
 def test_both_things_of_a_case_are_outlined(data: Path, tmp_path: Path) -> None:
-    show(data, tmp_path / "cases.png", relations=["touching"], count=2)
+    show(ShowOptions(data=data, out=tmp_path / "cases.png", relations=["touching"], count=2))
     sheet = read(tmp_path / "cases.png").astype(int)
     for color in ((255, 64, 32), (0, 200, 255)):
         assert (np.abs(sheet - color).max(-1) < 40).sum() > 200, color
@@ -100,15 +101,15 @@ def test_both_things_of_a_case_are_outlined(data: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_shown_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"relations must be some of near, far, touching.* Got 'exists'"):
-        show(data, tmp_path / "x.png", relations=["touching", "exists"])
+        show(ShowOptions(data=data, out=tmp_path / "x.png", relations=["touching", "exists"]))
     with pytest.raises(ValueError, match="no clear case of on in split 'train'"):
-        show(folder_without_cases(tmp_path / "empty"), tmp_path / "x.png", relations=["on"])
+        show(ShowOptions(data=folder_without_cases(tmp_path / "empty"), out=tmp_path / "x.png", relations=["on"]))
     with pytest.raises(ValueError, match=r"only one of model, plain, relations may be given. Got plain, relations"):
-        show(data, tmp_path / "x.png", plain=True, relations=["on"])
+        show(ShowOptions(data=data, out=tmp_path / "x.png", plain=True, relations=["on"]))
     with pytest.raises(ShardError, match="no frames of split 'val'"):
-        show(data, tmp_path / "x.png", split="val", plain=True)
+        show(ShowOptions(data=data, out=tmp_path / "x.png", split="val", plain=True))
     with pytest.raises(ValueError, match=r"count must be at least 1\. Got 0"):
-        show(data, tmp_path / "x.png", plain=True, count=0)
+        show(ShowOptions(data=data, out=tmp_path / "x.png", plain=True, count=0))
     assert not (tmp_path / "x.png").exists()
 
 

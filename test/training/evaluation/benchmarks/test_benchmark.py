@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles
 from distill3d_ros.training.evaluation.benchmarks import benchmark
 from distill3d_ros.training.evaluation.benchmarks.benchmark import run_benchmark
+from distill3d_ros.training.evaluation.benchmarks.benchmark_options import BenchmarkOptions
 from distill3d_ros.training.evaluation.benchmarks.scan_views import scan_views, sharpness
 
 OTHER = "scene0011_00"
@@ -91,7 +93,10 @@ def test_scanqa_is_asked_looking_once_at_each_scan(
     monkeypatch.setattr(benchmark, "scan_views", lambda files, n: looks.append(files.name) or scan_views(files, n))
     said: list[str] = []
     result = run_benchmark(
-        "scanqa", write_scanqa(tmp_path), scans=scans, out=tmp_path / "out", model=student, frames=2, report=said.append
+        BenchmarkOptions(
+            name="scanqa", questions=write_scanqa(tmp_path), scans=scans, out=tmp_path / "out", model=student, frames=2
+        ),
+        report=said.append,
     )
     assert looks == [SCAN]
     assert (result["benchmark"], result["n"], result["scans"], result["skipped"]) == ("ScanQA", 4, 1, {})
@@ -136,21 +141,25 @@ def test_missing_scans_are_named_or_left_out(scans: Path, student: Path, tmp_pat
     records = scanqa_records()
     records[0]["scene_id"] = OTHER
     file = write_json(tmp_path / "val.json", records)
-    options = {"scans": scans, "out": tmp_path / "out", "model": student, "frames": 1, "report": print}
+    first = BenchmarkOptions(name="scanqa", questions=file, scans=scans, out=tmp_path / "out", model=student, frames=1)
     with pytest.raises(SourceError, match=rf"1 file is missing:\n  .*{OTHER}: download-scannet\.py .* --id {OTHER}"):
-        run_benchmark("scanqa", file, **options)
+        run_benchmark(first, report=print)
     assert not (tmp_path / "out").exists()
-    result = run_benchmark("scanqa", file, **options, skip_missing=True, count=2)
+    result = run_benchmark(replace(first, skip_missing=True, count=2), report=print)
     assert result["n"] == 2
     assert result["skipped"] == {"about scans that are not there": 1, "to ask fewer (--count)": 1}
     with pytest.raises(SourceError, match="has none of the scans of ScanQA, such as scene0011_00"):
-        run_benchmark("scanqa", write_json(file, records[:1]), **options, skip_missing=True)
+        run_benchmark(replace(first, questions=write_json(file, records[:1]), skip_missing=True), report=print)
     (scans / SCAN / "intrinsic" / "intrinsic_color.txt").unlink()
     (scans / SCAN / f"{SCAN}.txt").unlink()
     with pytest.raises(SourceError, match=r"2 files are missing:\n.*scene0003_00\.txt: .*\n.*intrinsic_color\.txt: "):
-        run_benchmark("scanqa", write_scanqa(tmp_path), **options)
+        run_benchmark(replace(first, questions=write_scanqa(tmp_path)), report=print)
 
 
 def test_frames_have_a_limit(scans: Path, tmp_path: Path):
     with pytest.raises(ValueError, match=r"frames must be between 1 and 8\. Got 9"):
-        run_benchmark("scanqa", write_scanqa(tmp_path), scans=scans, out=tmp_path / "out", frames=9)
+        run_benchmark(
+            BenchmarkOptions(
+                name="scanqa", questions=write_scanqa(tmp_path), scans=scans, out=tmp_path / "out", frames=9
+            )
+        )

@@ -25,6 +25,7 @@ from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_
 from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS
 from distill3d_ros.training.teachers.llava3d.teacher import Llava3dTeacher, weight_bytes
 from distill3d_ros.training.teachers.teach import make_teacher
+from distill3d_ros.training.teachers.teach_options import TeacherOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 
 QUESTIONS = ("Is the chair left of the table?", "What stands at [0.5, 2.25, 0.8]?", "How far is the lamp?")
@@ -268,4 +269,4 @@ def test_the_command_teaches_with_it(folder: Path, tmp_path: Path, capsys: pytes
     assert found.answers[0].top_tokens.shape[1] == 16
     assert cache.info.description["precision"] == "float32"
     with pytest.raises(ValueError, match="precision is for the teacher llava3d alone, privileged chooses its own"):
-        make_teacher("privileged", str(folder), precision="8bit")
+        make_teacher(TeacherOptions(teacher="privileged", model=str(folder), precision="8bit"))

@@ -25,7 +25,7 @@ from distill3d_ros.training.data.generation.generation_plan import GENERATOR_VER
 from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError, FrontModels
 from distill3d_ros.training.data.importers.front3d.render_workers import make_shards
 from distill3d_ros.training.data.importers.front3d.room_shards import GroupReport, HouseGroup, Settings, house_groups
-from distill3d_ros.training.data.importers.front3d.rooms import MIN_FILL
+from distill3d_ros.training.data.importers.import_options import Front3dOptions
 from distill3d_ros.training.data.manifest import (
     RENDERER_OF_OLD,
     Manifest,
@@ -44,29 +44,12 @@ HOUSES_PER_SHARD = 8
 
 
 def import_front(
-    houses: Path,
-    models: Path,
-    out: Path,
-    *,
-    frames_per_room: int = 12,
-    size: tuple[int, int] = (224, 224),
-    seed: int = 0,
-    workers: int = 1,
-    min_fill: float = MIN_FILL,
-    houses_per_shard: int = HOUSES_PER_SHARD,
-    say: Callable[[str], None] = print,
+    options: Front3dOptions, *, houses_per_shard: int = HOUSES_PER_SHARD, say: Callable[[str], None] = print
 ) -> Manifest:
     """Make a data set of 3D-FRONT's rooms, or what is missing of it.
 
     Args:
-        houses: folder with one JSON a house (``3D-FRONT``).
-        models: folder with ``model_info.json`` and a folder a model (``3D-FUTURE-model``).
-        out: folder of the data set; made if it is not there.
-        frames_per_room: pictures of a room, at most.
-        size: width and height of a picture, pixels.
-        seed: of cameras, light and the looks of walls; the rooms are what they are.
-        workers: processes; the bytes do not depend on it.
-        min_fill: share of its bounding rectangle that a room's floor must cover.
+        options: the houses, the models and the pictures that are taken; see there.
         houses_per_shard: houses in one tar.
         say: takes a line for each shard and each error.
 
@@ -78,23 +61,28 @@ def import_front(
         ShardError: ``out`` holds data that was made in another way, or another run is writing into it.
         OSError: a folder cannot be read or written to.
     """
-    houses, models, out = Path(houses), Path(models), Path(out)
-    _check_numbers(frames_per_room, size, seed, workers, min_fill, houses_per_shard)
+    houses, models, out = Path(options.houses), Path(options.models), Path(options.out)
+    _check_numbers(options, houses_per_shard)
     files = sorted(houses.glob("*.json"))
     if not files:
         raise FrontError(f"{houses} has no house (*.json); HOUSES must name the unpacked folder 3D-FRONT")
     renderer = renderer_kind(warn=say)
     settings = Settings(
-        models=models, frames_per_room=frames_per_room, size=size, seed=seed, min_fill=min_fill, renderer=renderer
+        models=models,
+        frames_per_room=options.frames_per_room,
+        size=options.size,
+        seed=options.seed,
+        min_fill=options.min_fill,
+        renderer=renderer,
     )
     recipe: dict[str, object] = {
         "source": "3D-FRONT",
         "importer_version": IMPORTER_VERSION,
         "generator_version": GENERATOR_VERSION,
-        "camera_seed": seed,  # not "seed": folders of one seed count as the same rooms when they are mixed
-        "frames_per_room": frames_per_room,
-        "size": list(size),
-        "min_fill": min_fill,
+        "camera_seed": options.seed,  # not "seed": folders of one seed count as the same rooms when they are mixed
+        "frames_per_room": options.frames_per_room,
+        "size": list(options.size),
+        "min_fill": options.min_fill,
         "houses_per_shard": houses_per_shard,
         "houses": _fingerprint(files),
         "models": FrontModels(models).fingerprint(),
@@ -107,7 +95,7 @@ def import_front(
         missing = [group for group in groups if group.file not in reports]
         say(f"{len(files)} houses in {len(groups)} shards, {len(reports)} of them made already")
         manifest = _write(out, recipe, groups, reports, shards)
-        for group, report, info in make_shards(out, settings, missing, workers):
+        for group, report, info in make_shards(out, settings, missing, options.workers):
             reports[group.file] = report
             if info is not None:
                 shards[group.file] = info
@@ -156,14 +144,13 @@ def describe_report(report: GroupReport) -> str:
 # -------------------------------------------------------------------------------------------------------- the folder
 
 
-def _check_numbers(
-    frames_per_room: int, size: tuple[int, int], seed: int, workers: int, min_fill: float, houses_per_shard: int
-) -> None:
-    Recipe(seed=seed, frames_per_room=frames_per_room, size=size)  # the limits of made data sets
-    if workers < 1:
-        raise ValueError(f"workers must be at least 1. Got {workers}")
-    if not 0.5 <= min_fill <= 1.0:
-        raise ValueError(f"min_fill is a share between 0.5 and 1. Got {min_fill}")
+def _check_numbers(options: Front3dOptions, houses_per_shard: int) -> None:
+    # The limits of made data sets.
+    Recipe(seed=options.seed, frames_per_room=options.frames_per_room, size=options.size)
+    if options.workers < 1:
+        raise ValueError(f"workers must be at least 1. Got {options.workers}")
+    if not 0.5 <= options.min_fill <= 1.0:
+        raise ValueError(f"min_fill is a share between 0.5 and 1. Got {options.min_fill}")
     if houses_per_shard < 1:
         raise ValueError(f"houses_per_shard must be at least 1. Got {houses_per_shard}")
 

@@ -36,13 +36,12 @@ from distill3d_ros.training.data.importers.front3d.house import (
     floor_fill,
     placement,
 )
+from distill3d_ros.training.data.importers.import_options import Front3dOptions
 from distill3d_ros.worlds.cameras import CameraRange
 from distill3d_ros.worlds.furniture.furniture_model import Split
 from distill3d_ros.worlds.materials import room_lights, room_surfaces
 from distill3d_ros.worlds.room import FloatArray, PlacedObject, Room
 
-MIN_FILL = 0.85
-"""A floor must cover this share of its rectangle."""
 MIN_LABELLED = CameraRange().min_objects
 """Rooms with fewer named things have no view that is worth keeping."""
 THROUGH_WALL = 0.25
@@ -75,7 +74,13 @@ class _Thing:
 
 
 def front_room(
-    house: House, number: int, models: FrontModels, *, split: Split, seed: int, min_fill: float = MIN_FILL
+    house: House,
+    number: int,
+    models: FrontModels,
+    *,
+    split: Split,
+    seed: int,
+    min_fill: float = Front3dOptions.min_fill,
 ) -> tuple[Room, Counter[str]]:
     """Room ``number`` of a house, and how many of its things were left out, by reason.
 

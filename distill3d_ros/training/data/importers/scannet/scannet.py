@@ -18,6 +18,7 @@ from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import level_from_world, level_rotation
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
+from distill3d_ros.training.data.importers.import_options import ScanNetOptions
 from distill3d_ros.training.data.importers.instance_ids import hide_what_is_not_there, render_instances
 from distill3d_ros.training.data.importers.published_files import MissingFile, missing_files_error
 from distill3d_ros.training.data.importers.resampling import check_size, fit_picture, register_depth
@@ -34,27 +35,12 @@ IMPORTER_VERSION = 1
 """Raise it when the same scan gives other samples than before."""
 
 
-def import_scannet(
-    scenes_dir: Path | str,
-    out: Path | str,
-    *,
-    split: str = "train",
-    every: int = 20,
-    size: tuple[int, int] = (224, 224),
-    labels: Path | str | None = None,
-    scenes: Path | str | None = None,
-    report: Callable[[str], None] = print,
-) -> Manifest:
+def import_scannet(options: ScanNetOptions, *, report: Callable[[str], None] = print) -> Manifest:
     """Write the scans of a folder as one split of a data set, a shard a scan, or what is missing of it.
 
     Args:
-        scenes_dir: folder with the folders ``scene0000_00``, ...
-        out: folder of the data set; several imports with equal settings may fill it, each another split.
-        split: ``train``, ``val`` or ``test_known``.
-        every: frames whose number is a multiple of this are taken.
-        size: width and height of a picture, pixels; the largest centred part of that shape is cut out and resized.
-        labels: ``scannetv2-labels.combined.tsv``; None looks in ``scenes_dir`` and above it.
-        scenes: text file with the names of the scans to take, one a line, as ``scannetv2_train.txt``; None takes all.
+        options: the scans, and the split that they are for; of a picture the largest centred part of the shape of
+            ``size`` is cut out and resized.
         report: called with a line of text after each scan.
 
     Returns:
@@ -62,17 +48,18 @@ def import_scannet(
 
     Raises:
         SourceError: files are missing (the message names all of them), damaged, or not as published.
-        ShardError: ``out`` holds data that was made in another way.
+        ShardError: the folder holds data that was made in another way.
         ValueError: ``every``, ``size`` or ``split`` is out of range.
-        OSError: ``out`` cannot be written to.
+        OSError: the folder cannot be written to.
     """
+    every, split = options.every, options.split
     if every < 1:
         raise ValueError(f"every must be at least 1. Got {every}")
-    size = check_size(size)
-    source = Path(scenes_dir)
-    names = None if scenes is None else Path(scenes).read_text().split()
+    size = check_size(options.size)
+    source = Path(options.scans)
+    names = None if options.scenes is None else Path(options.scenes).read_text().split()
     scans = {files.name: files for files in scan_folders(source, names)}
-    label_map = LabelMap.read(find_label_map(source, None if labels is None else Path(labels)))
+    label_map = LabelMap.read(find_label_map(source, None if options.labels is None else Path(options.labels)))
     recipe: dict[str, Any] = {
         "importer": "scannet",
         "importer_version": IMPORTER_VERSION,
@@ -80,7 +67,7 @@ def import_scannet(
         "size": list(size),
         "labels_sha256": label_map.sha256,
     }
-    with ImportFolder(out, recipe=recipe, split=split) as folder:
+    with ImportFolder(options.out, recipe=recipe, split=split) as folder:
         missing = folder.missing(dict.fromkeys(scans, 1))
         absent: list[MissingFile] = [file for name in missing for file in scans[name].missing(every)]
         if absent:

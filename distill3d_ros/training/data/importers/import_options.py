@@ -1,0 +1,78 @@
+"""Options of ``distill3d data import``."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Literal
+
+from distill3d_ros.system.command_options import PictureSize, PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """The folder that samples are written to."""
+
+    out: Path
+    """Folder of the data set; a stopped import goes on there."""
+    size: PictureSize = (224, 224)
+    """Pixels of a picture, WIDTHxHEIGHT."""
+
+
+@dataclass(frozen=True)
+class ScanNetOptions(ImportOptions):
+    """Scans of ScanNet, one split at a time; several imports with equal settings may fill one folder."""
+
+    scans: Path
+    """Folder with scene0000_00, scene0000_01, ..."""
+    _: KW_ONLY
+    split: Literal["train", "val", "test_known"] = "train"
+    """What the scans are for."""
+    every: PositiveInt = 20
+    """Take frames whose number is a multiple of this."""
+    labels: Path | None = None
+    """Label map scannetv2-labels.combined.tsv (default: that in or above SCANS)."""
+    scenes: Path | None = None
+    """File that names the scans to take, one a line, as scannetv2_train.txt (default: all)."""
+
+
+@dataclass(frozen=True)
+class NyuV2Options(ImportOptions):
+    """The labelled images of NYU Depth V2."""
+
+    file: Path
+    """The file nyu_depth_v2_labeled.mat."""
+
+
+@dataclass(frozen=True)
+class RgbdOptions(ImportOptions):
+    """Pictures of an RGB-D camera."""
+
+    folder: Path
+    """Folder with rgb/NAME.jpg and depth/NAME.png, or NAME_rgb.jpg and NAME_depth.png."""
+    _: KW_ONLY
+    camera: Path
+    """Calibration of the colour camera as camera_calibration writes it (YAML); pictures must be rectified."""
+    depth_units: float = 1000.0
+    """What depth holds at 1 m: 1000 for millimetres, as ROS drivers write it (REP 118); TUM RGB-D has 5000."""
+    floor: bool = False
+    """Find the floor in the depth: which way is up, how high the camera stands."""
+
+
+@dataclass(frozen=True)
+class Front3dOptions(ImportOptions):
+    """Rooms of 3D-FRONT with the furniture of 3D-FUTURE."""
+
+    houses: Path
+    """Folder 3D-FRONT, with one JSON a house."""
+    _: KW_ONLY
+    models: Path
+    """Folder 3D-FUTURE-model, with model_info.json and a folder a model."""
+    seed: int = 0
+    """Of cameras, light and walls; the rooms are what they are."""
+    workers: PositiveInt = 1
+    """Processes, about 1 GB of memory each; the bytes do not depend on it."""
+    frames_per_room: PositiveInt = 12
+    """Pictures of a room, at most."""
+    min_fill: float = 0.85
+    """Share of its bounding rectangle that a room's floor must cover."""
