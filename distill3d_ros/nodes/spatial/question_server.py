@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
+from distill3d_ros.engine.answer_fusion import unreadable_because
 from distill3d_ros.engine.worker import BusyError, NoFrameError, Reply, StoppedError, Worker
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.images import stamp_to_ns
@@ -90,6 +91,8 @@ class QuestionServer:
             return None, None, "the node is not active; activate it first"
         if limit < 0:
             return None, None, f"the time limit must not be negative. Got {limit:.3f} s"
+        if (problem := unreadable_because(question)) is not None:  # no need to wait for a frame to say so
+            return None, None, problem
 
         def ask() -> tuple[Scene, Answer]:
             timeout = limit or float(self._node.get_parameter("answer_timeout").value)

@@ -83,6 +83,14 @@ def test_questions_that_cannot_be_answered_are_told(robot, question, says):
     assert (reply.value_type, reply.unit, reply.label, math.isnan(reply.value)) == ("", "", "", True)
 
 
+def test_a_question_over_the_limit_waits_for_no_frame(robot):
+    started = time.monotonic()
+    reply = ask_spatial(robot, "?" * (MAX_QUESTION_CHARACTERS + 1), stamp_ns=robot.now_ns() + 10**12, timeout=30.0)
+    assert not reply.success
+    assert f"I read at most {MAX_QUESTION_CHARACTERS}" in reply.message
+    assert time.monotonic() - started < 20.0
+
+
 def test_a_program_gets_the_value_of_an_answer(robot):
     robot.show()
     count = ask_spatial(robot, "How many chairs are there?")
