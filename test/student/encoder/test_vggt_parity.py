@@ -257,9 +257,9 @@ def test_images_are_loaded_as_published(folder: Path) -> None:
 def test_images_are_loaded_as_described(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     pictures = []
-    for mode, channels, (width, height) in (("RGB", 3, (90, 61)), ("L", 1, (40, 97)), ("RGBA", 4, (33, 30))):
-        coarse = rng.integers(0, 256, (6, 7, channels), dtype=np.uint8).squeeze()
-        pictures.append(Image.fromarray(coarse, mode).resize((width, height), Image.Resampling.BILINEAR))
+    for channels, size in ((3, (90, 61)), (1, (40, 97)), (4, (33, 30))):  # colour, grey, transparent
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 7, channels), dtype=np.uint8).squeeze())
+        pictures.append(coarse.resize(size, Image.Resampling.BILINEAR))
     files = [tmp_path / f"{i}.png" for i in range(len(pictures))]
     for picture, file in zip(pictures, files, strict=True):
         picture.save(file)

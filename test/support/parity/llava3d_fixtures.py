@@ -71,7 +71,7 @@ def posed_views(count: int, size: tuple[int, int], rng: np.random.Generator) -> 
     depths = rng.integers(800, 2500, (count, height, width)).astype(np.int16)
     depths[:, : height // 3, : width // 4] = 0
     poses = np.zeros((count, 4, 4))
-    poses[:, :3, :3] = Rotation.random(count, rng=rng).as_matrix()
+    poses[:, :3, :3] = Rotation.from_quat(rng.normal(size=(count, 4))).as_matrix()
     poses[:, :3, 3], poses[:, 3, 3] = rng.uniform(-1, 1, (count, 3)), 1
     cameras = np.tile(np.eye(4), (count, 1, 1))
     cameras[:, 0, 0], cameras[:, 1, 1] = rng.uniform(0.8, 1.2, (2, count)) * width
