@@ -79,6 +79,14 @@ def imported_modules(file: Path) -> set[str]:
     return found | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
 
 
+def test_tests_lie_in_folders_of_the_package_and_share_only_support() -> None:
+    for file in (ROOT / "test").rglob("test_*.py"):
+        folder = file.parent.relative_to(ROOT / "test")
+        assert folder == Path("project") or (ROOT / "distill3d_ros" / folder).is_dir(), file
+        shared = {name for name in imported_modules(file) if name.rpartition(".")[2].startswith("test_")}
+        assert not shared, f"{file} imports {shared}: what tests share lies in test/support"
+
+
 def test_files_that_the_docs_name_are_there() -> None:
     named = re.compile(r"\b(?:test|distill3d_ros|launch)/[\w/.]+\.(?:py|yaml|json)\b")
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
