@@ -18,7 +18,8 @@ from distill3d_ros.training.teachers.teach_options import TeachOptions
 def _teach(options: TeachOptions) -> int:
     from distill3d_ros.system.device import torch_device
     from distill3d_ros.training.loop.process_group import process_group_of_torchrun
-    from distill3d_ros.training.teachers.teach import make_teacher, teach
+    from distill3d_ros.training.teachers.make_teacher import make_teacher
+    from distill3d_ros.training.teachers.teach import teach
 
     with process_group_of_torchrun(torch_device(options.device)) as group:
         teach(make_teacher(options), options, group=group)

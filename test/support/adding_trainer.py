@@ -19,7 +19,8 @@ from distill3d_ros.training.loop.batches import Sampler
 from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
 from distill3d_ros.training.loop.stage import Stage
 from distill3d_ros.training.loop.trainer import Trainer
-from distill3d_ros.training.teachers.teach import make_teacher, teach
+from distill3d_ros.training.teachers.make_teacher import make_teacher
+from distill3d_ros.training.teachers.teach import teach
 from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
 
 STEPS = 30

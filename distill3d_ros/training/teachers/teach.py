@@ -7,7 +7,6 @@ Under torchrun each process takes every so many-th shard, and the first alone wr
 from __future__ import annotations
 
 import hashlib
-import importlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_writer, write_whole
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, encode_shard
 from distill3d_ros.training.data.answers.teacher_cache import (
@@ -37,28 +35,13 @@ from distill3d_ros.training.inputs.question_sampling import Balance, balance_fro
 from distill3d_ros.training.loop.expected_end import describe_end
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.teachers.accuracy import describe_accuracy, measure_first, questions_about
-from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
+from distill3d_ros.training.teachers.teach_options import AnswerOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 
-TEACHERS = ("privileged", "llava3d", "transformers_vlm")
-"""Each is a module beside this one."""
 SHARD_SAMPLES = 64
 _REPORT_S = 30.0
 _ALONE = ProcessGroup()
 X = TypeVar("X")
-
-
-def make_teacher(options: TeacherOptions) -> Teacher:
-    """Loads a teacher; what its folder must hold is the business of its kind."""
-    kind, precision = options.teacher, options.precision
-    if kind not in TEACHERS:
-        raise ValueError(f"teacher must be one of {', '.join(TEACHERS)}. Got {kind!r}")
-    if precision is not None and kind != "llava3d":
-        raise ValueError(f"precision is for the teacher llava3d alone, {kind} chooses its own. Got {precision!r}")
-    module = importlib.import_module(f"distill3d_ros.training.teachers.{kind}")
-    arithmetic = {} if precision is None else {"precision": precision}
-    device = torch_device(options.device)
-    return module.load_teacher(options.model, device=device, top_k=options.top_k, **arithmetic)
 
 
 def teach(

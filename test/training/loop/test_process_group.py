@@ -26,7 +26,8 @@ from distill3d_ros.training.loop.curves import read_metrics
 from distill3d_ros.training.loop.optimization import OptimizerPair
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.start.initial_student import new_student
-from distill3d_ros.training.teachers.teach import make_teacher, teach
+from distill3d_ros.training.teachers.make_teacher import make_teacher
+from distill3d_ros.training.teachers.teach import teach
 from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
 
 

@@ -38,8 +38,9 @@ from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.inputs.question_sampling import balance_from_data, sample_questions
 from distill3d_ros.training.start.initial_student import new_student
+from distill3d_ros.training.teachers.make_teacher import make_teacher
 from distill3d_ros.training.teachers.privileged import PrivilegedTeacher
-from distill3d_ros.training.teachers.teach import make_teacher, teach
+from distill3d_ros.training.teachers.teach import teach
 from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 
@@ -228,7 +229,8 @@ def test_a_killed_teacher_leaves_a_whole_folder(model: Path, data: Path, tmp_pat
     """SIGKILL as soon as the first shard is there."""
     code = (
         "import sys; from pathlib import Path; import torch; torch.set_num_threads(1)\n"
-        "from distill3d_ros.training.teachers.teach import make_teacher, teach\n"
+        "from distill3d_ros.training.teachers.make_teacher import make_teacher\n"
+        "from distill3d_ros.training.teachers.teach import teach\n"
         "from distill3d_ros.training.teachers.teach_options import AnswerOptions, TeacherOptions\n"
         "teacher = make_teacher(TeacherOptions(teacher='privileged', model=sys.argv[1], device='cpu', top_k=7))\n"
         "data, out = (Path(sys.argv[2]),), Path(sys.argv[3])\n"
@@ -318,8 +320,9 @@ def test_a_full_disk_loses_nothing(data: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_bad_requests_are_named(data: Path, tmp_path: Path) -> None:
+    rooms = data_folder(tmp_path / "rooms", ("train",))
     with pytest.raises(ValueError, match=r"has no samples of split 'test_known'"):
-        answers(Parrot(), data, tmp_path, split="test_known")
+        answers(Parrot(), rooms, tmp_path, split="test_known")
     with pytest.raises(ValueError, match=r"questions must be at least 1. Got 0"):
         answers(Parrot(), data, tmp_path, questions=0)
     with pytest.raises(ValueError, match=r"teacher must be one of privileged, llava3d, transformers_vlm. Got 'oracle'"):

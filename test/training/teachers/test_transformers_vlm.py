@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from distill3d_ros.student.language.text import END_TOKEN, tokenizer_sha256, train_tokenizer
-from distill3d_ros.training.teachers.teach import make_teacher
+from distill3d_ros.training.teachers.make_teacher import make_teacher
 from distill3d_ros.training.teachers.teach_options import TeacherOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 from distill3d_ros.training.teachers.transformers_vlm import PROMPT, TransformersTeacher

@@ -24,7 +24,7 @@ from distill3d_ros.training.teachers.llava3d.processor import views_of_samples
 from distill3d_ros.training.teachers.llava3d.prompts import conversation, token_ids, with_clicks
 from distill3d_ros.training.teachers.llava3d.quantization import PRECISIONS
 from distill3d_ros.training.teachers.llava3d.teacher import Llava3dTeacher, weight_bytes
-from distill3d_ros.training.teachers.teach import make_teacher
+from distill3d_ros.training.teachers.make_teacher import make_teacher
 from distill3d_ros.training.teachers.teach_options import TeacherOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 
