@@ -105,6 +105,12 @@ def test_nothing_lies_beside_the_rooms() -> None:
     assert flat == {PACKAGE: {"__init__.py"}, PACKAGE / "training": {"__init__.py", "config.py", "train.py"}}
 
 
+def test_every_folder_is_a_package() -> None:
+    """Else setuptools leaves it out of what is installed."""
+    folders = {file.parent for file in PACKAGE.rglob("*.py")}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
 @pytest.mark.parametrize("top", ["distill3d_ros", "test", "scripts", "launch"])
 def test_no_folder_is_too_full(top: str) -> None:
     folders = {file.parent for file in (ROOT / top).rglob("*.py") if "__pycache__" not in file.parts}
