@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,10 @@ from distill3d_ros.cli.info import parameter_counts
 from distill3d_ros.nodes.parameters import CAMERA_SETTINGS, SPATIAL_SETTINGS, Setting
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.presets import PRESETS
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import options_page
 
 ROS = read_page("docs/ros.md")
 
@@ -140,6 +145,19 @@ def test_every_command_in_the_text_is_there(page: Path) -> None:
     groups = {f"data {name.split()[1]}" for name in cli.COMMANDS if name.startswith("data ")}
     for command in re.findall(r"`distill3d ((?:data )?[a-z0-9-]+)[^`]*`", page.read_text(encoding="utf-8")):
         assert command in names | groups, command
+
+
+def test_page_of_options() -> None:
+    """The script that the page names makes the page, from the commands."""
+    assert read_page("docs/cli_options.md") == options_page.options_page(), "run python scripts/options_page.py"
+
+
+def test_options_that_are_named_are_there() -> None:
+    known = {word for name in cli.COMMANDS for words, _, _ in cli.flags(name) for word in words.split(", ")}
+    known |= {"--help", "--debug", "--base-paths", "--nproc-per-node", "--no-python", "--no-deps", "--label_map", "--id"}
+    for page in PAGES:
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", page.read_text(encoding="utf-8")))
+        assert named <= known, page.name
 
 
 def test_configurations_that_commands_name_are_there() -> None:
