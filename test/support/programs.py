@@ -1,10 +1,11 @@
-"""Modules of this folder started as programs of their own."""
+"""What tests start as processes of their own: these find the modules of this folder, but no test module."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,3 +23,9 @@ def start_module(module: str, *arguments: str, processes: int = 1, **options: An
         text=True,
         **options,
     )
+
+
+def die_over_a_job(connection: Connection, *_: Any) -> None:
+    """A worker that ends with status 7 at its first job."""
+    connection.recv()
+    os._exit(7)

@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 from support.folders import contents
 from support.furniture_pack import real_pack
+from support.programs import die_over_a_job
 
 from distill3d_ros.cli import main as cli
 from distill3d_ros.system.files import FolderInUseError, only_writer
@@ -136,11 +136,6 @@ def test_a_shard_whose_worker_was_killed_is_made_again(made: Path, tmp_path: Pat
     assert happened == [RoomDone, ShardLost, RoomDone, ShardDone]
     assert (tmp_path / job.file).read_bytes() == (made / job.file).read_bytes()
     assert not list(tmp_path.glob(".*")), "what the killed worker had written is gone"
-
-
-def die_over_a_job(connection: Connection, folder: str, recipe: Recipe) -> None:
-    connection.recv()
-    os._exit(7)
 
 
 def test_a_shard_that_kills_its_workers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
