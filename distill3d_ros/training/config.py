@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from distill3d_ros.questions.kind_record import FAMILIES
-from distill3d_ros.system.config_loading import build
+from distill3d_ros.system.config_loading import build, load_yaml, read_yaml
 
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
 TRAINED_PARTS = {
@@ -147,13 +145,13 @@ class StageConfig:
     """Compute what the transformer blocks hold for their gradients a second time in place of keeping it."""
     questions_per_scene: int = 24
     """Questions asked about each scene of a batch, in one pass."""
-    family_shares: dict[str, float] = field(default_factory=dict)
+    family_shares: dict[str, int | float] = field(default_factory=dict)
     """Question family -> share of its turns that it takes when questions are drawn; 1 without an entry."""
     optimizer: str = "adamw"
     """adamw, or muon: Muon (Jordan et al. 2024) for the matrices of hidden layers, scaled so that the same ``lr``
     serves, and AdamW for everything else."""
     lr: float = 1e-3
-    lr_scales: dict[str, float] = field(default_factory=dict)
+    lr_scales: dict[str, int | float] = field(default_factory=dict)
     """Prefix of parameter names -> factor on ``lr``; the longest matching prefix counts, 0 freezes."""
     min_lr: float = 0.01
     """Last learning rate as a share of ``lr``."""
@@ -168,7 +166,7 @@ class StageConfig:
     """bf16 (autocast) or fp32."""
     weighting: str = "static"
     """uncertainty, static or equal."""
-    loss_weights: dict[str, float] = field(default_factory=dict)
+    loss_weights: dict[str, int | float] = field(default_factory=dict)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     min_visible_pixels: int = 40
@@ -291,14 +289,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         ValueError: a key that does not exist (the message names it and its neighbours), a value of a wrong type.
     """
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"no training configuration at {path}; config/train/pico.yaml is one") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(data, dict):
-        raise ValueError(f"{path} must hold a mapping with a list of stages. Got {type(data).__name__}")
+    data = load_yaml(path, what="training configuration", example="config/train/pico.yaml")
     for override in overrides:
         _override(data, override)
     return build(TrainConfig, data, where=str(path))
@@ -308,7 +299,7 @@ def _override(data: dict[str, Any], text: str) -> None:
     key, sign, raw = text.partition("=")
     if not sign:
         raise ValueError(f"an override reads key=value, e.g. perception.steps=100. Got {text!r}")
-    change(data, key, yaml.safe_load(raw))
+    change(data, key, read_yaml(raw))
 
 
 def change(data: dict[str, Any], key: str, value: Any) -> None:

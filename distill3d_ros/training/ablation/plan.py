@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from distill3d_ros.system.config_loading import build
+from distill3d_ros.system.config_loading import build, load_yaml
 from distill3d_ros.training.config import TrainConfig, change
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.inputs.cache_perception import CacheConfig
 from distill3d_ros.training.start.initial_student import student_settings
 
 NAME = re.compile(r"[a-z0-9_]+")
+EXAMPLE = "config/ablate/added_thoughts.yaml"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -122,13 +121,13 @@ def load_ablation(path: str | Path) -> AblationConfig:
         ValueError: the file is missing or not valid, or has an unknown key (the message names it).
     """
     path = Path(path)
-    data = _yaml(path)
+    data = load_yaml(path, example=EXAMPLE)
     base = data.get("base")
     if not isinstance(base, dict):
         raise ValueError(f"{path}: base must be a training configuration or name one with file. Got {base!r}")
     if "file" in base:
         rest = {key: value for key, value in base.items() if key != "file"}
-        data["base"] = _yaml(path.parent / str(base["file"])) | rest
+        data["base"] = load_yaml(path.parent / str(base["file"]), example=EXAMPLE) | rest
     return build(AblationConfig, data, where=str(path))
 
 
@@ -174,15 +173,3 @@ def chosen(config: AblationConfig, only: Sequence[str] | None) -> tuple[str, ...
     if not only:
         return tuple(v.name for v in config.variants)
     return tuple(config.variant(name).name for name in dict.fromkeys(only))
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"no configuration at {path}; config/ablate/added_thoughts.yaml is one") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(data, dict):
-        raise ValueError(f"{path} must hold a mapping. Got {type(data).__name__}")
-    return data
