@@ -1,4 +1,4 @@
-"""What tests start as processes of their own: these find the modules of this folder, but no test module."""
+"""Processes that tests start: these find the modules of this folder, but no test module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For tests over DDS: a node process that is surely ended, and a robot that publishes images, listens and asks."""
+"""A node process that is surely ended, and a robot that publishes images, listens and asks, for tests over DDS."""
 
 from __future__ import annotations
 

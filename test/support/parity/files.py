@@ -1,4 +1,4 @@
-"""Random weights, and how fixtures are written."""
+"""Random weights, and the files of the fixtures."""
 
 from __future__ import annotations
 

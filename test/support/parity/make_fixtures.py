@@ -1,4 +1,6 @@
-"""Makes ``fixtures/vggt`` and ``fixtures/llava3d`` again: ``python test/support/parity/make_fixtures.py [FOLDER]``.
+"""The command that makes ``fixtures/vggt`` and ``fixtures/llava3d`` again.
+
+``python test/support/parity/make_fixtures.py [FOLDER]``
 
 The numbers come from the references beside this file, which know neither torch nor the package. The files have the
 layout of numbers that were recorded from the published code, so that the same tests read both.

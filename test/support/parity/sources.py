@@ -1,4 +1,4 @@
-"""Where numbers to agree with come from: the fixtures in git, and those of the published code beside a clone."""
+"""Sources of numbers to agree with: the fixtures in git, and those of the published code beside a clone."""
 
 from __future__ import annotations
 

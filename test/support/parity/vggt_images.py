@@ -1,4 +1,4 @@
-"""How VGGT's images are prepared, with Pillow and numpy: pictures to arrays (H, W, 3) in 0..1."""
+"""Preparation of images for VGGT, with Pillow and numpy: pictures to arrays (H, W, 3) in 0..1."""
 
 from __future__ import annotations
 
