@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distill3d_ros.system.files import only_writer
+from distill3d_ros.system.worker_pool import JobLost, JobProgress
 from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
 from distill3d_ros.training.data.generation.generation_options import GenerateOptions, SequenceOptions
 from distill3d_ros.training.data.generation.generation_plan import (
@@ -27,7 +28,7 @@ from distill3d_ros.training.data.generation.generation_plan import (
     shard_jobs,
 )
 from distill3d_ros.training.data.generation.progress import GenerateProgress, format_size
-from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone, ShardLost, WorkerPool
+from distill3d_ros.training.data.generation.workers import shard_workers
 from distill3d_ros.training.data.manifest import Manifest, ShardError, ShardInfo, write_manifest
 from distill3d_ros.training.data.shards import check_shard
 from distill3d_ros.worlds.rendering.factory import renderer_kind
@@ -75,16 +76,16 @@ def generate(options: GenerateOptions | SequenceOptions, *, rooms_per_shard: int
         with GenerateProgress(folder, recipe, jobs, finished, workers=min(count, len(missing))) as progress:
             _check_space(folder, sum(job.rooms for job in missing) * recipe.frames_per_room * recipe.bytes_per_frame())
             manifest = _write_manifest(folder, wanted, jobs, finished)
-            with WorkerPool(folder, recipe, count) as pool:
+            with shard_workers(folder, recipe, count) as pool:
                 for event in pool.run(missing):
-                    if isinstance(event, RoomDone):
-                        progress.room_done(event)
-                    elif isinstance(event, ShardLost):
-                        progress.shard_lost(event)
-                    elif isinstance(event, ShardDone):
-                        finished[event.job.file] = event.info
+                    if isinstance(event, JobProgress):
+                        progress.room_done(event.job, event.value)
+                    elif isinstance(event, JobLost):
+                        progress.shard_lost(event.job, event.how)
+                    else:
+                        finished[event.job.file] = event.result.info
                         manifest = _write_manifest(folder, wanted, jobs, finished)
-                        progress.shard_done(event)
+                        progress.shard_done(event.result)
             progress.finished(manifest)
     return manifest
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from distill3d_ros.training.data.generation.generation_plan import Recipe, ShardJob
-from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone, ShardLost
+from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone
 from distill3d_ros.training.data.manifest import Manifest, ShardInfo
 
 
@@ -71,27 +71,27 @@ class GenerateProgress:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             self._console.print(f"stopped with {self._shards_done} of {self._shards} shards; the same command goes on")
 
-    def room_done(self, event: RoomDone) -> None:
-        file = event.job.file
+    def room_done(self, job: ShardJob, room: RoomDone) -> None:
+        file = job.file
         self._rooms_of_shard[file] = self._rooms_of_shard.get(file, 0) + 1
-        self._frames_of_shard[file] = self._frames_of_shard.get(file, 0) + event.frames
-        self._frames += event.frames
-        if event.trouble:
-            self._console.print(f"room replaced: {event.trouble}")
+        self._frames_of_shard[file] = self._frames_of_shard.get(file, 0) + room.frames
+        self._frames += room.frames
+        if room.trouble:
+            self._console.print(f"room replaced: {room.trouble}")
         self._bar.update(self._task, advance=1, speed=self._speed())
 
-    def shard_lost(self, event: ShardLost) -> None:
-        self._console.print(f"a worker died {event.how}; {event.job.file} is made again")
-        self._frames -= self._frames_of_shard.pop(event.job.file, 0)
-        self._bar.update(self._task, advance=-self._rooms_of_shard.pop(event.job.file, 0))
+    def shard_lost(self, job: ShardJob, how: str) -> None:
+        self._console.print(f"a worker died {how}; {job.file} is made again")
+        self._frames -= self._frames_of_shard.pop(job.file, 0)
+        self._bar.update(self._task, advance=-self._rooms_of_shard.pop(job.file, 0))
 
-    def shard_done(self, event: ShardDone) -> None:
+    def shard_done(self, shard: ShardDone) -> None:
         self._shards_done += 1
-        self._peak_mib = max(self._peak_mib, event.peak_mib)
+        self._peak_mib = max(self._peak_mib, shard.peak_mib)
         if not self._console.is_terminal:
             self._console.print(
-                f"{event.info.file}: {event.info.frames} frames; {self._shards_done} of {self._shards} shards, "
-                f"{self._speed()}, {event.peak_mib:.0f} MiB in its worker at most"
+                f"{shard.info.file}: {shard.info.frames} frames; {self._shards_done} of {self._shards} shards, "
+                f"{self._speed()}, {shard.peak_mib:.0f} MiB in its worker at most"
             )
 
     def finished(self, manifest: Manifest) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from distill3d_ros.system.worker_pool import JobProgress
 from distill3d_ros.training.data.generation.generation_plan import Recipe, shard_jobs
-from distill3d_ros.training.data.generation.workers import RoomDone, WorkerPool
+from distill3d_ros.training.data.generation.workers import shard_workers
 from distill3d_ros.worlds.rendering.factory import renderer_kind
 
 WARM_UP = 0.5
@@ -65,9 +66,9 @@ def worker_memory(
     recipe = Recipe(seed=seed, frames_per_room=frames_per_room, size=size, renderer=renderer_kind())
     mib: list[float] = []
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, WorkerPool(Path(folder), recipe, 1) as pool:
+    with tempfile.TemporaryDirectory() as folder, shard_workers(Path(folder), recipe, 1) as pool:
         for event in pool.run(shard_jobs({"train": 10**6}, recipe.rooms_per_shard)):
-            if isinstance(event, RoomDone):
+            if isinstance(event, JobProgress):
                 mib.append(resident_mib(pool.pids()[0]))
             else:  # a shard is whole
                 for file in Path(folder).glob("*"):

@@ -16,17 +16,17 @@ from pathlib import Path
 import pytest
 from support.folders import contents
 from support.furniture_pack import real_pack
-from support.programs import die_over_a_job
 
 from distill3d_ros.cli import main as cli
 from distill3d_ros.system.files import FolderInUseError, only_writer
+from distill3d_ros.system.worker_pool import JobDone, JobLost, JobProgress
 from distill3d_ros.training.data.generation import generate as generating
-from distill3d_ros.training.data.generation import room_frames, workers
+from distill3d_ros.training.data.generation import room_frames
 from distill3d_ros.training.data.generation.generate import generate
 from distill3d_ros.training.data.generation.generation_options import GenerateOptions
 from distill3d_ros.training.data.generation.generation_plan import Recipe, planned_rooms, shard_jobs
 from distill3d_ros.training.data.generation.progress import GenerateProgress
-from distill3d_ros.training.data.generation.workers import RoomDone, ShardDone, ShardLost, WorkerError, WorkerPool
+from distill3d_ros.training.data.generation.workers import shard_workers
 from distill3d_ros.training.data.manifest import Manifest, ShardError, read_manifest
 from distill3d_ros.training.data.shards import ShardReader, verify_folder
 
@@ -126,28 +126,16 @@ def test_a_shard_whose_worker_was_killed_is_made_again(made: Path, tmp_path: Pat
     recipe = Recipe(rooms_per_shard=1, **{name: value for name, value in SETTINGS.items() if name != "rooms"})
     job = next(job for job in shard_jobs(planned_rooms(ROOMS), 1) if job.split == "train")
     happened = []
-    with WorkerPool(tmp_path, recipe, 1) as pool:
+    with shard_workers(tmp_path, recipe, 1) as pool:
         for event in pool.run([job]):
-            if isinstance(event, RoomDone) and not happened:
+            if isinstance(event, JobProgress) and not happened:
                 os.kill(pool.pids()[0], signal.SIGKILL)
             happened.append(type(event))
-    if happened[1] is ShardDone:
+    if happened[1] is JobDone:
         pytest.skip("the worker was done before it could be killed")
-    assert happened == [RoomDone, ShardLost, RoomDone, ShardDone]
+    assert happened == [JobProgress, JobLost, JobProgress, JobDone]
     assert (tmp_path / job.file).read_bytes() == (made / job.file).read_bytes()
     assert not list(tmp_path.glob(".*")), "what the killed worker had written is gone"
-
-
-def test_a_shard_that_kills_its_workers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(workers, "work", die_over_a_job)
-    jobs = shard_jobs({"train": 1}, 1)
-    lost = []
-    with (
-        pytest.raises(WorkerError, match=r"train-000000\.tar died 3 times, with status 7.*Fewer --workers"),
-        WorkerPool(tmp_path, Recipe(seed=0), 1) as pool,
-    ):
-        lost.extend(pool.run(jobs))
-    assert [type(event) for event in lost] == [ShardLost] * workers.RETRIES
 
 
 def test_a_folder_has_one_renderer_and_says_so(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,79 @@
+"""The pool of processes: every job is done, failures speak, and nothing is left of a worker that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+from support.pool_jobs import prepare
+
+from distill3d_ros.system.worker_pool import RETRIES, JobDone, JobLost, JobProgress, WorkerError, WorkerPool
+
+
+def pool_in(folder: Path, count: int = 1) -> WorkerPool[str, tuple[str, int], str]:
+    return WorkerPool(partial(prepare, folder), count, folder=folder, describe=lambda job: f"{job}.tar")
+
+
+def test_every_job_is_done_once_and_there_are_no_more_processes_than_jobs(tmp_path: Path) -> None:
+    with pool_in(tmp_path, 8) as pool:
+        events = list(pool.run(["a", "b"]))
+        assert len(pool.pids()) == 2
+    done = {e.job: e.result[0] for e in events if isinstance(e, JobDone)}
+    assert done == {"a": "A", "b": "B"}
+    assert sorted(e.value for e in events if isinstance(e, JobProgress)) == ["a begun", "b begun"]
+    assert not pool.pids()
+    with pool_in(tmp_path) as pool:
+        assert list(pool.run([])) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "error", "message"),
+    [
+        ("user's", ValueError, r"^size must be positive\. Got -1$"),
+        ("disk", OSError, r"No space left; make room: .*shard\.tar"),
+        ("other", WorkerError, "^UnreadableError: 1 of 2 are wrong$"),
+    ],
+)
+def test_a_failure_has_the_workers_own_message(tmp_path: Path, job: str, error: type, message: str) -> None:
+    with pytest.raises(error, match=message), pool_in(tmp_path) as pool:
+        list(pool.run([job]))
+
+
+def test_a_job_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
+    lost = []
+    with (
+        pytest.raises(WorkerError, match=r"makes exit\.tar died 3 times, with status 7.*Fewer --workers"),
+        pool_in(tmp_path) as pool,
+    ):
+        lost.extend(event for event in pool.run(["exit"]) if isinstance(event, JobLost))
+    assert len(lost) == RETRIES
+    assert not list(tmp_path.iterdir())
+
+
+def test_leaving_ends_the_workers_and_removes_what_they_wrote(tmp_path: Path) -> None:
+    with pool_in(tmp_path) as pool:
+        for event in pool.run(["long"]):
+            if isinstance(event, JobProgress) and event.value == "writing":
+                assert list(tmp_path.iterdir())
+                (pid,) = pool.pids()
+                break
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    seen: list[type] = []
+    with pool_in(tmp_path) as pool:
+        for event in pool.run(["long", "b"]):
+            seen.append(type(event))
+            if isinstance(event, JobProgress) and event.value == "writing":
+                os.kill(pool.pids()[0], signal.SIGKILL)
+            if isinstance(event, JobLost):
+                assert not list(tmp_path.iterdir())
+                assert event.how == "by signal 9"
+                break
+    assert seen == [JobProgress, JobProgress, JobLost]
