@@ -173,7 +173,7 @@ def only_writer(folder: Path, *, doing: str = "written to") -> Iterator[None]:
     Makes the folder if it is not there, and removes what a killed writer left.
 
     Args:
-        doing: what this process does, for the message that the others get.
+        doing: what writers do to this folder, for the message: "trained in".
 
     Raises:
         FolderInUseError: another process is inside.

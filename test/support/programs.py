@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,3 @@ def start_module(module: str, *arguments: str, processes: int = 1, **options: An
         text=True,
         **options,
     )
-
-
-def die_over_a_job(connection: Connection, *_: Any) -> None:
-    """A worker that ends with status 7 at its first job."""
-    connection.recv()
-    os._exit(7)

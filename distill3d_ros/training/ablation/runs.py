@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from distill3d_ros.system.files import write_whole
+from distill3d_ros.system.resumable_folder import check_same_settings
 
 CACHE = "perception"
 TRAINING, TRAINED, LOG = "training.yaml", "trained.json", "log.txt"
@@ -55,13 +56,7 @@ class Run:
         wanted = {**training, "seed": self.seed}
         path = self.folder / TRAINING
         if path.is_file():
-            found = yaml.safe_load(path.read_text())
-            if found != wanted:
-                keys = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
-                raise ValueError(
-                    f"{self.folder} holds a run of another configuration ({', '.join(keys)} differ). Delete it to "
-                    "train it anew, or choose another --out"
-                )
+            check_same_settings(self.folder, yaml.safe_load(path.read_text()), wanted, holds="a run")
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, yaml.safe_dump(wanted, sort_keys=False))

@@ -6,19 +6,19 @@ being made. It holds no times and no machine names: the same configuration gives
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from distill3d_ros.scene.labels import LABELS
-from distill3d_ros.system.files import file_sha256, write_whole
+from distill3d_ros.system.files import file_sha256
+from distill3d_ros.system.resumable_folder import ResumableFolder
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
-RENDERER_OF_OLD: Final = "gl"
-"""Drew the pictures of a folder whose recipe has no entry ``renderer``."""
+DEFAULT_RENDERER: Final = "gl"
+"""A recipe has an entry ``renderer`` only where another one drew the pictures."""
 REMEDY = "the command that made the folder (`distill3d data generate` or `import`), given again, resumes"
 
 
@@ -64,7 +64,8 @@ class Manifest:
     def frames(self, split: str) -> int:
         return sum(shard.frames for shard in self.of_split(split))
 
-    def to_json(self) -> str:
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, in the order of the file."""
         splits = {
             split: {
                 "planned_rooms": rooms,
@@ -74,53 +75,46 @@ class Manifest:
             }
             for split, rooms in self.planned_rooms.items()
         }
-        data = {
-            "format_version": FORMAT_VERSION,
+        return {
             "complete": self.complete,
             "recipe": dict(self.recipe),
             "labels": list(self.labels),
             "splits": splits,
             "shards": [asdict(shard) for shard in sorted(self.shards, key=lambda s: s.file)],
         }
-        return json.dumps(data, indent=1) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, *, source: Path) -> Manifest:
-        try:
-            data = json.loads(text)
-            version = data["format_version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ShardError(f"{source} is not a manifest of a data folder ({error!r}); {REMEDY}") from error
-        if version != FORMAT_VERSION:
-            raise ShardError(
-                f"{source} has format_version {version}, this program reads {FORMAT_VERSION}; make the data again "
-                "in a new folder"
-            )
-        try:
-            return cls(
-                recipe=data["recipe"],
-                planned_rooms={split: counts["planned_rooms"] for split, counts in data["splits"].items()},
-                shards=tuple(ShardInfo(**shard) for shard in data["shards"]),
-                labels=tuple(data["labels"]),
-                complete=data["complete"],
-            )
-        except (KeyError, TypeError) as error:
-            raise ShardError(f"{source} lacks or mistypes an entry ({error!r}); {REMEDY}") from error
 
 
 def index_name(tar_name: str) -> str:
     return tar_name.removesuffix(".tar") + ".index.json"
 
 
+def data_folder(folder: Path | str) -> ResumableFolder:
+    """The folder of a data set, as what is made piece by piece."""
+    return ResumableFolder(
+        path=Path(folder),
+        index=MANIFEST_NAME,
+        holds="data",
+        version=FORMAT_VERSION,
+        missing=f"make a data set with `distill3d data generate --rooms N --seed S --out {folder}`",
+        remedy=REMEDY,
+        error=ShardError,
+    )
+
+
 def read_manifest(folder: Path | str) -> Manifest:
     """The manifest of a data folder; ``ShardError`` names the folder and the remedy when there is none."""
-    path = Path(folder) / MANIFEST_NAME
+    resumable = data_folder(folder)
+    data = resumable.read()
     try:
-        return Manifest.from_json(path.read_text(), source=path)
-    except FileNotFoundError as error:
-        raise ShardError(
-            f"{path} does not exist; make a data set with `distill3d data generate --rooms N --seed S --out {folder}`"
-        ) from error
+        return Manifest(
+            recipe=data["recipe"],
+            planned_rooms={split: counts["planned_rooms"] for split, counts in data["splits"].items()},
+            shards=tuple(ShardInfo(**shard) for shard in data["shards"]),
+            labels=tuple(data["labels"]),
+            complete=data["complete"],
+        )
+    except (KeyError, TypeError) as error:
+        raise resumable.not_an_index(error) from error
 
 
 def manifest_sha256(folder: Path | str) -> str:
@@ -130,4 +124,4 @@ def manifest_sha256(folder: Path | str) -> str:
 
 def write_manifest(folder: Path | str, manifest: Manifest) -> None:
     """In one step, so that the folder can be read at every moment."""
-    write_whole(Path(folder) / MANIFEST_NAME, manifest.to_json())
+    data_folder(folder).write(manifest.to_dict())

@@ -19,8 +19,16 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.system.files import check_file, file_sha256, whole_file, write_whole
-from distill3d_ros.training.data.manifest import REMEDY, Manifest, ShardError, ShardInfo, index_name, read_manifest
+from distill3d_ros.system.files import file_sha256, whole_file, write_whole
+from distill3d_ros.training.data.manifest import (
+    REMEDY,
+    Manifest,
+    ShardError,
+    ShardInfo,
+    data_folder,
+    index_name,
+    read_manifest,
+)
 from distill3d_ros.training.data.sample import (
     PARTS,
     SPLITS,
@@ -209,9 +217,8 @@ class ShardReader:
         if self._pid != os.getpid():  # forked: descriptors are shared with the parent, who may close them
             self._files, self._pid = {}, os.getpid()
         if shard not in self._files:
-            path = self.folder / self.shards[shard].file
-            _check(path)
-            self._files[shard] = os.open(path, os.O_RDONLY)
+            data_folder(self.folder).check(self.shards[shard].file)
+            self._files[shard] = os.open(self.folder / self.shards[shard].file, os.O_RDONLY)
         return self._files[shard]
 
     def _close(self) -> None:
@@ -253,19 +260,16 @@ def verify_folder(folder: Path | str) -> Manifest:
 
 def check_shard(folder: Path, shard: ShardInfo) -> None:
     """Raises ``ShardError`` unless the tar and its index are byte for byte what the manifest says."""
-    _check(folder / shard.file, sha256=shard.sha256, size=shard.bytes)
-    _check(folder / shard.index_file, sha256=shard.index_sha256)
+    where = data_folder(folder)
+    where.check(shard.file, sha256=shard.sha256, size=shard.bytes)
+    where.check(shard.index_file, sha256=shard.index_sha256)
 
 
 def _read_index(folder: Path, shard: ShardInfo) -> dict[str, Any]:
-    _check(folder / shard.file, size=shard.bytes)
-    path = folder / shard.index_file
-    _check(path, sha256=shard.index_sha256)
-    return json.loads(path.read_bytes())
-
-
-def _check(path: Path, *, sha256: str | None = None, size: int | None = None) -> None:
-    check_file(path, sha256=sha256, size=size, listed_in="the manifest", remedy=REMEDY, error=ShardError)
+    where = data_folder(folder)
+    where.check(shard.file, size=shard.bytes)
+    where.check(shard.index_file, sha256=shard.index_sha256)
+    return json.loads((folder / shard.index_file).read_bytes())
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from distill3d_ros.student.outputs import LanguageInput
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.config_loading import to_dict
 from distill3d_ros.system.files import only_writer, write_whole
+from distill3d_ros.system.resumable_folder import ResumableFolder
 from distill3d_ros.training.config import AugmentConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache, answers_sha256
 from distill3d_ros.training.data.manifest import manifest_sha256
@@ -39,11 +41,10 @@ from distill3d_ros.training.inputs.augmentation import (
 )
 from distill3d_ros.training.inputs.object_matching import link_names_to_objects, match_objects
 from distill3d_ros.training.inputs.perception_cache import (
-    FORMAT,
-    INDEX,
     SHARD_VIEWS,
     perception_sha256,
     question_to_json,
+    resumable_perception,
     view_tensors,
 )
 from distill3d_ros.training.inputs.question_sampling import (
@@ -113,7 +114,6 @@ def cache_perception(
         raise ValueError(f"{describe_folders(data)} has no samples of split {split!r}, whose perception is to be kept")
     target = folder / split
     wanted: dict[str, Any] = {
-        "format": FORMAT,
         "perception_sha256": perception_sha256(student),
         "data": [manifest_sha256(d) for d in data],
         "split": split,
@@ -122,31 +122,30 @@ def cache_perception(
         "image_area": student.config.image_area,
         "teacher": answers_sha256(Path(config.teacher)) if config.teacher and split == "train" else None,
     }
-    target.mkdir(parents=True, exist_ok=True)
+    folder_index = resumable_perception(target)
     with only_writer(target):
-        index = _index_to_go_on(target, wanted)
+        rows = _finished_shards(folder_index, wanted)
         maker = _ShardMaker(student, reader, data, folder, split, config, wanted["views"])
-        shards = -(-wanted["views"] // SHARD_VIEWS)
-        for number in range(len(index["shards"]), shards):
-            index["shards"].append(maker.shard(number, target))
-            write_whole(target / INDEX, json.dumps(index, indent=1) + "\n")
+        for number in range(len(rows), -(-wanted["views"] // SHARD_VIEWS)):
+            rows.append(maker.shard(number, target))
+            folder_index.write({**wanted, "shards": rows})
             done = min((number + 1) * SHARD_VIEWS, wanted["views"])
             report(f"perception of {split}: {done}/{wanted['views']} views")
     return target
 
 
-def _index_to_go_on(target: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    path = target / INDEX
-    if not path.exists():
-        return {**wanted, "shards": []}
-    index: dict[str, Any] = json.loads(path.read_text())
-    for key, value in wanted.items():
-        if index.get(key) != value:
-            raise ValueError(
-                f"{path} has {key} {index.get(key)!r}, and {value!r} is wanted: it holds another perception. Delete "
-                f"{target} to make it anew, or choose another --out"
-            )
-    return index
+def _finished_shards(folder: ResumableFolder, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the index, of the shards before the first one that is missing or damaged.
+
+    Raises:
+        ValueError: the folder was made from something else than ``wanted``.
+    """
+    if not folder.is_begun:
+        return []
+    index = folder.read()
+    rows = index.pop("shards")
+    folder.check_same(index, wanted)
+    return list(takewhile(lambda row: all(folder.is_whole(n, sha256=s) for n, s in row["sha256"].items()), rows))
 
 
 class _ShardMaker:

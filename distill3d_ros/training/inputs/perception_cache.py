@@ -21,7 +21,7 @@ from torch import Tensor
 
 from distill3d_ros.student.outputs import LanguageInput, NameSpan, ObjectSet, QuestionText
 from distill3d_ros.student.student import Student
-from distill3d_ros.system.files import check_file
+from distill3d_ros.system.resumable_folder import ResumableFolder
 from distill3d_ros.training.config import PERCEPTION_PARTS
 
 FORMAT = 1
@@ -55,6 +55,19 @@ def perception_sha256(student: Student) -> str:
     return digest.hexdigest()
 
 
+def resumable_perception(folder: Path) -> ResumableFolder:
+    """A part of a cache, as what is made piece by piece."""
+    return ResumableFolder(
+        path=folder,
+        index=INDEX,
+        holds="cached perception",
+        version=FORMAT,
+        version_key="format",
+        missing="`distill3d ablate` makes it",
+        remedy=f"delete {folder} to make it again",
+    )
+
+
 class PerceptionCache:
     """Reads a part of a cache; the keys are numbers of views.
 
@@ -67,10 +80,8 @@ class PerceptionCache:
 
     def __init__(self, folder: Path, *, verify: bool = False) -> None:
         self.folder = folder
-        try:
-            self.info: dict[str, Any] = json.loads((folder / INDEX).read_text())
-        except FileNotFoundError:
-            raise ValueError(f"no perception is kept in {folder}: {INDEX} is missing; `ablate` makes it") from None
+        resumable = resumable_perception(folder)
+        self.info = resumable.read()
         there = sum(shard["views"] for shard in self.info["shards"])
         if there < self.info["views"]:
             raise ValueError(
@@ -79,12 +90,7 @@ class PerceptionCache:
             )
         for shard in self.info["shards"]:
             for name, sha256 in shard["sha256"].items():
-                check_file(
-                    folder / name,
-                    sha256=sha256 if verify else None,
-                    listed_in=INDEX,
-                    remedy=f"delete {folder} to make it again",
-                )
+                resumable.check(name, sha256=sha256 if verify else None)
         self.keys = [str(i) for i in range(self.info["views"])]
         self._views_of_shard: dict[int, list[dict[str, Any]]] = {}
 

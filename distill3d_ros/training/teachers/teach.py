@@ -24,7 +24,7 @@ from distill3d_ros.training.data.answers.teacher_cache import (
     CacheError,
     CacheInfo,
     CacheShard,
-    check_shard,
+    answers_folder,
     data_identity,
     read_info,
 )
@@ -87,9 +87,7 @@ def teach(
     with only_writer(out) if group.is_first else nullcontext():
         info, balance = wanted, Balance({})
         if group.is_first:
-            info = _to_go_on_with(
-                out, wanted, [[reader.keys[i] for i in part] for part in _parts(order, shard_samples)]
-            )
+            info = _resumed(out, wanted, [[reader.keys[i] for i in part] for part in _parts(order, shard_samples)])
             balance = balance_from_data(data, out)
             if not info.accuracy:
                 info = replace(
@@ -205,36 +203,23 @@ class _TeachingPass:
         self._report(text if needed < free else f"{text}: NOT ENOUGH; make room, or give --limit")
 
 
-def _to_go_on_with(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) -> CacheInfo:
+def _resumed(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) -> CacheInfo:
     """State of the wanted cache in ``out``; ``wanted`` itself where nothing is there.
 
     Shards that are damaged, or that would have more samples by now, are made again.
     """
-    if not (out / MANIFEST_NAME).exists():
+    folder = answers_folder(out)
+    if not folder.is_begun:
         return wanted
     there = read_info(out)
-    before, now = _settings(there), _settings(wanted)
-    different = [
-        f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
-        for name in dict.fromkeys([*before, *now])
-        if before.get(name) != now.get(name)
-    ]
-    if different:
-        raise CacheError(
-            f"{out} holds answers that were made in another way: {'; '.join(different)}. Give the same settings to go "
-            "on there, or another --out"
-        )
+    folder.check_same(_settings(there), _settings(wanted))
     done = sum(len(s.keys) for s in there.shards)
     if wanted.samples < done:
         raise CacheError(f"{out} holds answers about {done} samples; --limit must not be less. Got {wanted.samples}")
     whole = []
     for shard in there.shards:
         number = int(shard.file.rpartition("-")[2].partition(".")[0])
-        if tuple(keys[number]) == shard.keys:
-            try:
-                check_shard(out, shard)
-            except CacheError:
-                continue
+        if tuple(keys[number]) == shard.keys and folder.is_whole(shard.file, sha256=shard.sha256, size=shard.bytes):
             whole.append(shard)
     return replace(there, samples=wanted.samples, shards=tuple(whole))
 

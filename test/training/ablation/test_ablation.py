@@ -168,7 +168,9 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
     assert not any("begun" in line for line in lines)
     changed = tiny_ablation(eyes)
     changed["base"]["stages"][0]["lr"] = 0.5
-    with pytest.raises(ValueError, match=r"another configuration \(stages differ\)"):
+    with pytest.raises(
+        ValueError, match=r"made in another way: stages\[0\]\.lr was .* and is now 0\.5\. .*another --out"
+    ):
         ablate(AblateOptions(config=write(tmp_path, changed), data=data, out=out), report=lines.append)
 
 

@@ -224,7 +224,7 @@ def test_keeping_goes_on_where_it_stopped(
     # Another student's, or a damaged one, is refused.
     torch.manual_seed(1)
     other = new_student(tiny_config()).eval()
-    with pytest.raises(ValueError, match=r"perception_sha256 .* another perception"):
+    with pytest.raises(ValueError, match=r"made in another way: perception_sha256 was .* and is now .*another --out"):
         cache_perception(other, (data,), "train", tmp_path / "a", CACHE, views=5, report=print)
     stage = StageConfig(name="s", kind="cached", perception_cache=str(tmp_path / "a"))
     with pytest.raises(ValueError, match="what another student perceived"):
@@ -311,7 +311,9 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
     with pytest.raises(ValueError, match=r"perception\.augment: a teacher spoke about the picture as it is"):
         taught_cache(answers, augment=AugmentConfig(sizes=((64, 64),)))
     later = replace(CACHE, teacher=str(answers), rounds=1, augment=taught_cache(answers).augment)
-    with pytest.raises(ValueError, match=r"has config .* another perception"):
+    with pytest.raises(
+        ValueError, match=r"made in another way: config\.\w+ was|made in another way: config\.augment\.\w+ was"
+    ):
         cache_perception(student, (rooms,), "train", said_nothing, later, views=6, report=print)
 
 

@@ -257,10 +257,10 @@ def test_answers_about_other_data_are_refused(data: Path, taught: Path, tmp_path
     with pytest.raises(CacheError, match=rf"answers about '{theirs}' \(manifest .*training data are 'other'"):
         TeacherCache(taught, (other,))
     with pytest.raises(
-        CacheError, match=r"made in another way: .*questions was 5 and is now 6; its kind was 'priv.*'parrot'"
+        CacheError, match=r"made in another way: .*questions was 5 and is now 6; its kind was priv.*parrot"
     ):
         answers(Parrot(), data, _copied(taught, tmp_path / "a", teacher="parrot-0"), questions=6)
-    with pytest.raises(CacheError, match=r"teacher was 'privileged-.*' and is now 'parrot-0'"):
+    with pytest.raises(CacheError, match=r"teacher was privileged-.* and is now parrot-0"):
         answers(Parrot(), data, _copied(taught, tmp_path / "b"))
 
 
@@ -284,7 +284,7 @@ def test_what_is_missing_or_damaged_is_named_and_made_again(data: Path, tmp_path
     answers(Parrot(), data, tmp_path)
     assert len(TeacherCache(tmp_path, (data,))) == 4
     (tmp_path / MANIFEST_NAME).write_text("{}")
-    with pytest.raises(CacheError, match=r"is not the manifest of a teacher's answers"):
+    with pytest.raises(CacheError, match=r"is not an index of teacher's answers"):
         TeacherCache(tmp_path, (data,))
     with pytest.raises(CacheError, match=r"no teacher's answers in .*manifest.json is missing"):
         TeacherCache(tmp_path / "nowhere", (data,))

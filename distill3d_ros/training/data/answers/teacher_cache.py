@@ -5,7 +5,6 @@ The manifest is rewritten in one step each time a shard is finished, so that a f
 
 from __future__ import annotations
 
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from distill3d_ros.system.files import check_file, file_sha256, write_whole
+from distill3d_ros.system.files import file_sha256
+from distill3d_ros.system.resumable_folder import ResumableFolder
 from distill3d_ros.training.data.answers.answer_shards import CachedSample, decode_sample
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.mixture import Folders
@@ -82,8 +82,21 @@ class CacheInfo:
         return sum(s.bytes for s in self.shards)
 
     def write(self, folder: Path) -> None:
-        data = {"format_version": FORMAT_VERSION, **asdict(self)}
-        write_whole(folder / MANIFEST_NAME, json.dumps(data, indent=1) + "\n")
+        """Replace the manifest of ``folder`` in one step."""
+        answers_folder(folder).write(asdict(self))
+
+
+def answers_folder(folder: Path) -> ResumableFolder:
+    """The folder of a teacher's answers, as what is made piece by piece."""
+    return ResumableFolder(
+        path=folder,
+        index=MANIFEST_NAME,
+        holds="teacher's answers",
+        version=FORMAT_VERSION,
+        missing="make them with `distill3d teach`",
+        remedy=REMEDY,
+        error=CacheError,
+    )
 
 
 def read_info(folder: Path) -> CacheInfo:
@@ -92,23 +105,16 @@ def read_info(folder: Path) -> CacheInfo:
     Raises:
         CacheError: there is none, or it is damaged or of another version.
     """
-    path = folder / MANIFEST_NAME
+    resumable = answers_folder(folder)
+    data = resumable.read()
     try:
-        data = json.loads(path.read_text())
-        version = data.pop("format_version")
-        if version != FORMAT_VERSION:
-            raise CacheError(f"{path} has format_version {version!r}, this program reads {FORMAT_VERSION}; teach again")
         data["shards"] = tuple(CacheShard(**{**s, "keys": tuple(s["keys"])}) for s in data["shards"])
         known = {f.name for f in fields(CacheInfo)}
         if set(data) != known:
             raise KeyError(*sorted(set(data) ^ known))
         return CacheInfo(**{**data, "data": tuple(data["data"]), "labels": tuple(data["labels"])})
-    except FileNotFoundError:
-        raise CacheError(
-            f"no teacher's answers in {folder}: {MANIFEST_NAME} is missing; make them with `distill3d teach`"
-        ) from None
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise CacheError(f"{path} is not the manifest of a teacher's answers ({error!r}); {REMEDY}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise resumable.not_an_index(error) from error
 
 
 def answers_sha256(folder: Path) -> str:
@@ -124,18 +130,6 @@ def answers_sha256(folder: Path) -> str:
 def data_identity(data: Folders) -> tuple[Mapping[str, str], ...]:
     """Identity of the data of a cache."""
     return tuple({"folder": d.resolve().name, "manifest_sha256": manifest_sha256(d)} for d in data)
-
-
-def check_shard(folder: Path, shard: CacheShard) -> None:
-    """Raises CacheError unless the file is byte for byte what the manifest says."""
-    check_file(
-        folder / shard.file,
-        sha256=shard.sha256,
-        size=shard.bytes,
-        listed_in="the manifest",
-        remedy=REMEDY,
-        error=CacheError,
-    )
 
 
 class TeacherCache:
@@ -159,7 +153,7 @@ class TeacherCache:
                 "the same data folders in the same order, or let the teacher answer about these"
             )
         for shard in self.info.shards:
-            check_shard(self.folder, shard)
+            answers_folder(self.folder).check(shard.file, sha256=shard.sha256, size=shard.bytes)
         self._places = {key: (s, n) for s, shard in enumerate(self.info.shards) for n, key in enumerate(shard.keys)}
         self.keys: list[str] = list(self._places)
         self._open: OrderedDict[int, tuple[Any, frozenset[str]]] = OrderedDict()

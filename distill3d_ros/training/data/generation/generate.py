@@ -6,7 +6,6 @@ with the shards that are missing, and a finished folder is the same for any numb
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -17,7 +16,6 @@ from pathlib import Path
 
 from distill3d_ros.system.files import only_writer
 from distill3d_ros.system.worker_pool import JobLost, JobProgress
-from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
 from distill3d_ros.training.data.generation.generation_options import GenerateOptions, SequenceOptions
 from distill3d_ros.training.data.generation.generation_plan import (
     ROOMS_PER_SHARD,
@@ -29,8 +27,8 @@ from distill3d_ros.training.data.generation.generation_plan import (
 )
 from distill3d_ros.training.data.generation.progress import GenerateProgress, format_size
 from distill3d_ros.training.data.generation.workers import shard_workers
-from distill3d_ros.training.data.manifest import Manifest, ShardError, ShardInfo, write_manifest
-from distill3d_ros.training.data.shards import check_shard
+from distill3d_ros.training.data.manifest import Manifest, ShardInfo, write_manifest
+from distill3d_ros.training.data.resumable_data import resumable_manifest, whole_shards
 from distill3d_ros.worlds.rendering.factory import renderer_kind
 
 _OPTIONS = {
@@ -104,15 +102,10 @@ def furniture_fingerprint(workers: int = 2) -> str:
 
 def _finished_shards(folder: Path, wanted: Manifest, jobs: Sequence[ShardJob]) -> dict[str, ShardInfo]:
     """File -> the shards that are there and whole. Others are made again."""
-    manifest = manifest_to_go_on_with(folder, wanted, same_rooms=True, names=_OPTIONS)
+    manifest = resumable_manifest(folder, wanted, same_rooms=True, names=_OPTIONS)
     files = {job.file for job in jobs}
-    finished = {}
-    for shard in manifest.shards if manifest else ():
-        if shard.file in files:
-            with contextlib.suppress(ShardError):  # missing or damaged: made again
-                check_shard(folder, shard)
-                finished[shard.file] = shard
-    return finished
+    listed = [shard for shard in (manifest.shards if manifest else ()) if shard.file in files]
+    return {shard.file: shard for shard in whole_shards(folder, listed)}
 
 
 def _check_space(folder: Path, needed: float) -> None:

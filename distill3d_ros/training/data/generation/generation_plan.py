@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distill3d_ros.training.data.manifest import RENDERER_OF_OLD
+from distill3d_ros.training.data.manifest import DEFAULT_RENDERER
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.data.shards import shard_name
 from distill3d_ros.worlds.rendering.interface import RendererKind
@@ -59,7 +59,7 @@ class Recipe:
     furniture: str = ""
     """Names the furniture models by their content, see ``generate.furniture_fingerprint``."""
     generator_version: int = GENERATOR_VERSION
-    renderer: RendererKind = RENDERER_OF_OLD
+    renderer: RendererKind = DEFAULT_RENDERER
     """What draws the pictures, see ``worlds.rendering``."""
     sequence: SequencePlan | None = None
     """None for single views; else ``frames_per_room`` must be its largest number of frames."""
@@ -80,7 +80,7 @@ class Recipe:
         """As JSON types, for the manifest; the renderer only where it is not the one of folders that name none."""
         entries = {**asdict(self), "size": list(self.size)}
         del entries["sequence"]
-        if self.renderer == RENDERER_OF_OLD:
+        if self.renderer == DEFAULT_RENDERER:
             del entries["renderer"]
         if self.sequence is not None:
             del entries["frames_per_room"]

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any
 
 from distill3d_ros.system.files import only_writer, write_whole
-from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
 from distill3d_ros.training.data.generation.generation_plan import BUILD_ORDER
 from distill3d_ros.training.data.manifest import Manifest, ShardError, ShardInfo, write_manifest
-from distill3d_ros.training.data.shards import ShardWriter, check_shard, shard_name
+from distill3d_ros.training.data.resumable_data import resumable_manifest, whole_shards
+from distill3d_ros.training.data.shards import ShardWriter, shard_name
 
 RECORDS_NAME = "imported.json"
 SPLITS_TO_IMPORT = ("train", "val", "test_known")
@@ -88,9 +88,7 @@ class ImportFolder:
                     f"{part} is in split {shard.split!r} of {self.folder} already and cannot also be in "
                     f"{self._split!r}; give --out another folder"
                 )
-            try:
-                check_shard(self.folder, shard)
-            except ShardError:
+            if not whole_shards(self.folder, [shard]):
                 missing.append(part)
                 damaged.add(shard.file)
         kept = tuple(shard for shard in self.manifest.shards if shard.file not in damaged)
@@ -125,7 +123,7 @@ class ImportFolder:
         return number
 
     def _read(self) -> None:
-        there = manifest_to_go_on_with(self.folder, self.manifest, names=_OPTIONS)
+        there = resumable_manifest(self.folder, self.manifest, names=_OPTIONS)
         if there is None:
             return
         with contextlib.suppress(FileNotFoundError):

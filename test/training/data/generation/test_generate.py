@@ -27,7 +27,7 @@ from distill3d_ros.training.data.generation.generation_options import GenerateOp
 from distill3d_ros.training.data.generation.generation_plan import Recipe, planned_rooms, shard_jobs
 from distill3d_ros.training.data.generation.progress import GenerateProgress
 from distill3d_ros.training.data.generation.workers import shard_workers
-from distill3d_ros.training.data.manifest import Manifest, ShardError, read_manifest
+from distill3d_ros.training.data.manifest import Manifest, ShardError, read_manifest, write_manifest
 from distill3d_ros.training.data.shards import ShardReader, verify_folder
 
 ROOMS = {"train": 1, "test_unseen": 1}
@@ -106,7 +106,7 @@ def test_a_run_that_was_killed_goes_on(made: Path, tmp_path: Path):
     shutil.copytree(made, folder)
     manifest = read_manifest(folder)
     noted = replace(manifest, shards=manifest.shards[:1], complete=False)
-    (folder / "manifest.json").write_text(noted.to_json())
+    write_manifest(folder, noted)
     (folder / ".train-000000.tar.99999.tmp").write_bytes(b"half a shard")
     kept = folder / noted.shards[0].file
     before = kept.stat().st_mtime_ns

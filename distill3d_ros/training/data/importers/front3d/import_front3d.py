@@ -20,21 +20,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from distill3d_ros.system.files import only_writer, write_whole
-from distill3d_ros.training.data.data_folder import manifest_to_go_on_with
 from distill3d_ros.training.data.generation.generation_plan import GENERATOR_VERSION, Recipe
 from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError, FrontModels
 from distill3d_ros.training.data.importers.front3d.render_workers import make_shards
 from distill3d_ros.training.data.importers.front3d.room_shards import GroupReport, HouseGroup, Settings, house_groups
 from distill3d_ros.training.data.importers.import_options import Front3dOptions
 from distill3d_ros.training.data.manifest import (
-    RENDERER_OF_OLD,
+    DEFAULT_RENDERER,
     Manifest,
-    ShardError,
     ShardInfo,
     write_manifest,
 )
+from distill3d_ros.training.data.resumable_data import resumable_manifest, whole_shards
 from distill3d_ros.training.data.sample import SPLITS
-from distill3d_ros.training.data.shards import check_shard
 from distill3d_ros.worlds.rendering.factory import renderer_kind
 
 REPORT_NAME = "import_report.json"
@@ -87,7 +85,7 @@ def import_front(
         "houses": _fingerprint(files),
         "models": FrontModels(models).fingerprint(),
     }
-    if renderer != RENDERER_OF_OLD:
+    if renderer != DEFAULT_RENDERER:
         recipe["renderer"] = renderer
     groups = house_groups(files, houses_per_shard)
     with only_writer(out):
@@ -164,7 +162,7 @@ def _finished(
     folder: Path, recipe: Mapping[str, object], groups: Sequence[HouseGroup]
 ) -> tuple[dict[str, GroupReport], dict[str, ShardInfo]]:
     """File -> report of the shards that need no more work, and what the manifest says of those that have a file."""
-    manifest = manifest_to_go_on_with(folder, Manifest(recipe=recipe, planned_rooms={}))
+    manifest = resumable_manifest(folder, Manifest(recipe=recipe, planned_rooms={}))
     if manifest is None:
         return {}, {}
     return _whole_shards(folder, {shard.file: shard for shard in manifest.shards}, groups)
@@ -183,11 +181,7 @@ def _whole_shards(
         if group.file not in known:
             continue
         if known[group.file].rooms:
-            if group.file not in listed:
-                continue
-            try:
-                check_shard(folder, listed[group.file])
-            except ShardError:  # missing or damaged: made again
+            if group.file not in listed or not whole_shards(folder, [listed[group.file]]):
                 continue
             shards[group.file] = listed[group.file]
         reports[group.file] = known[group.file]

@@ -16,7 +16,7 @@ from distill3d_ros.training.data.generation.room_frames import pictures
 from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError, FrontModels, stable_fraction
 from distill3d_ros.training.data.importers.front3d.house import House, read_house
 from distill3d_ros.training.data.importers.front3d.rooms import RoomSkippedError, front_room
-from distill3d_ros.training.data.manifest import RENDERER_OF_OLD, ShardInfo
+from distill3d_ros.training.data.manifest import DEFAULT_RENDERER, ShardInfo
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardWriter, shard_name
 from distill3d_ros.worlds.cameras import sample_cameras
@@ -38,7 +38,7 @@ class Settings:
     """Width and height of a picture, pixels."""
     seed: int
     min_fill: float
-    renderer: RendererKind = RENDERER_OF_OLD
+    renderer: RendererKind = DEFAULT_RENDERER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

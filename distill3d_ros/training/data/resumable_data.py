@@ -1,21 +1,23 @@
-"""A data folder while something writes into it: one writer at a time, and only what belongs together."""
+"""Going on with a data folder that was begun: what is finished of it, if it was made in the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from distill3d_ros.training.data.manifest import (
+    DEFAULT_RENDERER,
     MANIFEST_NAME,
-    RENDERER_OF_OLD,
     Manifest,
     ShardError,
+    ShardInfo,
+    data_folder,
     read_manifest,
 )
 
 
-def manifest_to_go_on_with(
+def resumable_manifest(
     folder: Path, wanted: Manifest, *, same_rooms: bool = False, names: Mapping[str, str] | None = None
 ) -> Manifest | None:
     """The manifest of a folder that was begun in the same way; None where no shard was finished.
@@ -36,21 +38,21 @@ def manifest_to_go_on_with(
     if not there.shards:  # nothing would be lost
         return None
     before, now = (_settings(manifest, with_rooms=same_rooms) for manifest in (there, wanted))
-    differences = [
-        f"{(names or {}).get(key, key)} was {before.get(key, 'not given')} and is now {now.get(key, 'not given')}"
-        for key in dict.fromkeys([*before, *now])
-        if before.get(key) != now.get(key)
-    ]
-    if there.labels != wanted.labels:
-        differences.append(f"labels were {', '.join(there.labels)} and are now {', '.join(wanted.labels)}")
-    if differences:
-        raise ShardError(
-            f"{folder} holds data that was made in another way: {'; '.join(differences)}. Give the same files and "
-            "settings to go on there, or another --out"
-        )
+    data_folder(folder).check_same(before, now, names=names)
     return there
+
+
+def whole_shards(folder: Path, shards: Iterable[ShardInfo]) -> tuple[ShardInfo, ...]:
+    """Those of a manifest's shards whose files are there and undamaged; the others are made again."""
+    where = data_folder(folder)
+    return tuple(
+        shard
+        for shard in shards
+        if where.is_whole(shard.file, sha256=shard.sha256, size=shard.bytes)
+        and where.is_whole(shard.index_file, sha256=shard.index_sha256)
+    )
 
 
 def _settings(manifest: Manifest, *, with_rooms: bool) -> dict[str, Any]:
     rooms = {f"rooms of {split}": n for split, n in manifest.planned_rooms.items()} if with_rooms else {}
-    return {"renderer": RENDERER_OF_OLD, **manifest.recipe, **rooms}
+    return {"renderer": DEFAULT_RENDERER, **manifest.recipe, **rooms, "labels": list(manifest.labels)}
