@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.parrot_teacher import Parrot
 from support.tiny_training import data_folder, tiny_config
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description, save_student
 from distill3d_ros.student.language.text import tokenizer_sha256
-from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
+from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer
 from distill3d_ros.training.data.answers.teacher_cache import (
     MANIFEST_NAME,
     CacheError,
@@ -80,28 +81,6 @@ def taught(privileged: PrivilegedTeacher, data: Path, tmp_path_factory: pytest.T
     out = tmp_path_factory.mktemp("cache") / "new"
     answers(privileged, data, out)
     return out
-
-
-class Parrot:
-    """A teacher of words alone, which says the truth and counts how often it was asked."""
-
-    name = "parrot-0"
-    tokenizer_sha256 = None
-
-    def __init__(self, stop_after: int | None = None, error: BaseException | None = None) -> None:
-        self.stop_after, self.error, self.samples = stop_after, error, 0
-
-    def answer(self, sample: Sample, questions: Sequence[str]) -> list[TeacherAnswer]:
-        self.samples += 1
-        if self.error is not None and self.samples > (self.stop_after or 0):
-            raise self.error
-        return [TeacherAnswer(text=f"{sample.key}: {q}") for q in questions]
-
-    def perceive(self, sample: Sample) -> TeacherPerception | None:
-        return None
-
-    def describe(self) -> dict[str, Any]:
-        return {"kind": "parrot"}
 
 
 def test_what_a_privileged_teacher_says_is_read_back(privileged: PrivilegedTeacher, data: Path, taught: Path) -> None:
