@@ -110,7 +110,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
         if line.startswith("k2 seed 1: begun"):
             kill_once_it_has_a_checkpoint(victim)
 
-    first = ablate(AblateOptions(config=path, data=data, out=out, jobs=2, device="cpu"), report=told)
+    first = ablate(AblateOptions(config=path, data=(data,), out=out, jobs=2, device="cpu"), report=told)
     assert [f["name"] for f in first["failed"]] == ["k2 seed 1"]
     assert first["failed"][0]["why"] == "ended by SIGKILL"
     assert Path(first["failed"][0]["log"]).is_file()
@@ -121,7 +121,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
 
     trained = Run(out=out, variant="k0", seed=0).folder / "trained.json"
     at = trained.stat().st_mtime_ns
-    result = ablate(AblateOptions(config=path, data=data, out=out, jobs=2, device="cpu"), report=lines.append)
+    result = ablate(AblateOptions(config=path, data=(data,), out=out, jobs=2, device="cpu"), report=lines.append)
     assert result["failed"] == []
     assert "going on from step" in (victim.folder / "log.txt").read_text()
     assert trained.stat().st_mtime_ns == at, "what was trained is not trained again"
@@ -155,7 +155,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
         assert torch.equal(tensor, students[0].encoder.state_dict()[name])
     assert not torch.equal(students[0].language.thoughts.tokens, students[1].language.thoughts.tokens)
 
-    write_results(ResultsOptions(evaluation=[], ablation=[out], model=[], out=tmp_path / "results.md"))
+    write_results(ResultsOptions(ablation=(out,), out=tmp_path / "results.md"))
     page = (tmp_path / "results.md").read_text()
     assert "## Ablation out" in page
     assert f"| `k0` | none | {k0['accuracy']['mean']:.3f} |" in page
@@ -164,14 +164,14 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
 
     # Nothing is left to do, and another configuration does not go on in this folder.
     lines.clear()
-    ablate(AblateOptions(config=path, data=data, out=out, jobs=2, device="cpu"), report=lines.append)
+    ablate(AblateOptions(config=path, data=(data,), out=out, jobs=2, device="cpu"), report=lines.append)
     assert not any("begun" in line for line in lines)
     changed = tiny_ablation(eyes)
     changed["base"]["stages"][0]["lr"] = 0.5
     with pytest.raises(
         ValueError, match=r"made in another way: stages\[0\]\.lr was .* and is now 0\.5\. .*another --out"
     ):
-        ablate(AblateOptions(config=write(tmp_path, changed), data=data, out=out), report=lines.append)
+        ablate(AblateOptions(config=write(tmp_path, changed), data=(data,), out=out), report=lines.append)
 
 
 def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: P
     plan["variants"] = [{"name": "k3", "changes": {"student.hidden_cot.tokens": 3}}]
     out = tmp_path / "out"
     assert (
-        ablate(AblateOptions(config=write(tmp_path, plan), data=data, out=out, device="cpu"), report=lambda _: None)[
+        ablate(AblateOptions(config=write(tmp_path, plan), data=(data,), out=out, device="cpu"), report=lambda _: None)[
             "failed"
         ]
         == []
@@ -199,7 +199,7 @@ def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: P
 
     plan["base"]["start_from"] = ""
     with pytest.raises(ValueError, match=r"base\.perception or base\.start_from"):
-        ablate(AblateOptions(config=write(tmp_path, plan), data=data, out=tmp_path / "none"), report=lambda _: None)
+        ablate(AblateOptions(config=write(tmp_path, plan), data=(data,), out=tmp_path / "none"), report=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def beside_a_teacher(report: Path, folder: Path, *, parameters: int = 7_000_000_
 def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, evaluated: Path, tmp_path: Path) -> None:
     page = tmp_path / "docs" / "results.md"
     with_teacher = beside_a_teacher(evaluated, tmp_path / "beside")
-    write_results(ResultsOptions(evaluation=[evaluated, with_teacher], ablation=[], model=[eyes], out=page))
+    write_results(ResultsOptions(evaluation=(evaluated, with_teacher), model=(eyes,), out=page))
     text = page.read_text()
     report = json.loads((evaluated / "report.json").read_text())
     assert f"## Evaluation {evaluated.name}: {eyes.name}" in text, "the model is told by its checksum"
@@ -257,11 +257,11 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, eva
     small = "| 10.0 times: 20 M parameters, on one | **not tested: the teacher is small** |"
     assert small in (tmp_path / "b.md").read_text()
     with pytest.raises(ValueError, match=r"ablation\.json does not exist; `distill3d ablate` writes it"):
-        write_results(ResultsOptions(evaluation=[], ablation=[tmp_path], model=[], out=page))
+        write_results(ResultsOptions(ablation=(tmp_path,), out=page))
     with pytest.raises(ValueError, match="needs --evaluation"):
-        write_results(ResultsOptions(evaluation=[], ablation=[], model=[eyes], out=page))
+        write_results(ResultsOptions(model=(eyes,), out=page))
     with pytest.raises(ValueError, match=r"--data must name folders of .* Got \w+, of another command; leave it out"):
-        write_results(ResultsOptions(evaluation=[evaluated], ablation=[], model=[], out=page, data=[data]))
+        write_results(ResultsOptions(evaluation=(evaluated,), out=page, data=(data,)))
     assert page.read_text() == text, "what could not be written leaves what was there"
 
 
@@ -322,7 +322,7 @@ def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, 
 def test_a_variant_that_is_not_there(eyes: Path, data: Path, tmp_path: Path) -> None:
     path = write(tmp_path, tiny_ablation(eyes))
     with pytest.raises(ValueError, match="no variant 'k8'; there are k2, k0"):
-        ablate(AblateOptions(config=path, data=data, out=tmp_path / "out", only=["k8"]))
+        ablate(AblateOptions(config=path, data=(data,), out=tmp_path / "out", only=("k8",)))
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config" / "ablate").glob("*.yaml")), ids=lambda f: f.name)
