@@ -49,15 +49,10 @@ SPLITS = ("train", "val")
 
 
 def answers(
-    teacher: Teacher,
-    data: Path,
-    out: Path,
-    *,
-    report: Callable[[str], None] = lambda _: None,
-    shard_samples: int = 2,
-    **changes: Any,
+    teacher: Teacher, data: Path, out: Path, *, report: Callable[[str], None] = lambda _: None, **changes: Any
 ) -> CacheInfo:
     """A teacher's answers to 5 questions a sample."""
+    shard_samples = changes.pop("shard_samples", 2)
     options = AnswerOptions(data=(data,), out=out, **{"questions": 5, "measure": 2, **changes})
     return teach(teacher, options, shard_samples=shard_samples, report=report)
 
