@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of all splits, a few samples each."""
-    from support.tiny_training import data_folder  # torch only for who needs it
+    from support.training.tiny_training import data_folder  # torch only for who needs it
 
     from distill3d_ros.training.data.sample import SPLITS
 

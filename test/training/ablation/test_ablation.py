@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from support.tiny_training import tiny_config
+from support.training.tiny_training import tiny_config
 
 from distill3d_ros.student.checkpoint import load_student, save_student
 from distill3d_ros.system.config_loading import build

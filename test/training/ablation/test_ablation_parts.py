@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.invented_teacher import KEYS, invented, two_rooms, written
 from support.student_fixtures import questions, small_student, views
-from support.tiny_training import tiny_config
+from support.training.invented_teacher import KEYS, invented, two_rooms, written
+from support.training.tiny_training import tiny_config
 
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.config import HiddenCotConfig

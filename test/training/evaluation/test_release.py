@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.random_student import save_random_student
-from support.tiny_training import data_folder, tiny_config
+from support.training.tiny_training import data_folder, tiny_config
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from support.adding_trainer import AddingStage, Net, make_trainer
 from support.student_fixtures import objects, questions, small_student, views
+from support.training.adding_trainer import AddingStage, Net, make_trainer
 from torch import Tensor
 
 from distill3d_ros.student.encoder.vggt import Block

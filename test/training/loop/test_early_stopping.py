@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.programs import start_module
-from support.scored_trainer import STEPS, FollowsTheWeights, Scored, make_trainer
+from support.training.scored_trainer import STEPS, FollowsTheWeights, Scored, make_trainer
 
 from distill3d_ros.training.config import StopEarlyConfig, load_config
 from distill3d_ros.training.loop.curves import read_metrics
@@ -97,7 +97,7 @@ def test_memory_and_minutes_are_logged(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     """Killed without a warning while it writes a checkpoint a step; parts of batches and patience included."""
     killed = tmp_path / "killed"
-    run = start_module("support.scored_trainer", str(killed))
+    run = start_module("support.training.scored_trainer", str(killed))
     deadline = time.monotonic() + 250
     while time.monotonic() < deadline and run.poll() is None and len(read_metrics(killed / "metrics.jsonl")) < 8:
         time.sleep(0.02)

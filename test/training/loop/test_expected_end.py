@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.tiny_trainer import GrowingKeys, TinyStage, TinyStudent
+from support.training.tiny_trainer import GrowingKeys, TinyStage, TinyStudent
 
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.loop.batches import Sampler

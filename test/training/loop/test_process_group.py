@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.adding_trainer import STEPS, make_trainer, train
 from support.programs import start_module
-from support.tiny_training import data_folder, tiny_config
+from support.training.adding_trainer import STEPS, make_trainer, train
+from support.training.tiny_training import data_folder, tiny_config
 from torch import Tensor
 
 from distill3d_ros.student.checkpoint import save_student
@@ -33,7 +33,7 @@ from distill3d_ros.training.teachers.teach_options import AnswerOptions, Teacher
 
 def two_processes(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return start_module(
-        "support.adding_trainer",
+        "support.training.adding_trainer",
         str(folder),
         *arguments,
         processes=2,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.tiny_trainer import GrowingKeys, TinyStage, TinyStudent, build_batch
+from support.training.tiny_trainer import GrowingKeys, TinyStage, TinyStudent, build_batch
 
 from distill3d_ros.system.files import only_writer, temporary_path
 from distill3d_ros.training.config import StageConfig, load_config

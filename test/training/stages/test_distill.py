@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.invented_teacher import KEYS, WIDTH, InventedCache, cache_info, invented, two_rooms, written
-from support.tiny_training import changed_parts, tiny_config
+from support.training.invented_teacher import KEYS, WIDTH, InventedCache, cache_info, invented, two_rooms, written
+from support.training.tiny_training import changed_parts, tiny_config
 
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.student import Student

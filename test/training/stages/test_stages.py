@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.tiny_training import changed_parts, data_folder, six_objects, tiny_config
+from support.training.tiny_training import changed_parts, data_folder, six_objects, tiny_config
 
 from distill3d_ros.engine.engine import Engine
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student

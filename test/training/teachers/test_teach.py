@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.parrot_teacher import Parrot
-from support.tiny_training import data_folder, tiny_config
+from support.training.parrot_teacher import Parrot
+from support.training.tiny_training import data_folder, tiny_config
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import WEIGHTS, read_description, save_student

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.tiny_training import six_objects
+from support.training.tiny_training import six_objects
 from tokenizers import Tokenizer
 from transformers import (
     CLIPImageProcessor,

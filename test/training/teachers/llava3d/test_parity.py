@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from support.parity import llava3d as reference
 from support.parity.llava3d_fixtures import make_llava3d
 from support.parity.sources import FIXTURES, both, numbers, source
-from support.tiny_llava3d import random_state, write_config
+from support.training.tiny_llava3d import random_state, write_config
 from torch import Tensor
 
 from distill3d_ros.training.teachers.llava3d.config import read_config

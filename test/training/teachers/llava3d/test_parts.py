@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from support.data_samples import make_sample
-from support.tiny_llava3d import tokenizer, without_pose
+from support.training.tiny_llava3d import tokenizer, without_pose
 from torch import Tensor
 from transformers import CLIPVisionConfig, LlamaConfig
 

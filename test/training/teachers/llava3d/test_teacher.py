@@ -11,8 +11,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from support.data_samples import make_sample
-from support.tiny_llava3d import CLIP, LLAMA, tokenizer, without_pose, write_checkpoint, write_config, write_shards
-from support.tiny_training import data_folder
+from support.training.tiny_llava3d import (
+    CLIP,
+    LLAMA,
+    tokenizer,
+    without_pose,
+    write_checkpoint,
+    write_config,
+    write_shards,
+)
+from support.training.tiny_training import data_folder
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.student.language.text import tokenizer_sha256

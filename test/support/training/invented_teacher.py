@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support.tiny_training import LABELS, six_objects
+from support.training.tiny_training import LABELS, six_objects
 
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.student import Student

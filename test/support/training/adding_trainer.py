@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from support.tiny_trainer import GrowingKeys
+from support.training.tiny_trainer import GrowingKeys
 from torch import Tensor, nn
 
 from distill3d_ros.training.config import StageConfig
