@@ -120,7 +120,7 @@ def test_no_space_leaves_no_half_file(tmp_path, monkeypatch):
     (tmp_path / "d.png").write_bytes(b"old")
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        asking.write_bytes(tmp_path / "d.png", b"new data")
+        asking.write_whole(tmp_path / "d.png", b"new data")
     assert (tmp_path / "d.png").read_bytes() == b"old"
     assert [f.name for f in tmp_path.iterdir()] == ["d.png"]
 

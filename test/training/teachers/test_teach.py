@@ -265,8 +265,7 @@ def test_what_is_missing_or_damaged_is_named_and_made_again(data: Path, tmp_path
 def test_what_is_no_number_is_not_kept(data: Path, tmp_path: Path) -> None:
     class Broken(Parrot):
         def answer(self, sample: Sample, questions: Sequence[str]) -> list[TeacherAnswer]:
-            hidden = np.full(3, np.nan, np.float32)
-            return [TeacherAnswer(text="yes", hidden=hidden) for _ in questions]
+            return [TeacherAnswer(text="yes", hidden=np.full(3, np.nan, np.float32)) for _ in questions]
 
     with pytest.raises(ValueError, match=r"the teacher's hidden about sample train-.* are not numbers"):
         answers(Broken(), data, tmp_path)
