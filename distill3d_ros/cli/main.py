@@ -134,7 +134,7 @@ def _shown(default: object) -> str | None:
 def _describe(error: Exception) -> str:
     if isinstance(error, CycloptsError):
         name = " ".join(("distill3d", *(error.command_chain or ())))
-        return f"{error}; see {name} --help"
+        return f"{error} (see {name} --help)"
     if isinstance(error, ImportError):
         return f"{error}. `make setup` installs everything; run distill3d from .venv/bin"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:

@@ -87,7 +87,7 @@ def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsy
     assert cli.main(["data", "generate", "--out", str(tmp_path), *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.match(r"distill3d: Invalid value for --\w+: must be a whole number of at least 1\. Got '\w*'", line)
-    assert line.endswith("; see distill3d data generate --help")
+    assert line.endswith(" (see distill3d data generate --help)")
     assert not list(tmp_path.iterdir())
 
 
