@@ -1,6 +1,6 @@
 """Options of ``distill3d data import``."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: Python 3.10 cannot evaluate a text that says KW_ONLY.
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
