@@ -51,7 +51,8 @@ class ResumableFolder:
             data = json.loads(self.index_path.read_text())
             version = data.pop(self.version_key)
         except FileNotFoundError:
-            raise self.error(f"no {self.holds} in {self.path}: {self.index} is missing; {self.missing}") from None
+            what = f"{self.index} is missing" if self.path.exists() else "the folder does not exist"
+            raise self.error(f"no {self.holds} in {self.path}: {what}; {self.missing}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.not_an_index(error) from error
         if version != self.version:

@@ -87,13 +87,6 @@ def test_tests_lie_in_folders_of_the_package_and_share_only_support() -> None:
         assert not shared, f"{file} imports {shared}: what tests share lies in test/support"
 
 
-def test_files_that_the_docs_name_are_there() -> None:
-    named = re.compile(r"\b(?:test|distill3d_ros|launch)/[\w/.]+\.(?:py|yaml|json)\b")
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        missing = [name for name in named.findall(page.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
-        assert not missing, f"{page.relative_to(ROOT)} names {missing}"
-
-
 def test_versions_agree() -> None:
     manifests = [ROOT / "package.xml", ROOT / "distill3d_interfaces" / "package.xml"]
     versions = {file.parent.name: ElementTree.parse(file).findtext("version") for file in manifests}

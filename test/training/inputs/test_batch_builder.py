@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,11 @@ from distill3d_ros.training.inputs.batch_builder import BatchBuilder
 
 
 class Lines:
-    """A reader with an open file, which cannot be pickled."""
+    """A reader that, like one with open files, cannot be pickled."""
 
     def __init__(self, path: Path) -> None:
-        self._stream = path.open()
-        self.lines = self._stream.read().split()
+        self._lock = threading.Lock()
+        self.lines = path.read_text().split()
 
 
 class LineBuilder(BatchBuilder[Lines, list[str]]):
