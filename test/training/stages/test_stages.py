@@ -217,7 +217,7 @@ def test_a_missing_split_is_named(student: Student, tmp_path: Path) -> None:
     from distill3d_ros.training.data.manifest import ShardError
 
     save_student(tmp_path / "student", student)
-    with pytest.raises(ShardError, match="no data in .*nothing: the folder does not exist; make a data set with"):
+    with pytest.raises(ShardError, match=r"no data in .*nothing: the folder does not exist; make a data set with"):
         evaluate(
             EvaluateOptions(
                 model=tmp_path / "student", data=tmp_path / "nothing", out=tmp_path / "report", device="cpu"
