@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.answer_text import NO_SCALE, answer_value, not_seen_text, unseen_label
+from distill3d_ros.questions.answer_text import answer_value, no_scale, not_seen_text, unseen_label
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS, ParsedQuestion
 from distill3d_ros.questions.rules import answer_by_rules
@@ -35,7 +35,7 @@ def fuse_answers(
     value, absent = answer_value(generated.text), unseen_label(generated.text)
     metric = KINDS[parsed.kind].form == "metric"
     if metric and not scene.is_metric:
-        return Answer(text=NO_SCALE, value=None, confidence=0.0, source="geometry")
+        return no_scale()
     if not _fits(parsed, value, absent):
         return rules
     pointed = [object_of_query.get(i) for i in generated.object_indices]

@@ -219,7 +219,7 @@ class Engine:
         """
         features = _features(scene)
         started = time.perf_counter()
-        # White space counts for the limit alone: to the student every space of it would be a token.
+        # To the student every further space would be a token.
         parsed = [parse(" ".join(q.split())) if unreadable_because(q) is None else None for q in questions]
         answers: dict[int, Answer] = {}
         plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}

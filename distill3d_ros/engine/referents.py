@@ -26,7 +26,7 @@ def keep_referents(
     Boxes of other objects of the name are left out; boxes of objects of other names can no longer be taken for one.
 
     Args:
-        chosen: label -> ids of objects of ``scene``; see ``scene.references.single_out``.
+        chosen: label -> ids of objects of ``scene``; see ``questions.references.single_out``.
         labels: of the student, in the order of its classes.
         object_of_query: index of a box -> id of the scene's object that it is.
 

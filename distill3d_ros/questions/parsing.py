@@ -20,7 +20,7 @@ from distill3d_ros.questions.references import Reference
 from distill3d_ros.scene.labels import known_names
 
 MAX_QUESTION_CHARACTERS = 500
-"""The limit for every way in: service, topic, parameter and command line. Nobody asks for a place in more."""
+"""Longest question that is read, the same for service, topics, parameter, command line and Python."""
 
 _NAMES = {tuple(words.split()): label for words, label in known_names().items()}
 _LONGEST = max(map(len, _NAMES))

@@ -39,7 +39,7 @@ __all__ = [
     "objects_message",
     "pose_of",
     "quaternion_of",
-    "value_fields",
+    "refusal_message",
     "value_from",
 ]
 if HAVE_INTERFACES:
@@ -100,7 +100,7 @@ def answer_message(scene: Scene, question: str, answer: Answer) -> Any:
         header=header_of(scene),
         question=question,
         answer=answer.text if answer.understood else "",
-        **value_fields(answer),
+        **_value_fields(answer),
         confidence=float(answer.confidence),
         # Boxes are in metres; of a scene without a scale they cannot be told.
         objects=[object_message(scene.by_id(i), scene) for i in answer.object_ids if scene.is_metric],
@@ -110,7 +110,14 @@ def answer_message(scene: Scene, question: str, answer: Answer) -> Any:
     )
 
 
-def value_fields(answer: Answer | None) -> dict[str, str | float]:
+def refusal_message(question: str, reason: str, latency_ms: float) -> Any:
+    """SpatialAnswer to a question that was not answered on any image: no header, no value, no objects."""
+    return SpatialAnswer(
+        question=question, **_value_fields(None), latency_ms=float(latency_ms), success=False, message=reason
+    )
+
+
+def _value_fields(answer: Answer | None) -> dict[str, str | float]:
     """The fields of SpatialAnswer and AskSpatial.Response that hold an answer's value; None for no answer."""
     if answer is None or answer.value is None:
         return {"value_type": "", "value": math.nan, "unit": "", "label": ""}

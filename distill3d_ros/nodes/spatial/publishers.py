@@ -79,15 +79,14 @@ class SpatialOutputs:
         else:
             self._answer.publish(String(data=answer.text))
 
-    def publish_trouble(self, question: str, trouble: str) -> None:
+    def publish_refusal(self, question: str, reason: str, latency_ms: float) -> None:
         """Says on ~/answer why a question has no answer."""
         if not _wanted(self._answer):
             return
         if messages.HAVE_INTERFACES:
-            nothing = messages.value_fields(None)
-            self._answer.publish(messages.SpatialAnswer(question=question, success=False, message=trouble, **nothing))
+            self._answer.publish(messages.refusal_message(question, reason, latency_ms))
         else:
-            self._answer.publish(String(data=trouble))
+            self._answer.publish(String(data=reason))
 
     def close(self) -> None:
         # Humble has no destroy_lifecycle_publisher; there the node keeps a dead entry in its list, which does no harm.

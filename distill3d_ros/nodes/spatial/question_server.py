@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode
@@ -20,6 +20,15 @@ from distill3d_ros.nodes.spatial.diagnostics import Statistics
 from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.objects import Scene
+
+
+class _Outcome(NamedTuple):
+    """An answer and the scene that it is about, or the reason why there is none."""
+
+    scene: Scene | None = None
+    answer: Answer | None = None
+    reason: str = ""
+    latency_ms: float = 0.0
 
 
 class QuestionServer:
@@ -55,7 +64,7 @@ class QuestionServer:
 
     def publish_standing(self, question: str, reply: Reply) -> None:
         """Puts the worker's reply to a standing question on ~/answer."""
-        self._publish(question, *self._outcome(question, reply.result))
+        self._publish(question, self._outcome(question, reply.result))
 
     def close(self) -> None:
         self._node.destroy_subscription(self._topic)
@@ -63,58 +72,59 @@ class QuestionServer:
             self._node.destroy_service(self._service)
 
     def _on_ask(self, request: Any, response: Any) -> Any:
-        started = time.monotonic()
         limit = stamp_to_ns(request.timeout) / 1e9
-        scene, answer, trouble = self._answer(request.question, stamp_to_ns(request.stamp), limit)
-        if scene is not None and answer is not None:
-            filled = messages.answer_message(scene, request.question, answer)
-            for name in response.get_fields_and_field_types():
-                setattr(response, name, getattr(filled, name))
+        outcome = self._answer(request.question, stamp_to_ns(request.stamp), limit)
+        if outcome.scene is not None and outcome.answer is not None:
+            filled = messages.answer_message(outcome.scene, request.question, outcome.answer)
         else:
-            response.success, response.message, response.value = False, trouble, math.nan
-        response.latency_ms = 1e3 * (time.monotonic() - started)
+            filled = messages.refusal_message(request.question, outcome.reason, outcome.latency_ms)
+        for name in response.get_fields_and_field_types():
+            setattr(response, name, getattr(filled, name))
         return response
 
     def _on_question(self, message: String) -> None:
-        self._publish(message.data, *self._answer(message.data, 0, 0.0))
+        self._publish(message.data, self._answer(message.data, 0, 0.0))
 
-    def _publish(self, question: str, scene: Scene | None, answer: Answer | None, trouble: str) -> None:
-        if scene is not None and answer is not None:
-            self._outputs.publish_answer(scene, question, answer)
+    def _publish(self, question: str, outcome: _Outcome) -> None:
+        if outcome.scene is not None and outcome.answer is not None:
+            self._outputs.publish_answer(outcome.scene, question, outcome.answer)
         else:
-            self._outputs.publish_trouble(question, trouble)
+            self._outputs.publish_refusal(question, outcome.reason, outcome.latency_ms)
 
-    def _answer(self, question: str, not_before_ns: int, limit: float) -> tuple[Scene | None, Answer | None, str]:
-        """The scene and the answer, or why there is none."""
+    def _answer(self, question: str, not_before_ns: int, limit: float) -> _Outcome:
+        """The outcome of a question that arrives now; its latency counts from here."""
+        started = time.monotonic()
+        outcome = self._ask_worker(question, not_before_ns, limit)
+        latency_ms = 1e3 * (time.monotonic() - started)
+        if outcome.answer is None:
+            return outcome._replace(latency_ms=latency_ms)
+        self._statistics.took("ask", latency_ms)
+        return outcome._replace(answer=replace(outcome.answer, latency_ms=latency_ms), latency_ms=latency_ms)
+
+    def _ask_worker(self, question: str, not_before_ns: int, limit: float) -> _Outcome:
         worker = self._worker
         if worker is None:
-            return None, None, "the node is not active; activate it first"
+            return _Outcome(reason="the node is not active; activate it first")
         if limit < 0:
-            return None, None, f"the time limit must not be negative. Got {limit:.3f} s"
+            return _Outcome(reason=f"the time limit must not be negative. Got {limit:.3f} s")
         if (problem := unreadable_because(question)) is not None:  # no need to wait for a frame to say so
-            return None, None, problem
+            return _Outcome(reason=problem)
 
         def ask() -> tuple[Scene, Answer]:
             timeout = limit or float(self._node.get_parameter("answer_timeout").value)
             return worker.ask(question, not_before_ns=not_before_ns, timeout=timeout)
 
-        started = time.monotonic()
-        outcome = self._outcome(question, ask)
-        if outcome[0] is not None:
-            self._statistics.took("ask", 1e3 * (time.monotonic() - started))
-        return outcome
+        return self._outcome(question, ask)
 
-    def _outcome(
-        self, question: str, reply: Callable[[], tuple[Scene, Answer]]
-    ) -> tuple[Scene | None, Answer | None, str]:
+    def _outcome(self, question: str, reply: Callable[[], tuple[Scene, Answer]]) -> _Outcome:
         """The result of ``reply``, or the reason why there is none."""
         try:
             scene, answer = reply()
         except (NoFrameError, BusyError, StoppedError, TimeoutError) as error:
-            return None, None, str(error)
+            return _Outcome(reason=str(error))
         except Exception as error:  # the student failed on this question; the node serves the next one
             self._statistics.failed(f"question not answered: {error}")
             self._node.get_logger().error(f"question {question[:80]!r} not answered: {error}")
-            return None, None, f"the question could not be answered: {error}"
+            return _Outcome(reason=f"the question could not be answered: {error}")
         self._statistics.took("answer", answer.latency_ms)
-        return scene, answer, ""
+        return _Outcome(scene=scene, answer=answer, latency_ms=answer.latency_ms)

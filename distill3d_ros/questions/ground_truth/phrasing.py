@@ -16,7 +16,7 @@ SYNONYM_SHARE = 0.2
 
 
 def phrase(fact: GroundTruthQA, rng: np.random.Generator, *, held_out: bool = False) -> Question:
-    """Puts a fact into words, chosen at random among those of its kind (training's, or the held-back ones)."""
+    """Puts a fact into words, chosen at random among those of its kind (training's, or the held-out ones)."""
     kind = KINDS[fact.kind]
     options = templates(fact.kind, held_out)
     template = options[int(rng.integers(len(options)))]

@@ -83,6 +83,11 @@ def test_objects_and_answers_carry_what_the_scene_says():
     assert (said.success, said.answer, said.message, [o.id for o in said.objects]) == (True, "yes", "", [2, 1])
     lost = messages.answer_message(scene, "?", Answer(text="I do not understand", value=None, understood=False))
     assert (lost.success, lost.answer, lost.message) == (False, "", "I do not understand")
+    refused = messages.refusal_message("Is it?", "no frame arrived", 7.0)
+    assert (refused.success, refused.answer, refused.message) == (False, "", "no frame arrived")
+    assert (refused.question, refused.latency_ms, refused.header.frame_id) == ("Is it?", 7.0, "")
+    assert messages.value_from(refused) is None
+    assert math.isnan(refused.value)
 
 
 @pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")

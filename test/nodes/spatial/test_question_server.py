@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from typing import Any
 
 import pytest
 from rcl_interfaces.msg import ParameterType
@@ -31,6 +32,13 @@ def answered(robot: Robot) -> int:
     """Answers of the worker so far, as the newest diagnostics count them."""
     statuses = [s for m in list(robot.heard["/diagnostics"]) for s in m.status if "spatial_node" in s.name]
     return next((int(v.value) for s in reversed(statuses) for v in s.values if v.key == "answered"), 0)
+
+
+def assert_without_answer(message: Any) -> None:
+    """The fields of a SpatialAnswer or an AskSpatial.Response that tells why there is no answer."""
+    assert (message.success, message.answer, message.confidence, list(message.objects)) == (False, "", 0.0, [])
+    assert (message.value_type, message.unit, message.label, math.isnan(message.value)) == ("", "", "", True)
+    assert message.latency_ms > 0
 
 
 def test_the_service_answers_about_the_frame_that_was_asked_for(robot):
@@ -62,7 +70,7 @@ def test_the_service_waits_for_a_frame_to_come(robot):
 
 def test_a_stamp_in_the_future_ends_at_the_time_limit(robot):
     reply = ask_spatial(robot, "Is there a chair?", stamp_ns=robot.now_ns() + 10**12, timeout=0.3)
-    assert not reply.success
+    assert_without_answer(reply)
     assert "or later arrived within the time limit of 0.3 s; the newest one has" in reply.message
 
 
@@ -78,9 +86,8 @@ def test_a_stamp_in_the_future_ends_at_the_time_limit(robot):
 def test_questions_that_cannot_be_answered_are_told(robot, question, says):
     robot.show()
     reply = ask_spatial(robot, question)
-    assert (reply.success, reply.answer) == (False, "")
     assert says in reply.message
-    assert (reply.value_type, reply.unit, reply.label, math.isnan(reply.value)) == ("", "", "", True)
+    assert_without_answer(reply)
 
 
 def test_a_question_over_the_limit_waits_for_no_frame(robot):
@@ -103,8 +110,8 @@ def test_a_program_gets_the_value_of_an_answer(robot):
 
 def test_a_negative_time_limit_is_told(robot):
     reply = ask_spatial(robot, "Is there a chair?", timeout=-1.0)
-    assert not reply.success
     assert "must not be negative. Got -1.000 s" in reply.message
+    assert_without_answer(reply)
 
 
 def test_questions_and_answers_on_topics(robot):
@@ -115,11 +122,16 @@ def test_questions_and_answers_on_topics(robot):
     answers = robot.heard[f"{NODE}/answer"]
 
     publisher.publish(String(data="Is there a vase?"))
-    until(lambda: any(a.question == "Is there a vase?" and a.success for a in list(answers)))
+    vase = until(lambda: next((a for a in list(answers) if a.question == "Is there a vase?" and a.success), None))
+    assert (vase.message, vase.latency_ms > 0) == ("", True)
     publisher.publish(String(data="Hm?"))
     lost = until(lambda: next((a for a in list(answers) if a.question == "Hm?"), None))
-    assert not lost.success
     assert "do not understand" in lost.message
+    assert_without_answer(lost)
+    publisher.publish(String(data=" "))
+    empty = until(lambda: next((a for a in list(answers) if a.question == " "), None))
+    assert "empty question" in empty.message
+    assert_without_answer(empty)
 
     strings = {"type": ParameterType.PARAMETER_STRING_ARRAY, "string_array_value": ["Is there a bed?"]}
     assert set_parameter(robot, "standing_questions", **strings).successful

@@ -1,4 +1,4 @@
-"""From facts to words and back: every kind, every wording, held-back ones too."""
+"""From facts to words and back: every kind, every wording, held-out ones too."""
 
 from __future__ import annotations
 
