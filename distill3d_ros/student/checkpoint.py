@@ -49,7 +49,6 @@ def save_student(
             save_file(tensors, path, metadata={"format": "pt"})  # several entries would be stored in random order
         except SafetensorError as error:
             raise OSError(f"could not write {directory / WEIGHTS}: {error}; is the disk full?") from error
-        path.chmod(0o644)  # safetensors writes files that only their owner can read
         sha256[WEIGHTS] = file_sha256(path)
 
     def write_tokenizer(path: Path) -> None:

@@ -90,7 +90,8 @@ def _part_of(path: Path) -> Iterator[Path]:
     try:
         yield part
     finally:
-        part.unlink(missing_ok=True)  # there is none where it was renamed
+        with contextlib.suppress(OSError):  # there is none where it was renamed; no other error may hide the first one
+            part.unlink()
 
 
 def _write(part: Path, content: Content) -> None:
@@ -99,7 +100,10 @@ def _write(part: Path, content: Content) -> None:
     elif isinstance(content, str):
         part.write_text(content, encoding="utf-8")
     else:
+        part.touch()
+        mode = part.stat().st_mode  # of any new file; safetensors writes files that only their owner can read
         content(part)
+        part.chmod(mode)
     _to_disk(part)
 
 
@@ -186,16 +190,18 @@ def only_writer(folder: Path, *, doing: str = "written to") -> Iterator[None]:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "no permission to write into this folder", str(folder))
     lock = folder / LOCK
-    descriptor = _locked(lock)
+    with _errors_name(lock):
+        descriptor = _locked(lock)
     if descriptor is None:
         raise FolderInUseError(
             f"{folder} is being {doing} by process {_writer_of(folder) or 'unknown'}; stop it first or wait for its "
             "end, or choose another --out"
         )
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
-        remove_partial_files(folder)
+        remove_partial_files(folder)  # before anything is written: they may be what fills the disk
+        with _errors_name(lock):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
         yield
     finally:
         lock.unlink(missing_ok=True)
@@ -212,7 +218,7 @@ def _writer_of(folder: Path) -> str:
 def _locked(path: Path) -> int | None:
     """A descriptor of the file, locked; None where another process holds it."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # the umask decides
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with contextlib.suppress(FileNotFoundError):

@@ -119,6 +119,8 @@ class WorkerPool(Generic[Job, Result, Progress]):
                     self._give(worker, *waiting.popleft())
             for worker in self._readable():
                 event = self._receive(worker)
+                if event is None:
+                    continue
                 if isinstance(event, JobLost):
                     losses[worker.number] += 1
                     if losses[worker.number] > RETRIES:
@@ -147,7 +149,8 @@ class WorkerPool(Generic[Job, Result, Progress]):
         by_connection = {worker.connection: worker for worker in self._workers}
         return [by_connection[c] for c in wait(list(by_connection)) if isinstance(c, Connection)]
 
-    def _receive(self, worker: _Worker[Job]) -> JobProgress[Job, Progress] | JobDone[Job, Result] | JobLost[Job]:
+    def _receive(self, worker: _Worker[Job]) -> JobProgress[Job, Progress] | JobDone[Job, Result] | JobLost[Job] | None:
+        """None where a worker died that had nothing to do: nothing is lost."""
         try:
             kind, value = worker.connection.recv()
         except (EOFError, OSError):
@@ -161,14 +164,14 @@ class WorkerPool(Generic[Job, Result, Progress]):
         worker.job = None
         return JobDone(job=job, result=value)
 
-    def _bury(self, worker: _Worker[Job]) -> JobLost[Job]:
+    def _bury(self, worker: _Worker[Job]) -> JobLost[Job] | None:
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join(PATIENCE_S)
-        code = worker.process.exitcode
         remove_partial_files(self._folder, worker.process.pid)
         if worker.job is None:
-            raise WorkerError(f"a worker ended before it made anything, with status {code}")
+            return None
+        code = worker.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
         return JobLost(job=worker.job, how=how)
 

@@ -30,6 +30,9 @@ def prepare(folder: Path) -> Callable[[str, Callable[[str], None]], tuple[str, i
             raise OSError(errno.ENOSPC, "No space left; make room", str(folder / "shard.tar"))
         if job == "other":
             raise UnreadableError(1, 2)
+        if job == "until told":
+            while (folder / "waiting").exists():
+                time.sleep(0.01)
         if job == "long":
             with whole_file(folder / "long") as part:
                 part.write_text("written half")

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from distill3d_ros.system.files import (
     LOCK,
@@ -58,6 +60,32 @@ def test_a_full_disk_names_the_file_and_the_remedy(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text() == "before"
 
 
+def test_a_full_disk_is_named_by_the_lock_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    left = tmp_path / ".a.1.tmp"
+    left.write_text("half")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left on device; make room on this disk") as caught:
+            only_writer(tmp_path).__enter__()
+    assert caught.value.filename == str(tmp_path / LOCK)
+    assert names(tmp_path) == [], "what a killed writer left goes first: it may be what fills the disk"
+
+
+def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "a", b"")
+        write_whole(tmp_path / "b", lambda path: save_file({"x": np.zeros(1)}, path))  # alone: for the owner only
+        with only_writer(tmp_path):
+            modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["a", "b", LOCK], "0o640")
+
+
 def test_files_that_belong_together_appear_together(tmp_path: Path) -> None:
     def fail(path: Path) -> None:
         path.write_text("half")
@@ -77,6 +105,10 @@ def test_errors_of_other_files_keep_their_names(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         write_whole(tmp_path / "no folder" / "a", b"")
     assert caught.value.filename == str(tmp_path / "no folder" / "a")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError) as caught:
+        write_whole(tmp_path / "file" / "a", b"")
+    assert caught.value.filename == str(tmp_path / "file" / "a")
 
 
 def test_a_file_is_checked_against_its_list(tmp_path: Path) -> None:

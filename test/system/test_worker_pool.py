@@ -65,6 +65,18 @@ def test_leaving_ends_the_workers_and_removes_what_they_wrote(tmp_path: Path) ->
         os.kill(pid, 0)
 
 
+def test_a_worker_that_dies_without_a_job_is_no_loss(tmp_path: Path) -> None:
+    (tmp_path / "waiting").write_text("")
+    with pool_in(tmp_path, 2) as pool:
+        events = pool.run(["until told", "b"])
+        idle = next(event.result[1] for event in events if isinstance(event, JobDone))
+        os.kill(idle, signal.SIGKILL)
+        os.waitid(os.P_PID, idle, os.WEXITED | os.WNOWAIT)  # leaves its status to the pool
+        (tmp_path / "waiting").unlink()
+        assert [event.job for event in events if isinstance(event, JobDone)] == ["until told"]
+        assert idle not in pool.pids()
+
+
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     seen: list[type] = []
     with pool_in(tmp_path) as pool:

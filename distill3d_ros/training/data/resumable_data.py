@@ -55,4 +55,4 @@ def whole_shards(folder: Path, shards: Iterable[ShardInfo]) -> tuple[ShardInfo, 
 
 def _settings(manifest: Manifest, *, with_rooms: bool) -> dict[str, Any]:
     rooms = {f"rooms of {split}": n for split, n in manifest.planned_rooms.items()} if with_rooms else {}
-    return {"renderer": DEFAULT_RENDERER, **manifest.recipe, **rooms, "labels": list(manifest.labels)}
+    return {"renderer": DEFAULT_RENDERER, **manifest.recipe, **rooms, "labels": ", ".join(manifest.labels)}

@@ -65,10 +65,11 @@ class ShardWriter:
         self.info: ShardInfo | None = None
 
     def __enter__(self) -> ShardWriter:
-        self._stack = contextlib.ExitStack()
-        self._part = self._stack.enter_context(whole_file(self._folder / self._file))
-        self._stream = self._stack.enter_context(self._part.open("wb"))
-        self._tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.USTAR_FORMAT)
+        with contextlib.ExitStack() as stack:
+            self._part = stack.enter_context(whole_file(self._folder / self._file))
+            self._stream = stack.enter_context(self._part.open("wb"))
+            self._tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.USTAR_FORMAT)
+            self._stack = stack.pop_all()
         return self
 
     def add(self, sample: Sample) -> None:

@@ -93,7 +93,7 @@ def import_front(
         missing = [group for group in groups if group.file not in reports]
         say(f"{len(files)} houses in {len(groups)} shards, {len(reports)} of them made already")
         manifest = _write(out, recipe, groups, reports, shards)
-        for group, report, info in make_shards(out, settings, missing, options.workers):
+        for group, report, info in make_shards(out, settings, missing, options.workers, say=say):
             reports[group.file] = report
             if info is not None:
                 shards[group.file] = info

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from distill3d_ros.system.worker_pool import JobDone, WorkerPool
+from distill3d_ros.system.worker_pool import JobDone, JobLost, WorkerPool
 from distill3d_ros.training.data.importers.front3d.room_shards import GroupReport, HouseGroup, Settings, ShardMaker
 from distill3d_ros.training.data.manifest import ShardInfo
 
@@ -14,9 +14,9 @@ Made = tuple[GroupReport, ShardInfo | None]
 
 
 def make_shards(
-    out: Path, settings: Settings, groups: Sequence[HouseGroup], workers: int
+    out: Path, settings: Settings, groups: Sequence[HouseGroup], workers: int, *, say: Callable[[str], None] = print
 ) -> Iterator[tuple[HouseGroup, GroupReport, ShardInfo | None]]:
-    """Shards as they are finished, in any order.
+    """Shards as they are finished, in any order; ``say`` takes a line for each one that is made again.
 
     Raises:
         WorkerError: a worker died again and again.
@@ -30,6 +30,8 @@ def make_shards(
         for event in pool.run(groups):
             if isinstance(event, JobDone):
                 yield (event.job, *event.result)
+            elif isinstance(event, JobLost):
+                say(f"a worker died {event.how}; {event.job.file} is made again")
 
 
 def prepare_worker(out: Path, settings: Settings) -> Callable[[HouseGroup, Callable[[None], None]], Made]:
