@@ -55,6 +55,8 @@ def test_the_index(tmp_path: Path) -> None:
     assert not folder.is_begun
     with pytest.raises(FolderError, match=r"no pictures in .*: index\.json is missing; `paint` makes them"):
         folder.read()
+    with pytest.raises(FolderError, match=r"no pictures in .*nowhere: the folder does not exist; `paint` makes them"):
+        folder_in(tmp_path / "nowhere").read()
     folder.write({"seed": 1})
     assert folder.is_begun
     assert folder.read() == {"seed": 1}

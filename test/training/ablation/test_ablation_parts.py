@@ -304,7 +304,7 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
 
     with pytest.raises(ValueError, match=r"was not kept with the answers in .*Set perception\.teacher"):
         stage(said_nothing)
-    with pytest.raises(ValueError, match=r"manifest\.json is missing"):
+    with pytest.raises(ValueError, match=r"no teacher's answers in .*nobody: the folder does not exist"):
         stage(teacher=tmp_path / "nobody")
     with pytest.raises(ValueError, match=r"rounds must be 1: a teacher was asked once\. Got 2"):
         taught_cache(answers, rounds=2)
