@@ -258,7 +258,7 @@ def test_what_is_missing_or_damaged_is_named_and_made_again(data: Path, tmp_path
     (tmp_path / MANIFEST_NAME).write_text("{}")
     with pytest.raises(CacheError, match=r"is not an index of teacher's answers"):
         TeacherCache(tmp_path, (data,))
-    with pytest.raises(CacheError, match=r"no teacher's answers in .*nowhere: the folder does not exist; make them with"):
+    with pytest.raises(CacheError, match=r"no teacher's answers in .*nowhere: the folder does not exist; make"):
         TeacherCache(tmp_path / "nowhere", (data,))
 
 
