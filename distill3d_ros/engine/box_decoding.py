@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 MIN_BOX_SCORE = 0.02
 """Lowest score at which a box is decoded at all: average precision, which ranks all boxes, is measured down to it."""
 MIN_OBJECT_SCORE = 0.05
-"""Lowest score of the objects in a scene that may be asked about. It is not MIN_BOX_SCORE: a faint box that overlaps an
-object hands its label scores to it, and the confidence of "I do not see ..." would follow. ``filter_by_score`` leaves
-what is shown."""
+"""Lowest score of the objects in a scene that may be asked about. Above MIN_BOX_SCORE, since a fainter box that
+overlaps an object would hand its label scores to it and so change the confidence of "I do not see ...". What is shown
+needs a higher score still: ``filter_by_score``."""
 SMALLEST_SIDE_M = 0.005
 
 

@@ -94,7 +94,7 @@ def _stands_out(how: str, relations: Relations, candidates: list[int], at: int |
     """The winner, and its lead over the second in margins."""
     if how not in SUPERLATIVES:
         assert at is not None
-        return _the_one_that(_fits(how, relations, at), relations.gap[:, at], candidates)
+        return _best_fit(_fits(how, relations, at), relations.gap[:, at], candidates)
     superlative = SUPERLATIVES[how]
     key = superlative.measure(relations, at)
     first, second = sorted(candidates, key=lambda i: key[i])[:2]
@@ -109,7 +109,7 @@ def _fits(how: str, relations: Relations, at: int) -> FloatArray:
     return score(relations)[:, at]
 
 
-def _the_one_that(fits: FloatArray, gap: FloatArray, candidates: list[int]) -> tuple[int, float]:
+def _best_fit(fits: FloatArray, gap: FloatArray, candidates: list[int]) -> tuple[int, float]:
     """The one that fits; of several the one next to the other thing, and then nobody knows for sure."""
     fitting = [i for i in candidates if fits[i] > 0]
     if not fitting:
@@ -140,8 +140,8 @@ def single_out(scene: Scene, chosen: Mapping[str, frozenset[int]]) -> Scene:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Singled:
-    """The referents of references in a scene."""
+class ResolvedReferences:
+    """The things of a scene that the references of a question mean."""
 
     scene: Scene
     """Without the things that are not meant; see ``single_out``."""
@@ -153,7 +153,7 @@ class Singled:
 
 def resolve(
     references: Sequence[Reference | None], scene: Scene, *, thresholds: Thresholds = THRESHOLDS
-) -> Singled | Answer:
+) -> ResolvedReferences | Answer:
     """The scene with what the references mean singled out; or the answer that something is not there."""
     relations = Relations(scene, list(scene.objects), thresholds)
     chosen: dict[str, frozenset[int]] = {}
@@ -167,4 +167,4 @@ def resolve(
             return answer_text.not_seen(meant, confidence=1.0 - min(1.0, best))
         chosen[reference.label] = meant.ids
         trust *= certainty(max(0.0, meant.lead))
-    return Singled(scene=single_out(scene, chosen), chosen=chosen, certainty=trust)
+    return ResolvedReferences(scene=single_out(scene, chosen), chosen=chosen, certainty=trust)

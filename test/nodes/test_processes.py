@@ -47,7 +47,7 @@ def test_a_camera_process_a_node_process_and_somebody_who_asks(student, pictures
             assert reply.success
             assert reply.header.frame_id == "camera_optical_frame"
             assert abs(stamp_to_ns(reply.header.stamp) - robot.now_ns()) < 30e9
-            until(lambda: len(robot.heard["/spatial_node/depth/image"]) >= 3, what="three depth images")
+            until(lambda: len(robot.received["/spatial_node/depth/image"]) >= 3, what="three depth images")
         finally:
             robot.close()
         assert camera.interrupt() == 0
@@ -64,8 +64,8 @@ def test_a_camera_that_does_not_loop_shows_everything_once(pictures):
         with NodeProcess("camera_node", parameters) as camera:
             camera.says("all 3 frames were published")
             assert camera.wait() == 0
-        until(lambda: len(robot.heard["image"]) == 3)
-        assert [int(image_to_rgb(m)[0, 0, 0]) for m in robot.heard["image"]] == [20, 60, 100]
+        until(lambda: len(robot.received["image"]) == 3)
+        assert [int(image_to_rgb(m)[0, 0, 0]) for m in robot.received["image"]] == [20, 60, 100]
         assert "Traceback" not in camera.output
     finally:
         robot.close()
@@ -139,9 +139,9 @@ def test_truth_comes_with_simulated_frames():
         with NodeProcess("camera_node", parameters) as camera:
             camera.says("all 2 frames were published")
             assert camera.wait() == 0
-        until(lambda: len(robot.heard["image"]) == 2 and len(robot.heard["/camera_node/truth"]) == 2)
-        truth = [json.loads(m.data) for m in robot.heard["/camera_node/truth"]]
-        assert [t["stamp_ns"] for t in truth] == [stamp_to_ns(m.header.stamp) for m in robot.heard["image"]]
+        until(lambda: len(robot.received["image"]) == 2 and len(robot.received["/camera_node/truth"]) == 2)
+        truth = [json.loads(m.data) for m in robot.received["/camera_node/truth"]]
+        assert [t["stamp_ns"] for t in truth] == [stamp_to_ns(m.header.stamp) for m in robot.received["image"]]
         assert truth[0]["intrinsics"]["width"] == 96
         assert robot.with_stamp("/camera_node/truth/depth", truth[0]["stamp_ns"]) is not None
     finally:

@@ -12,7 +12,7 @@ from distill3d_ros.questions.ground_truth.question import is_correct
 from distill3d_ros.questions.ground_truth.reference_candidates import reference_candidates
 from distill3d_ros.questions.parsing import parse
 from distill3d_ros.questions.phrases import RELATIVE_WORDS, SUPERLATIVE_WORDS
-from distill3d_ros.questions.references import Reference, Singled, refer, resolve, single_out
+from distill3d_ros.questions.references import Reference, ResolvedReferences, refer, resolve, single_out
 from distill3d_ros.questions.relations import Relations
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.labels import LABELS
@@ -132,7 +132,7 @@ def test_two_that_hardly_differ_are_a_guess() -> None:
     assert not isinstance(meant, str)
     assert (meant.ids, meant.lead < 0.2) == ({1}, True)
     singled = resolve([Reference(label="chair", how="nearest")], near)
-    assert isinstance(singled, Singled)
+    assert isinstance(singled, ResolvedReferences)
     assert singled.certainty < 0.6
 
 

@@ -107,14 +107,14 @@ def _yaml(value: Any) -> str:
 
 
 class Robot:
-    """Publishes images with their camera_info, keeps what it hears by stamp, calls services."""
+    """Publishes images with their camera_info, keeps what it receives by topic, calls services."""
 
     def __init__(self) -> None:
         rclpy.init()
         self.node = Node("robot")
         self.image = self.node.create_publisher(Image, "image", 10)
         self.info = self.node.create_publisher(CameraInfo, "camera_info", 10)
-        self.heard: dict[str, list[Any]] = {}
+        self.received: dict[str, list[Any]] = {}
         self._subscriptions: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
         self._jobs: queue.Queue[Callable[[], None]] = queue.Queue()
@@ -145,15 +145,15 @@ class Robot:
     def listen(self, kind: Any, topic: str, *, best_effort: bool = False) -> None:
         reliability = ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE
         qos = QoSProfile(depth=10, reliability=reliability, durability=DurabilityPolicy.VOLATILE)
-        messages = self.heard.setdefault(topic, [])
+        messages = self.received.setdefault(topic, [])
         make = lambda: self.node.create_subscription(kind, topic, messages.append, qos)  # noqa: E731
         self._subscriptions[topic] = self._do(make)
 
-    def deaf(self, topic: str) -> None:
+    def stop_listening(self, topic: str) -> None:
         self._do(lambda: self.node.destroy_subscription(self._subscriptions.pop(topic)))
 
     def with_stamp(self, topic: str, stamp_ns: int) -> Any:
-        return next((m for m in list(self.heard[topic]) if stamp_to_ns(m.header.stamp) == stamp_ns), None)
+        return next((m for m in list(self.received[topic]) if stamp_to_ns(m.header.stamp) == stamp_ns), None)
 
     def call(self, kind: Any, name: str, request: Any, limit: float = LIMIT_S) -> Any:
         return self.call_later(kind, name, request)(limit)

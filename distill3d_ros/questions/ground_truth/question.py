@@ -1,7 +1,8 @@
 """Questions in words, and whether an answer to one is right.
 
-The whole way: ``question_candidates`` finds what can be asked of a scene, ``balanced`` takes the guessing out of it,
-``phrase`` puts it into words, ``is_correct`` marks an answer. ``parse`` reads a question, ``answer_by_rules`` answers.
+The whole way: ``question_candidates`` finds what can be asked of a scene, ``balanced`` selects from it so that guessing
+does not help, ``phrase`` puts it into words, ``is_correct`` marks an answer. ``parse`` reads a question, and
+``answer_by_rules`` answers it.
 """
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ def question_candidates(
     return list(_Candidates(scene, min_visible_pixels, thresholds).all())
 
 
-def what_shows(
+def visible_objects(
     scene: Scene, thresholds: Thresholds, min_visible_pixels: int | None = None
 ) -> tuple[list[SceneObject], set[int]]:
-    """The objects of which something is seen, and the ids of those that show enough to be asked about."""
+    """The objects that are visible at all, and the ids of those that are visible enough to be asked about."""
     pixels = scene.intrinsics.width * scene.intrinsics.height
     enough = thresholds.min_visible_fraction * pixels if min_visible_pixels is None else min_visible_pixels
     glimpse = min(enough, max(1.0, thresholds.glimpse_fraction * pixels))
@@ -53,7 +53,7 @@ class _Candidates:
     """The visible part of one scene, and the generators of what can be asked of it."""
 
     def __init__(self, scene: Scene, min_visible_pixels: int | None, thresholds: Thresholds) -> None:
-        seen, clear = what_shows(scene, thresholds, min_visible_pixels)
+        seen, clear = visible_objects(scene, thresholds, min_visible_pixels)
         self.t = thresholds
         self.scene = scene
         self.relations = Relations(scene, seen, thresholds)

@@ -10,7 +10,7 @@ import numpy as np
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
-from distill3d_ros.questions.ground_truth.question_candidates import question_candidates, what_shows
+from distill3d_ros.questions.ground_truth.question_candidates import question_candidates, visible_objects
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.phrases import COUNTED, RELATIVE_WORDS, SUPERLATIVE_WORDS
 from distill3d_ros.questions.references import Reference, refer, single_out
@@ -30,7 +30,7 @@ def reference_candidates(
     The fact's ``object_ids`` name the thing that is meant. Counts are of all things of a name that stand so to another
     thing. What shows too little to be asked about is no referent, but keeps others from being clear.
     """
-    seen, clear = what_shows(scene, thresholds)
+    seen, clear = visible_objects(scene, thresholds)
     names = Counter(o.label for o in seen)
     relations = Relations(scene, seen, thresholds)
     unique = sorted(o.label for o in seen if names[o.label] == 1 and o.id in clear)

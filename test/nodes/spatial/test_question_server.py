@@ -30,7 +30,7 @@ def first_scene(robot: Robot) -> None:
 
 def answered(robot: Robot) -> int:
     """Answers of the worker so far, as the newest diagnostics count them."""
-    statuses = [s for m in list(robot.heard["/diagnostics"]) for s in m.status if "spatial_node" in s.name]
+    statuses = [s for m in list(robot.received["/diagnostics"]) for s in m.status if "spatial_node" in s.name]
     return next((int(v.value) for s in reversed(statuses) for v in s.values if v.key == "answered"), 0)
 
 
@@ -119,7 +119,7 @@ def test_questions_and_answers_on_topics(robot):
     publisher = robot.node.create_publisher(String, f"{NODE}/question", 10)
     until(publisher.get_subscription_count)
     robot.show()
-    answers = robot.heard[f"{NODE}/answer"]
+    answers = robot.received[f"{NODE}/answer"]
 
     publisher.publish(String(data="Is there a vase?"))
     vase = until(lambda: next((a for a in list(answers) if a.question == "Is there a vase?" and a.success), None))
@@ -143,7 +143,7 @@ def test_questions_and_answers_on_topics(robot):
     until(lambda: answered(robot) > before, what="a standing answer in the diagnostics")
     strings["string_array_value"] = [""]
     assert set_parameter(robot, "standing_questions", **strings).successful
-    robot.deaf(f"{NODE}/answer")
+    robot.stop_listening(f"{NODE}/answer")
 
 
 def test_many_questions_at_once_while_frames_come(robot):

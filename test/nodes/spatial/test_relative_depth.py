@@ -40,14 +40,14 @@ def test_depth_without_a_scale_is_never_published_as_metres(tmp_path: Path) -> N
             def seen() -> bool:
                 robot.show()
                 time.sleep(0.3)
-                return bool(robot.heard[f"{NODE}/depth/relative"] and robot.heard[f"{NODE}/image_annotated"])
+                return bool(robot.received[f"{NODE}/depth/relative"] and robot.received[f"{NODE}/image_annotated"])
 
             until(seen, what="relative depth")
             time.sleep(0.5)
-            depth = image_to_depth(robot.heard[f"{NODE}/depth/relative"][-1])
+            depth = image_to_depth(robot.received[f"{NODE}/depth/relative"][-1])
             assert depth.shape == (48, 64)
             assert (depth > 0).all()
-            assert not any(robot.heard[f"{NODE}/{topic}"] for topic in IN_METRES)
+            assert not any(robot.received[f"{NODE}/{topic}"] for topic in IN_METRES)
             reply = robot.call(
                 messages.AskSpatial, f"{NODE}/ask", messages.AskSpatial.Request(question="How far away is the chair?")
             )

@@ -34,7 +34,7 @@ class Walk:
         return int(self.diagnosed("views") or 0)
 
     def diagnosed(self, key: str) -> str:
-        newest = self.robot.heard["/diagnostics"][-1:]
+        newest = self.robot.received["/diagnostics"][-1:]
         return {v.key: v.value for v in newest[0].status[0].values}.get(key, "") if newest else ""
 
     def show(self, aside: float | None) -> int:

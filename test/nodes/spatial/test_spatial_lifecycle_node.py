@@ -61,10 +61,10 @@ def test_everything_comes_out_for_a_frame(robot):
         nonlocal stamp_ns
         stamp_ns = robot.show()
         time.sleep(0.3)
-        return all(robot.heard[f"{NODE}/{t}"] for t in topics)
+        return all(robot.received[f"{NODE}/{t}"] for t in topics)
 
     until(complete, what="a message on every topic")
-    got = {t: until(lambda t=t: robot.heard[f"{NODE}/{t}"][-1]) for t in topics}
+    got = {t: until(lambda t=t: robot.received[f"{NODE}/{t}"][-1]) for t in topics}
     depth = image_to_depth(got["depth/image"])
     assert depth.shape == (48, 64)
     assert (depth > 0).all()
@@ -80,7 +80,7 @@ def test_everything_comes_out_for_a_frame(robot):
     assert len(got["markers"].markers) == 1 + 3 * len(got["objects"].objects)
     assert image_to_rgb(got["image_annotated"]).shape[1] >= 64
     for topic in topics:
-        robot.deaf(f"{NODE}/{topic}")
+        robot.stop_listening(f"{NODE}/{topic}")
 
 
 def wrong_encoding(image: Image, info: CameraInfo) -> None:
@@ -119,11 +119,11 @@ def other_camera(image: Image, info: CameraInfo) -> None:
     ],
 )
 def test_bad_frames_are_reported_and_the_next_one_counts(robot, spoil, says):
-    robot.heard["/diagnostics"].clear()
+    robot.received["/diagnostics"].clear()
     robot.show(spoil=spoil)
 
     def reported() -> bool:
-        statuses = [s for m in list(robot.heard["/diagnostics"]) for s in m.status if "spatial_node" in s.name]
+        statuses = [s for m in list(robot.received["/diagnostics"]) for s in m.status if "spatial_node" in s.name]
         return any(s.level == DiagnosticStatus.ERROR and re.search(says, s.message) for s in statuses)
 
     until(reported, what=f"a diagnosis with {says!r}")
@@ -139,11 +139,11 @@ def test_the_size_may_change_in_mid_stream(robot):
         def arrived(width: int = width, height: int = height) -> bool:
             robot.show(width=width, height=height)
             time.sleep(0.25)
-            newest = robot.heard[f"{NODE}/depth/image"][-1:]
+            newest = robot.received[f"{NODE}/depth/image"][-1:]
             return bool(newest) and image_to_depth(newest[0]).shape == (height, width)
 
         until(arrived, what=f"depth of {width}x{height}")
-    robot.deaf(f"{NODE}/depth/image")
+    robot.stop_listening(f"{NODE}/depth/image")
 
 
 def test_parameters_have_words_and_ranges_and_refuse_nonsense(robot):
