@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +65,23 @@ def test_leaving_ends_the_workers_and_removes_what_they_wrote(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from functools import partial; from pathlib import Path\n"
+        "from distill3d_ros.system.worker_pool import WorkerPool; from support.pool_jobs import prepare\n"
+        "folder = Path(sys.argv[1])\n"
+        "with WorkerPool(partial(prepare, folder), 1, folder=folder) as pool:\n"
+        "    for event in pool.run(['long']):\n"
+        "        if event.value == 'writing': os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    # A worker that lives on, for the 60 s of its job, would keep the pipe open.
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=40, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_worker_that_dies_without_a_job_is_no_loss(tmp_path: Path) -> None:

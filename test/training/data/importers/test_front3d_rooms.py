@@ -23,7 +23,7 @@ from support.front_houses import (
 )
 
 from distill3d_ros.scene.labels import LABELS
-from distill3d_ros.training.data.importers.front3d import furniture_models as front_models
+from distill3d_ros.training.data.importers.front3d import furniture_models
 from distill3d_ros.training.data.importers.front3d.furniture_models import (
     OWN_FROM_OBJ,
     FrontError,
@@ -167,8 +167,8 @@ def test_categories_become_labels(super_category, category, label):
 
 
 def test_every_category_has_a_label_of_ours():
-    assert set(front_models._CATEGORIES) - {""} <= set(LABELS)
-    assert set(front_models._SUPER_CATEGORIES.values()) <= set(LABELS)
+    assert set(furniture_models._CATEGORIES) - {""} <= set(LABELS)
+    assert set(furniture_models._SUPER_CATEGORIES.values()) <= set(LABELS)
 
 
 def test_the_house_names_what_the_list_of_models_lacks(models: Path):

@@ -1,6 +1,6 @@
 """Import 3D-FRONT with 3D-FUTURE: ``distill3d data import 3d-front``.
 
-The rooms of the published houses (``front_rooms`` says how), rendered as the simulated ones are, in the same shards.
+The rooms of the published houses (see ``rooms``), rendered as the simulated ones are, in the same shards.
 A shard holds the rooms of a few houses of one split and is the unit of work: the manifest lists it once it is whole,
 so the same command goes on after a stop, and the same files and settings give the same bytes. ``import_report.json``
 beside the manifest says what was skipped and why, and names every file that is missing or damaged.
