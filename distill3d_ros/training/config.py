@@ -185,7 +185,7 @@ class StageConfig:
     validate_every: int = 1000
     validate_samples: int = 200
     perception_cache: str = ""
-    """Kind cached: folder of the kept perception (``cache_perception``)."""
+    """Kind cached: folder of the cached perception (``cache_perception``)."""
     checkpoint_minutes: float = 10.0
     stop_early: StopEarlyConfig = field(default_factory=StopEarlyConfig)
     best: bool = False

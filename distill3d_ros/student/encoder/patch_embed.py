@@ -178,9 +178,8 @@ def _flat(x: Tensor) -> Tensor:
 def build_patch_embed(config: EncoderConfig) -> EfficientNetLite0 | Dinov2:
     """The network that ``config.patch_embed`` names."""
     if config.patch_embed == "dinov2":
-        from distill3d_ros.student.encoder.dinov2 import (
-            Dinov2,  # takes a second to import, and small students do without
-        )
+        # Imported here: it takes a second, and small students do without.
+        from distill3d_ros.student.encoder.dinov2 import Dinov2
 
         return Dinov2(config)
     return EfficientNetLite0(config)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from distill3d_ros.questions.ground_truth.question import Question, is_correct
 from distill3d_ros.student.checkpoint import load_student, read_description
-from distill3d_ros.student.outputs import LanguageInput, Perception, QuestionText, map_tensors
+from distill3d_ros.student.outputs import LanguageInput, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.ablation.plan import AskedConfig
@@ -29,9 +29,9 @@ from distill3d_ros.training.evaluation.detections import detected_scenes
 from distill3d_ros.training.evaluation.grading import parse_answer
 from distill3d_ros.training.evaluation.metrics import DepthScore, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.evaluation.question_sets import question_set
-from distill3d_ros.training.inputs.augmentation import View, resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.perception_cache import PerceptionCache, perception_sha256
-from distill3d_ros.training.inputs.targets import perceive_batch, perception_batch
+from distill3d_ros.training.inputs.targets import perceive_views
 
 MEASURED = "measured.json"
 
@@ -134,18 +134,12 @@ class _LanguageInputs:
         view = resize_uncropped(
             view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
         )
-        perception = self._perceive(view, device)
+        with torch.inference_mode():
+            perception = perceive_views(self.student, [view])
         self.depth.append(depth_score(perception.depth[0, 0].float().cpu().numpy(), view.depth))
         self.found += detected_scenes(perception, self.student.config.labels, [sample.scene])
         self.true.append(sample.scene)
         return self.student.language_input(perception)
-
-    def _perceive(self, view: View, device: torch.device) -> Perception:
-        stride = self.student.encoder.patch_embed.patch_size
-        grid = (view.image.shape[0] // stride, view.image.shape[1] // stride)
-        batch = perception_batch([view], {}, min_visible_pixels=0, grid=grid).to(device)
-        with torch.inference_mode():
-            return perceive_batch(self.student, batch)
 
     def figures(self) -> dict[str, float]:
         """Depth and box metrics of the frames perceived now; empty if all were cached."""

@@ -154,7 +154,7 @@ def trainings(config: AblationConfig, cache: Path) -> dict[str, dict[str, Any]]:
                 if stage.get("teacher", "") not in ("", config.perception.teacher):
                     raise ValueError(
                         f"{stage['name']}.teacher must be perception.teacher, with whose questions the perception is "
-                        f"kept, {config.perception.teacher!r}. Got {stage['teacher']!r}"
+                        f"cached, {config.perception.teacher!r}. Got {stage['teacher']!r}"
                     )
             student_settings(build(TrainConfig, data, where=where))
         except ValueError as error:

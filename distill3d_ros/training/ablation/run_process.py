@@ -27,8 +27,8 @@ from distill3d_ros.training.train import train
 def train_run(run: Run, data: Sequence[Path], init: str) -> bool:
     """Trains a run to its end and drops its checkpoints; False if it was stopped."""
     training = yaml.safe_load((run.folder / TRAINING).read_text())
-    begun_with = Path(init) if init else None
-    finished = train(TrainOptions(config=run.folder / TRAINING, data=tuple(data), out=run.folder, init=begun_with))
+    student = Path(init) if init else None
+    finished = train(TrainOptions(config=run.folder / TRAINING, data=tuple(data), out=run.folder, init=student))
     if finished is None:
         return False
     stages = [stage["name"] for stage in training["stages"]]

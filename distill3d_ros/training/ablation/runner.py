@@ -44,7 +44,6 @@ def ablate(options: AblateOptions, *, report: Callable[[str], None] = print) -> 
     config, data, out = load_ablation(options.config), options.data, Path(options.out).resolve()
     names, seeds, device = chosen(config, options.only), options.seeds or config.seeds, options.device
     training = trainings(config, out / CACHE)
-    out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
         runs = {name: [Run(out=out, variant=name, seed=seed) for seed in seeds] for name in names}
         for name, its_runs in runs.items():

@@ -100,18 +100,18 @@ def cache_perception(
     views: int,
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Perceives ``views`` views of a split and keeps them in ``folder/split``; what is there already stays.
+    """Perceives ``views`` views of a split and stores the perception in ``folder/split``; what is there already stays.
 
     Training views are augmented and have rounds of questions; those of ``val`` are whole and have one round; of other
     splits, whole views without questions are kept.
 
     Raises:
-        ValueError: the folder holds what another student perceived, or of other data, or in other ways; or the teacher
-            has answered about other data.
+        ValueError: the folder holds the perception of another student, of other data, or made in another way; or the
+            teacher has answered about other data.
     """
     reader = open_split(data, split)
     if not len(reader):
-        raise ValueError(f"{describe_folders(data)} has no samples of split {split!r}, whose perception is to be kept")
+        raise ValueError(f"{describe_folders(data)} has no samples of split {split!r} to cache the perception of")
     target = folder / split
     wanted: dict[str, Any] = {
         "perception_sha256": perception_sha256(student),

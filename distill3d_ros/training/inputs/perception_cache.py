@@ -85,8 +85,8 @@ class PerceptionCache:
         there = sum(shard["views"] for shard in self.info["shards"])
         if there < self.info["views"]:
             raise ValueError(
-                f"the kept perception in {folder} has {there} of {self.info['views']} views; the command that made it "
-                "goes on"
+                f"the cached perception in {folder} has {there} of {self.info['views']} views; the command that made "
+                "it goes on"
             )
         for shard in self.info["shards"]:
             for name, sha256 in shard["sha256"].items():
@@ -111,7 +111,7 @@ class PerceptionCache:
             with safe_open(path, "pt") as file:
                 read = {name: file.get_tensor(f"{number}.{name}").float() for name in (*_OBJECTS, *_OTHERS)}
         except SafetensorError as error:
-            raise ValueError(f"{path} is damaged ({error}); delete {self.folder} to make it anew") from error
+            raise ValueError(f"{path} is damaged ({error}); delete {self.folder} to make it again") from error
         objects = ObjectSet(
             **{name: read[name] for name in _OBJECTS}, mask=torch.ones(read["score"].shape, dtype=torch.bool)
         )
@@ -143,7 +143,7 @@ def view_tensors(language_input: LanguageInput, b: int) -> dict[str, Tensor]:
         stored[name] = x[b : b + 1].cpu().to(torch.float16 if name in HALVED else torch.float32).contiguous()
         if not torch.isfinite(stored[name]).all():
             raise ValueError(
-                f"{name} of a perception must be finite in {stored[name].dtype} to be kept. Got infinity or NaN"
+                f"{name} of a perception must be finite in {stored[name].dtype} to be cached. Got infinity or NaN"
             )
     return stored
 

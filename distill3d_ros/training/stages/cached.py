@@ -69,7 +69,7 @@ class CachedStage(Stage):
         teacher_cache: a teacher's answers to the questions that were cached with the perception.
 
     Raises:
-        ValueError: no perception is kept there, or another student's, or without this teacher.
+        ValueError: no perception is cached there, or another student's, or without this teacher.
     """
 
     modules = TRAINED_PARTS["cached"]
@@ -81,14 +81,14 @@ class CachedStage(Stage):
         info = PerceptionCache(self.train).info
         if info["perception_sha256"] != perception_sha256(student):
             raise ValueError(
-                f"stage {config.name!r}: {folder} holds what another student perceived than the one that learns. Set "
-                "`perception` to the student that it was made with"
+                f"stage {config.name!r}: {folder} holds the perception of another student than the one that is "
+                "trained. Set `perception` to the student that it was made with"
             )
         self.loss_names = LANGUAGE_LOSSES
         if teacher_cache is not None:
             if info.get("teacher") != answers_sha256(Path(config.teacher)):
                 raise ValueError(
-                    f"stage {config.name!r}: the perception in {folder} was not kept with the answers in "
+                    f"stage {config.name!r}: the perception in {folder} was not cached with the answers in "
                     f"{config.teacher}. Set perception.teacher to the stage's teacher, and delete {folder}"
                 )
             self.distillation = AnswerDistillation(config, teacher_cache.info, student)
@@ -128,7 +128,7 @@ def perception_folder(config: StageConfig) -> Path:
     """
     if not config.perception_cache:
         raise ValueError(
-            f"stage {config.name!r}: kind 'cached' needs perception_cache, the folder of a kept perception; "
+            f"stage {config.name!r}: kind 'cached' needs perception_cache, the folder of a cached perception; "
             "`distill3d ablate` makes one and sets it"
         )
     return Path(config.perception_cache)

@@ -69,8 +69,14 @@ def teach(
     reader = open_split(data, options.split)
     if not len(reader):
         raise ValueError(f"{describe_folders(data)} has no samples of split {options.split!r}")
-    for name, value in (("questions", options.questions), ("shard_samples", shard_samples)):
-        if value < 1:
+    numbers = {
+        "questions": options.questions,
+        "limit": options.limit,
+        "measure": options.measure,
+        "shard_samples": shard_samples,
+    }
+    for name, value in numbers.items():
+        if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1. Got {value}")
     order = np.random.default_rng([seed, 303]).permutation(len(reader))[: options.limit].tolist()
     wanted = CacheInfo(

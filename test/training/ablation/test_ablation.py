@@ -314,7 +314,7 @@ def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, 
     assert "must be one size" in message(perception={"augment": {"sizes": [[64, 64], [96, 96]]}})
     assert "cannot change where every run starts" in message(init=str(eyes))
     taught = message(variants=variant(**{"cached.teacher": "answers"}))
-    assert "cached.teacher must be perception.teacher, with whose questions the perception is kept, ''." in taught
+    assert "cached.teacher must be perception.teacher, with whose questions the perception is cached, ''." in taught
     with pytest.raises(ValueError, match="no configuration at"):
         load_ablation(tmp_path / "nothing.yaml")
 

@@ -1,4 +1,4 @@
-"""The parts of an ablation: statistics by hand, thoughts that are changed, kept perceptions, verdicts in words."""
+"""The parts of an ablation: statistics by hand, thoughts that are changed, cached perceptions, verdicts in words."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_even_attention_is_the_share_of_the_places() -> None:
     assert paid.numpy() == pytest.approx(np.full((2, 2), even), rel=1e-4)
 
 
-# ------------------------------------------------------------------------------------------------- kept perception
+# ----------------------------------------------------------------------------------------------- cached perception
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_keeping_goes_on_where_it_stopped(
     with pytest.raises(ValueError, match=r"made in another way: perception_sha256 was .* and is now .*another --out"):
         cache_perception(other, (data,), "train", tmp_path / "a", CACHE, views=5, report=print)
     stage = StageConfig(name="s", kind="cached", perception_cache=str(tmp_path / "a"))
-    with pytest.raises(ValueError, match="what another student perceived"):
+    with pytest.raises(ValueError, match="the perception of another student than"):
         CachedStage(stage, other)
     with pytest.raises(ValueError, match="needs perception_cache"):
         CachedStage(StageConfig(name="s", kind="cached"), student)
@@ -302,7 +302,7 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
     assert "text_kl" not in stage(loss_weights={"text_kl": 0.0}).losses(student, batch)
     assert math.isfinite(taught.validate(student)["text"])
 
-    with pytest.raises(ValueError, match=r"was not kept with the answers in .*Set perception\.teacher"):
+    with pytest.raises(ValueError, match=r"was not cached with the answers in .*Set perception\.teacher"):
         stage(said_nothing)
     with pytest.raises(ValueError, match=r"no teacher's answers in .*nobody: the folder does not exist"):
         stage(teacher=tmp_path / "nobody")

@@ -258,7 +258,10 @@ def test_what_is_missing_or_damaged_is_named_and_made_again(data: Path, tmp_path
     (tmp_path / MANIFEST_NAME).write_text("{}")
     with pytest.raises(CacheError, match=r"is not an index of teacher's answers"):
         TeacherCache(tmp_path, (data,))
-    with pytest.raises(CacheError, match=r"no teacher's answers in .*nowhere: the folder does not exist; make"):
+    (tmp_path / MANIFEST_NAME).unlink()
+    with pytest.raises(CacheError, match=r"no teacher's answers in .*manifest.json is missing; make them with"):
+        TeacherCache(tmp_path, (data,))
+    with pytest.raises(CacheError, match=r"no teacher's answers in .*nowhere: the folder does not exist; make them"):
         TeacherCache(tmp_path / "nowhere", (data,))
 
 
@@ -294,8 +297,9 @@ def test_bad_requests_are_named(data: Path, tmp_path: Path) -> None:
     rooms = data_folder(tmp_path / "rooms", ("train",))
     with pytest.raises(ValueError, match=r"has no samples of split 'test_known'"):
         answers(Parrot(), rooms, tmp_path, split="test_known")
-    with pytest.raises(ValueError, match=r"questions must be at least 1. Got 0"):
-        answers(Parrot(), data, tmp_path, questions=0)
+    for name in ("questions", "limit", "measure"):
+        with pytest.raises(ValueError, match=rf"{name} must be at least 1. Got 0"):
+            answers(Parrot(), data, tmp_path, **{name: 0})
     with pytest.raises(ValueError, match=r"teacher must be one of privileged, llava3d, transformers_vlm. Got 'oracle'"):
         make_teacher(TeacherOptions(teacher="oracle", model="x"))
     (tmp_path / "file").write_text("")
