@@ -167,8 +167,7 @@ class WorkerPool(Generic[Job, Result, Progress]):
     def _bury(self, worker: _Worker[Job]) -> JobLost[Job] | None:
         self._workers.remove(worker)
         worker.connection.close()
-        worker.process.join(PATIENCE_S)
-        remove_partial_files(self._folder, worker.process.pid)
+        self._await_end(worker)
         if worker.job is None:
             return None
         code = worker.process.exitcode
@@ -183,12 +182,16 @@ class WorkerPool(Generic[Job, Result, Progress]):
                 worker.connection.close()
                 worker.process.terminate()
             for worker in self._workers:
-                worker.process.join(PATIENCE_S)
-                if worker.process.is_alive():
-                    worker.process.kill()
-                    worker.process.join()
-                remove_partial_files(self._folder, worker.process.pid)
+                self._await_end(worker)
             self._workers.clear()
+
+    def _await_end(self, worker: _Worker[Job]) -> None:
+        """Kills it if it does not end by itself, and removes what it was writing."""
+        worker.process.join(PATIENCE_S)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        remove_partial_files(self._folder, worker.process.pid)
 
 
 # -------------------------------------------------------------------------------------------------- inside a worker

@@ -14,7 +14,7 @@ import numpy as np
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Pair, pair
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
-from distill3d_ros.worlds.furniture.lru_cache import LruCache
+from distill3d_ros.worlds.lru_cache import LruCache
 from distill3d_ros.worlds.room import PlacedObject, Room
 
 CONTACT_DISTANCE = 0.008

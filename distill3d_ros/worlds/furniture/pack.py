@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel, Split
-from distill3d_ros.worlds.furniture.lru_cache import LruCache
+from distill3d_ros.worlds.lru_cache import LruCache
 
 if TYPE_CHECKING:
     from distill3d_ros.worlds.furniture.support_map import SupportMap

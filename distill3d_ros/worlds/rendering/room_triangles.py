@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
-from distill3d_ros.worlds.furniture.lru_cache import LruCache
+from distill3d_ros.worlds.lru_cache import LruCache
 from distill3d_ros.worlds.rendering.meshes import model_buffers
 from distill3d_ros.worlds.rendering.walls import WallMesh, wall_meshes
 from distill3d_ros.worlds.room import PlacedObject, Room

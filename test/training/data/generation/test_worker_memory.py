@@ -14,7 +14,7 @@ from distill3d_ros.cli import bench
 from distill3d_ros.cli.main import main
 from distill3d_ros.training.data.generation import worker_memory as memory
 from distill3d_ros.training.data.generation.worker_memory import MemoryLog, growth, resident_mib, worker_memory
-from distill3d_ros.worlds.furniture.lru_cache import LruCache
+from distill3d_ros.worlds.lru_cache import LruCache
 
 
 def test_what_was_used_last_is_kept_and_no_more() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,19 @@ from support.front_houses import (
 )
 
 from distill3d_ros.cli import main as cli
+from distill3d_ros.system.worker_pool import JobDone, JobLost
+from distill3d_ros.training.data.importers.front3d import render_workers
 from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError
 from distill3d_ros.training.data.importers.front3d.import_front3d import REPORT_NAME, import_front
-from distill3d_ros.training.data.importers.front3d.room_shards import Settings, ShardMaker, house_groups, split_of_house
+from distill3d_ros.training.data.importers.front3d.render_workers import make_shards
+from distill3d_ros.training.data.importers.front3d.room_shards import (
+    GroupReport,
+    HouseGroup,
+    Settings,
+    ShardMaker,
+    house_groups,
+    split_of_house,
+)
 from distill3d_ros.training.data.importers.import_options import Front3dOptions
 from distill3d_ros.training.data.manifest import Manifest, ShardError, read_manifest
 from distill3d_ros.training.data.shards import ShardReader, verify_folder
@@ -114,11 +125,31 @@ def test_report_counts_what_is_skipped_and_names_files(made: Made):
     assert all(f"skipped: {error}" in made.said for error in report["errors"])
 
 
-def test_finished_shards_are_not_made_again(made: Made, out: Path, monkeypatch: pytest.MonkeyPatch):
-    before = contents(out)
-    monkeypatch.setattr(ShardMaker, "make", None)
+def test_finished_shards_are_not_made_again(made: Made, out: Path):
+    def times() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in out.glob("*.tar")}
+
+    before, written = contents(out), times()
     made.again(out)
     assert contents(out) == before
+    assert times() == written
+
+
+def test_a_shard_that_is_made_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Pool(nullcontext):
+        def __init__(self, prepare, count: int, **settings) -> None:
+            super().__init__(self)
+
+        def run(self, jobs):
+            yield JobLost(job=jobs[0], how="by signal 9")
+            yield JobDone(job=jobs[0], result=(report, None))
+
+    report, said = GroupReport(houses=1), []
+    groups = [HouseGroup(split="train", number=0, first_house=0, houses=())]
+    settings = Settings(models=tmp_path, frames_per_room=2, size=(64, 64), seed=0, min_fill=0.85)
+    monkeypatch.setattr(render_workers, "WorkerPool", Pool)
+    assert list(make_shards(tmp_path, settings, groups, 1, say=said.append)) == [(groups[0], report, None)]
+    assert said == ["a worker died by signal 9; train-000000.tar is made again"]
 
 
 def test_a_damaged_shard_is_made_again_to_the_same_bytes(made: Made, out: Path):
