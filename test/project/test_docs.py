@@ -131,12 +131,15 @@ def test_commands() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_distill3d_line_is_understood(page: Path) -> None:
+    understood = 0
     for line in shell_lines(page.read_text(encoding="utf-8")):
         words = shlex.split(line)
         if line.startswith("ros2") or not any(Path(word).name in ("distill3d", "distill3d_ros.cli") for word in words):
             continue
         start = next(i for i, word in enumerate(words) if Path(word).name in ("distill3d", "distill3d_ros.cli"))
         assert cli.parse(words[start + 1 :]) is not None, line
+        understood += 1
+    assert understood or page.name not in ("README.md", "cli.md", "data_sets.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
