@@ -53,11 +53,10 @@ PRIVATE_NAMES = frozenset(
         "eyes",
         "sights",
         "heard",
-        "look_at",
         "bent_share",
     }
 )
-"""Names that the field's terms replaced, in snake case; classes in CamelCase count as well."""
+"""Words of a private vocabulary, for which the field has terms; in snake case, classes in CamelCase count as well."""
 
 
 def identifiers(tree: ast.AST) -> Iterator[tuple[str, int]]:
