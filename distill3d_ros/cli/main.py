@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownCommandError, UnusedCliTokensError
 
 from distill3d_ros import __version__
 from distill3d_ros.cli import robot
@@ -59,11 +59,14 @@ def parse(words: Sequence[str]) -> tuple[Command[Any], Any] | None:
 
     Raises:
         CycloptsError: there is no such command or flag, or a value is missing or not of its type.
-        ValueError: the options do not go together.
+        ValueError: no command is given, or the options do not go together.
     """
     called, bound, _ = _app().parse_args(list(words), exit_on_error=False, print_error=False)
     command = next((c for c in COMMANDS.values() if c.options is called), None)
     if command is None:
+        if not {"--help", "-h", "--version"}.intersection(words):
+            name = " ".join(("distill3d", *words))
+            raise ValueError(f"a command must follow {name}: {', '.join(_members(words))} (see {name} --help)")
         called(*bound.args, **bound.kwargs)
         return None
     return command, command.options(*bound.args, **bound.kwargs)
@@ -101,8 +104,7 @@ def _app() -> App:
         for depth in range(1, len(path) + 1):
             key = tuple(path[:depth])
             if key not in groups:
-                members = dict.fromkeys(n.split()[depth] for n in COMMANDS if n.startswith(" ".join(key) + " "))
-                groups[key] = App(name=key[-1], help=f"Data sets: {', '.join(members)}.", sort_key=place)
+                groups[key] = App(name=key[-1], help=f"Data sets: {', '.join(_members(key))}.", sort_key=place)
                 groups[key[:-1]].command(groups[key])
         sentence = f"{command.help[:1].upper()}{command.help[1:]}."
         usage = f"Usage: distill3d {name} {_usage(command.options)}"
@@ -115,6 +117,12 @@ def _app() -> App:
             default_parameter=Parameter(negative=(), show_default=_shown),
         )
     return root
+
+
+def _members(group: Sequence[str]) -> list[str]:
+    """What may follow the words of a group of commands, as ``generate`` follows ``data``."""
+    paths = [name.split() for name in COMMANDS]
+    return list(dict.fromkeys(p[len(group)] for p in paths if p[: len(group)] == list(group)))
 
 
 def _usage(options: type) -> str:
@@ -133,10 +141,26 @@ def _shown(default: object) -> str | None:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, CycloptsError):
-        name = " ".join(("distill3d", *(error.command_chain or ())))
-        return f"{error} (see {name} --help)"
+        return _describe_slip(error)
     if isinstance(error, ImportError):
         return f"{error}. `make setup` installs everything; run distill3d from .venv/bin"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
+
+
+def _describe_slip(error: CycloptsError) -> str:
+    """A mistake on the command line: what is wrong, what would be right, and where help is."""
+    chain = list(error.command_chain or ())
+    text = str(error)
+    if isinstance(error, UnknownCommandError):
+        text = f"{text.partition(' Available commands: ')[0]} Available commands: {', '.join(_members(chain))}."
+    elif isinstance(error, UnusedCliTokensError):
+        text = f"unexpected: {' '.join(error.unused_tokens or ())}."
+    elif isinstance(error, MissingArgumentError) and error.argument is not None and not error.argument.tokens:
+        command = " ".join(chain)
+        needed = [names.split(", ") for names, default, _ in flags(command) if default == "required"]
+        missing = next((names[0] for names in needed if error.argument.name in names), error.argument.name)
+        if error.keyword is None:
+            text = f"{missing} is missing; {command} needs {', '.join(names[0] for names in needed)}."
+    return f"{text} (see {' '.join(['distill3d', *chain])} --help)"
