@@ -144,7 +144,11 @@ def _compare(name: str, before: Any, now: Any, found: list[str]) -> None:
         for i, (a, b) in enumerate(zip(before, now, strict=True)):
             _compare(f"{name}[{i}]", a, b, found)
     else:
-        found.append(f"{name} was {before} and is now {now}")
+        found.append(f"{name} was {_shown(before)} and is now {_shown(now)}")
+
+
+def _shown(value: Any) -> Any:
+    return "empty" if value in ("", [], ()) else value
 
 
 def _is_table(value: Any) -> bool:

@@ -37,6 +37,7 @@ def test_what_differs_is_named_with_both_values() -> None:
         "config.lr was 0.1 and is now 0.2",
         "stages[1].name was y and is now z",
     ]
+    assert differences({"teacher": ""}, {"teacher": "answers"}) == ["teacher was empty and is now answers"]
     assert differences({"a": 1}, {"b": None}) == ["a was 1 and is now not given", "b was not given and is now None"]
 
 

@@ -62,7 +62,7 @@ def write_results(options: ResultsOptions) -> None:
     lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
     lines += _how(described, evaluated, ablated, {name: read_manifest(folder) for name, folder in _named(options.data)})
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(page, ("\n".join(lines) + "\n"))
+    write_whole(page, "\n".join(lines) + "\n")
 
 
 def _named(folders: Sequence[Path]) -> list[tuple[str, Path]]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.student.outputs import ObjectSet, QuestionText
+from distill3d_ros.student.outputs import ObjectSet, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, NoiseConfig, StageConfig
 from distill3d_ros.training.data.mixture import Folders, open_split
@@ -43,11 +42,7 @@ class ReasoningBatch:
     questions: list[list[QuestionText]]
 
     def to(self, device: torch.device) -> ReasoningBatch:
-        moved = {
-            f.name: v.to(device) if isinstance(v := getattr(self.objects, f.name), Tensor) else v
-            for f in fields(self.objects)
-        }
-        return ReasoningBatch(objects=ObjectSet(**moved), questions=self.questions)
+        return replace(self, objects=map_tensors(self.objects, lambda x: x.to(device)))
 
 
 class ReasoningBuilder(BatchBuilder[KeyedReader, ReasoningBatch]):

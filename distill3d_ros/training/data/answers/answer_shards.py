@@ -20,7 +20,6 @@ from distill3d_ros.questions.ground_truth.question import Question
 from distill3d_ros.questions.parsing import Mention
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
 
-Arrays = Mapping[str, np.ndarray]
 _LARGEST = 65504.0
 """Of a float16."""
 
