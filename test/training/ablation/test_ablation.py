@@ -33,14 +33,14 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def perceiver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The student whose perception all variants share."""
     torch.manual_seed(0)
     stages = [{"stage": n, "steps": 5, "minutes": 15, "seed": 3, "command": f"distill3d train --out {n}"} for n in "ab"]
-    return save_student(tmp_path_factory.mktemp("eyes"), new_student(tiny_config()), {"stages": stages})
+    return save_student(tmp_path_factory.mktemp("perceiver"), new_student(tiny_config()), {"stages": stages})
 
 
-def tiny_ablation(eyes: Path) -> dict[str, Any]:
+def tiny_ablation(perceiver: Path) -> dict[str, Any]:
     """Two variants with two seeds, three steps each."""
     stage = {
         "name": "cached",
@@ -56,7 +56,7 @@ def tiny_ablation(eyes: Path) -> dict[str, Any]:
         "weighting": "static",
     }
     return {
-        "base": {"perception": str(eyes), "stages": [stage]},
+        "base": {"perception": str(perceiver), "stages": [stage]},
         "perception": {
             "views": 4,
             "validation_views": 2,
@@ -100,8 +100,8 @@ def kill_once_it_has_a_checkpoint(run: Run) -> None:
 
 
 @pytest.mark.timeout(1800)  # eight processes, each with its own imports; a busy machine must not fail
-def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data: Path, tmp_path: Path) -> None:
-    path, out = write(tmp_path, tiny_ablation(eyes)), tmp_path / "out"
+def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(perceiver: Path, data: Path, tmp_path: Path) -> None:
+    path, out = write(tmp_path, tiny_ablation(perceiver)), tmp_path / "out"
     victim = Run(out=out, variant="k2", seed=1)
     lines: list[str] = []
 
@@ -149,7 +149,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
     assert any("GB used" in line for line in lines)
 
     # The perception is the one that was given, in every variant, and the seeds differ.
-    seeing = load_student(eyes)
+    seeing = load_student(perceiver)
     students = [load_student(Run(out=out, variant="k2", seed=s).student) for s in (0, 1)]
     for name, tensor in seeing.encoder.state_dict().items():
         assert torch.equal(tensor, students[0].encoder.state_dict()[name])
@@ -166,7 +166,7 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
     lines.clear()
     ablate(AblateOptions(config=path, data=(data,), out=out, jobs=2, device="cpu"), report=lines.append)
     assert not any("begun" in line for line in lines)
-    changed = tiny_ablation(eyes)
+    changed = tiny_ablation(perceiver)
     changed["base"]["stages"][0]["lr"] = 0.5
     with pytest.raises(
         ValueError, match=r"made in another way: stages\[0\]\.lr was .* and is now 0\.5\. .*another --out"
@@ -174,21 +174,17 @@ def test_a_killed_run_is_reported_and_goes_on_at_the_next_call(eyes: Path, data:
         ablate(AblateOptions(config=write(tmp_path, changed), data=(data,), out=out), report=lines.append)
 
 
-def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: Path) -> None:
-    plan = tiny_ablation(eyes)
+def test_runs_may_begin_as_a_trained_student(perceiver: Path, data: Path, tmp_path: Path) -> None:
+    plan = tiny_ablation(perceiver)
     del plan["base"]["perception"]
-    plan["base"] |= {"start_from": str(eyes), "student": tiny_config().student}
+    plan["base"] |= {"start_from": str(perceiver), "student": tiny_config().student}
     plan["base"]["stages"][0] |= {"steps": 1, "lr": 1e-9}
     plan |= {"seeds": [0], "reference": "k3", "hidden_cot": [], "controls": [], "claims": []}
     plan["variants"] = [{"name": "k3", "changes": {"student.hidden_cot.tokens": 3}}]
     out = tmp_path / "out"
-    assert (
-        ablate(AblateOptions(config=write(tmp_path, plan), data=(data,), out=out, device="cpu"), report=lambda _: None)[
-            "failed"
-        ]
-        == []
-    )
-    began, trained = (load_student(f).state_dict() for f in (eyes, Run(out=out, variant="k3", seed=0).student))
+    options = AblateOptions(config=write(tmp_path, plan), data=(data,), out=out, device="cpu")
+    assert ablate(options, report=lambda _: None)["failed"] == []
+    began, trained = (load_student(f).state_dict() for f in (perceiver, Run(out=out, variant="k3", seed=0).student))
     different = [
         name
         for name, value in began.items()
@@ -203,10 +199,11 @@ def test_runs_may_begin_as_a_trained_student(eyes: Path, data: Path, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def evaluated(eyes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evaluated(perceiver: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("evaluated")
     evaluate(
-        EvaluateOptions(model=eyes, data=data, out=out, questions=12, frames=2, device="cpu"), report=lambda _: None
+        EvaluateOptions(model=perceiver, data=data, out=out, questions=12, frames=2, device="cpu"),
+        report=lambda _: None,
     )
     return out
 
@@ -228,13 +225,15 @@ def beside_a_teacher(report: Path, folder: Path, *, parameters: int = 7_000_000_
     return folder
 
 
-def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, evaluated: Path, tmp_path: Path) -> None:
+def test_the_page_of_results_says_what_the_files_say(
+    perceiver: Path, data: Path, evaluated: Path, tmp_path: Path
+) -> None:
     page = tmp_path / "docs" / "results.md"
     with_teacher = beside_a_teacher(evaluated, tmp_path / "beside")
-    write_results(ResultsOptions(evaluation=(evaluated, with_teacher), model=(eyes,), out=page))
+    write_results(ResultsOptions(evaluation=(evaluated, with_teacher), model=(perceiver,), out=page))
     text = page.read_text()
     report = json.loads((evaluated / "report.json").read_text())
-    assert f"## Evaluation {evaluated.name}: {eyes.name}" in text, "the model is told by its checksum"
+    assert f"## Evaluation {evaluated.name}: {perceiver.name}" in text, "the model is told by its checksum"
     assert f"| **all** | {report['questions']} | {report['accuracy']:.3f} [" in text
     alone, beside = text.split("## Evaluation beside")
     for part in report["splits"].values():
@@ -245,7 +244,10 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, eva
     assert "| 10.0 times: 7,000 M parameters, on one | **holds** |" in text
     assert "(beside) | 0.71 | 0.500 [0.400, 0.600] | **less**" in text
     assert f"`{report['command']}` | 0 |" in text
-    assert f"| training of {eyes.name} | `distill3d train --out a`, then `distill3d train --out b` | 3 | 0.5 |" in text
+    assert (
+        f"| training of {perceiver.name} | `distill3d train --out a`, then `distill3d train --out b` | 3 | 0.5 |"
+        in text
+    )
     write_results(
         ResultsOptions(
             evaluation=[beside_a_teacher(evaluated, tmp_path / "small", parameters=20_000_000)],
@@ -259,7 +261,7 @@ def test_the_page_of_results_says_what_the_files_say(eyes: Path, data: Path, eva
     with pytest.raises(ValueError, match=r"ablation\.json does not exist; `distill3d ablate` writes it"):
         write_results(ResultsOptions(ablation=(tmp_path,), out=page))
     with pytest.raises(ValueError, match="needs --evaluation"):
-        write_results(ResultsOptions(model=(eyes,), out=page))
+        write_results(ResultsOptions(model=(perceiver,), out=page))
     with pytest.raises(ValueError, match=r"--data must name folders of .* Got \w+, of another command; leave it out"):
         write_results(ResultsOptions(evaluation=(evaluated,), out=page, data=(data,)))
     assert page.read_text() == text, "what could not be written leaves what was there"
@@ -292,9 +294,9 @@ def test_students_that_were_asked_the_same_are_compared_question_by_question(eva
     assert side_by_side_lines({"a": first, "b": second}) == [], "a report of an earlier release"
 
 
-def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, tmp_path: Path) -> None:
+def test_mistakes_in_a_configuration_are_found_before_anything_runs(perceiver: Path, tmp_path: Path) -> None:
     def message(**changes: Any) -> str:
-        content = tiny_ablation(eyes) | changes
+        content = tiny_ablation(perceiver) | changes
         with pytest.raises(ValueError) as caught:  # noqa: PT011
             trainings(load_ablation(write(tmp_path, content)), tmp_path)
         return str(caught.value)
@@ -312,15 +314,15 @@ def test_mistakes_in_a_configuration_are_found_before_anything_runs(eyes: Path, 
     assert "none twice" in message(variants=[{"name": "k2"}, {"name": "k2"}])
     assert "different numbers" in message(seeds=[1, 1])
     assert "must be one size" in message(perception={"augment": {"sizes": [[64, 64], [96, 96]]}})
-    assert "cannot change where every run starts" in message(init=str(eyes))
+    assert "cannot change where every run starts" in message(init=str(perceiver))
     taught = message(variants=variant(**{"cached.teacher": "answers"}))
     assert "cached.teacher must be perception.teacher, with whose questions the perception is cached, ''." in taught
     with pytest.raises(ValueError, match="no configuration at"):
         load_ablation(tmp_path / "nothing.yaml")
 
 
-def test_a_variant_that_is_not_there(eyes: Path, data: Path, tmp_path: Path) -> None:
-    path = write(tmp_path, tiny_ablation(eyes))
+def test_a_variant_that_is_not_there(perceiver: Path, data: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, tiny_ablation(perceiver))
     with pytest.raises(ValueError, match="no variant 'k8'; there are k2, k0"):
         ablate(AblateOptions(config=path, data=(data,), out=tmp_path / "out", only=("k8",)))
 

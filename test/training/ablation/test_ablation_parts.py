@@ -237,7 +237,7 @@ def test_keeping_goes_on_where_it_stopped(
         PerceptionCache(tmp_path / "a" / "train", verify=True)
 
 
-def test_the_stage_teaches_the_tongue_alone(student: Student, data: Path, tmp_path: Path) -> None:
+def test_the_cached_stage_trains_the_language_model_alone(student: Student, data: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
         cache_perception(student, (data,), split, tmp_path, CACHE, views=4, report=print)
     config = StageConfig(name="s", kind="cached", perception_cache=str(tmp_path), questions_per_scene=4)
@@ -318,7 +318,7 @@ def test_what_is_kept_may_be_what_a_teacher_answered_about(student: Student, tmp
 
 
 def test_perception_is_taken_from_a_student(student: Student, tmp_path: Path) -> None:
-    folder = save_student(tmp_path / "eyes", student)
+    folder = save_student(tmp_path / "perceiver", student)
     config = tiny_config()
     config.student, config.perception = {"hidden_cot": {"tokens": 5}, "language": {"layers": 2}}, str(folder)
     made = new_student(config)

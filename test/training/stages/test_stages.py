@@ -44,7 +44,7 @@ def losses_of(kind: str, student: Student, data: Path, tmp_path: Path, **changes
     return stage.losses(student, stage.builder()(keys, np.random.default_rng(1)))
 
 
-def test_perception_teaches_the_eyes_and_not_the_tongue(student: Student, data: Path, tmp_path: Path) -> None:
+def test_perception_trains_the_encoder_and_heads_alone(student: Student, data: Path, tmp_path: Path) -> None:
     losses = losses_of("perception", student, data, tmp_path)
     assert set(losses) >= {"depth", "depth_gradient", "camera", "proposal_class", "proposal_box", "detection_class"}
     assert all(torch.isfinite(loss) for loss in losses.values())
@@ -59,7 +59,7 @@ def test_a_box_error_does_not_bend_the_depth(student: Student, data: Path, tmp_p
     assert "detection_head" in changed_parts(student)
 
 
-def test_reasoning_teaches_the_tongue_alone(student: Student, data: Path, tmp_path: Path) -> None:
+def test_reasoning_trains_the_language_model_alone(student: Student, data: Path, tmp_path: Path) -> None:
     losses = losses_of("reasoning", student, data, tmp_path)
     assert set(losses) == {"text", "names", "grounding"}
     torch.stack(list(losses.values())).sum().backward()
@@ -67,7 +67,7 @@ def test_reasoning_teaches_the_tongue_alone(student: Student, data: Path, tmp_pa
     assert (tmp_path / "balance.json").exists()
 
 
-def test_joint_leaves_frozen_eyes_alone_and_teaches_them_where_it_may(
+def test_joint_leaves_a_frozen_perception_alone_and_trains_it_where_it_may(
     student: Student, data: Path, tmp_path: Path
 ) -> None:
     losses = losses_of("joint", student, data, tmp_path)
@@ -135,12 +135,14 @@ def test_all_stages_run_and_take_over_what_was_learned(data: Path, tmp_path: Pat
         student = train_stage(run, name, data=(data,), out=tmp_path, report=messages.append, command=f"train {name}")
         assert student == tmp_path / name / "student"
         assert read_description(student)["card"]["command"] == f"train {name}"
-    eyes, tongue, both = (load_student(tmp_path / n / "student") for n in ("perception", "reasoning", "joint"))
+    perception, reasoning, joint = (
+        load_student(tmp_path / n / "student") for n in ("perception", "reasoning", "joint")
+    )
     for part in PERCEPTION_PARTS:
-        for a, b in zip(getattr(eyes, part).parameters(), getattr(both, part).parameters(), strict=True):
+        for a, b in zip(getattr(perception, part).parameters(), getattr(joint, part).parameters(), strict=True):
             assert torch.equal(a, b)
     begun = starting_student(run, "joint", out=tmp_path, init=None, report=messages.append)
-    assert torch.equal(begun.language.model.norm.weight, tongue.language.model.norm.weight)
+    assert torch.equal(begun.language.model.norm.weight, reasoning.language.model.norm.weight)
     rows = [json.loads(line) for line in (tmp_path / "joint" / "metrics.jsonl").read_text().splitlines()]
     assert {"text", "names", "grounding"} <= set(rows[0])
     assert "val_seen_accuracy" in rows[-1]
