@@ -8,12 +8,15 @@ from typing import Literal
 
 from distill3d_ros.system.command_options import MixedDataOptions, PositiveInt
 
+TeacherKind = Literal["privileged", "llava3d", "transformers_vlm"]
+"""Each is a module beside this one with ``load_teacher(model, *, device, top_k) -> Teacher``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherOptions:
     """A teacher, and where it runs."""
 
-    teacher: Literal["privileged", "llava3d", "transformers_vlm"]
+    teacher: TeacherKind
     """What kind of model it is."""
     model: str
     """Its folder, or its id on a hub with @revision."""
