@@ -63,6 +63,8 @@ def run_demo(options: DemoOptions) -> int:
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False, soft_wrap=True)
     if options.questions < 1:
         raise ValueError(f"questions must be at least 1. Got {options.questions}")
+    if options.seed < 0:
+        raise ValueError(f"seed must be 0 or more. Got {options.seed}")
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     console.print(f"[bold]distill3d demo[/]: two ROS 2 nodes, ROS_DOMAIN_ID={own_domain()} (Ctrl-C ends everything)")

@@ -60,10 +60,18 @@ def load_yaml(path: Path, *, what: str = "configuration", example: str) -> dict[
     except FileNotFoundError:
         raise ValueError(f"no {what} at {path}; {example} is one") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from None
+        raise ValueError(f"{path} is not valid YAML: {_in_one_line(error)}") from None
     if not isinstance(data, dict):
         raise ValueError(f"{path} must hold a mapping. Got {type(data).__name__}")
     return data
+
+
+def _in_one_line(error: yaml.YAMLError) -> str:
+    """The problem and its place, without the excerpt that PyYAML draws below."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+        return f"{error.problem}, in {place}"
+    return " ".join(str(error).split())
 
 
 def to_dict(config: object) -> dict[str, Any]:

@@ -73,5 +73,5 @@ def test_files_that_are_no_configuration_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.yaml must hold a mapping\. Got list"):
         load_yaml(file, example="config/b.yaml")
     file.write_text("a: [1")
-    with pytest.raises(ValueError, match=r"a\.yaml is not valid YAML"):
+    with pytest.raises(ValueError, match=r"a\.yaml is not valid YAML: expected ',' or '\]'.*, in line 1, column 6$"):
         load_yaml(file, example="config/b.yaml")

@@ -21,10 +21,12 @@ def open_when_ready(data: Folders, split: str, *, wait: bool, report: Callable[[
             if len(reader):
                 return reader
             problem = f"{describe_folders(data)} has no samples of split {split!r} yet"
+            remedy = f"Make data with `distill3d data generate --out {data[0]}`, or use --wait"
         except (FileNotFoundError, ValueError) as error:
             problem = str(error)
+            remedy = "Use --wait where it is being made"
         if not wait:
-            raise ValueError(f"{problem}. Make data with `distill3d data generate --out {data[0]}`, or use --wait")
+            raise ValueError(f"{problem}. {remedy}")
         if not told:
             report(f"{problem}; waiting for the first shard")
             told = True

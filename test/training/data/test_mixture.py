@@ -71,8 +71,10 @@ def test_rooms_that_two_folders_share_are_refused(tmp_path: Path) -> None:
         open_split((a, tmp_path / "b" / ".." / "a"), "train")
     with pytest.raises(ValueError, match="at least one folder"):
         open_split((), "train")
-    with pytest.raises(ValueError, match=r"nowhere.*Make data with"):
+    with pytest.raises(ValueError, match=r"nowhere.*make a data set with `.*`\. Use --wait where it is being made$"):
         open_when_ready((a, tmp_path / "nowhere"), "train", wait=False)
+    with pytest.raises(ValueError, match=r"a has no samples of split 'val' yet\. Make data with .*, or use --wait$"):
+        open_when_ready((a,), "val", wait=False)
 
 
 def test_stats_count_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

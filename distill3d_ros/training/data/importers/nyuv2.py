@@ -73,7 +73,7 @@ def _opened(path: Path) -> Any:
     except ImportError as error:
         raise SourceError(f"{path} is read with h5py, which is not installed; run `pip install h5py`") from error
     if not path.is_file():
-        raise SourceError(f"FILE.mat must be nyu_depth_v2_labeled.mat of NYU Depth V2. Got {path}, which is no file")
+        raise SourceError(f"FILE must be nyu_depth_v2_labeled.mat of NYU Depth V2. Got {path}, which is no file")
     try:
         return h5py.File(path, "r")
     except OSError as error:

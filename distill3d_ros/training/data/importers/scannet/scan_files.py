@@ -143,13 +143,13 @@ def scan_folders(scenes_dir: Path, only: Sequence[str] | None = None) -> list[Sc
         SourceError: there is none, or a named one is missing.
     """
     if not scenes_dir.is_dir():
-        raise SourceError(f"SCENES_DIR must be the folder with ScanNet's scans (scene0000_00, ...). Got {scenes_dir}")
+        raise SourceError(f"SCANS must be the folder with ScanNet's scans (scene0000_00, ...). Got {scenes_dir}")
     there = {path.name: path for path in scenes_dir.iterdir() if SCAN_NAME.fullmatch(path.name) and path.is_dir()}
     if only is None and not there:
         hint = ""
         if SCAN_NAME.fullmatch(scenes_dir.resolve().name):
             hint = f": it is a scan itself; give the folder around it, {scenes_dir.resolve().parent}"
-        raise SourceError(f"SCENES_DIR has no folder named like scene0000_00{hint}. Got {scenes_dir}")
+        raise SourceError(f"SCANS has no folder named like scene0000_00{hint}. Got {scenes_dir}")
     wanted = sorted(there if only is None else set(only))
     absent = [name for name in wanted if name not in there]
     if absent:
