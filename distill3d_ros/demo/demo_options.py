@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill3d_ros.system.command_options import PositiveInt, StudentOptions
+from distill3d_ros.system.command_options import PositiveInt, Seed, StudentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class DemoOptions(StudentOptions):
 
     out: Path = Path("demo_out")
     """Folder for pictures and bag."""
-    seed: int = 7
+    seed: Seed = 7
     """Which rooms."""
     questions: PositiveInt = 32
     """Number of questions."""

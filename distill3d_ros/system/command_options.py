@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter, Token, validators
 
 
 def _positive(text: str) -> int:
@@ -46,6 +46,8 @@ def _to_seeds(hint: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
 
 PositiveInt = Annotated[int, Parameter(converter=_to_positive, n_tokens=1)]
 """A whole number of at least 1."""
+Seed = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+"""A whole number of at least 0, as numpy's generators take it."""
 PictureSize = Annotated[
     tuple[int, int],
     Parameter(converter=_to_size, n_tokens=1, show_default=lambda size: f"{size[0]}x{size[1]}"),

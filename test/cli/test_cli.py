@@ -105,6 +105,7 @@ def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsy
         ("train --config a.yaml --out b --dta c", "Unknown option: --dta. Did you mean --data?"),
         ("train --config a.yaml --out b --data", 'Command "train" parameter --data requires an argument.'),
         ("demo --seed", 'Command "demo" parameter --seed requires an argument.'),
+        ("evaluate --data a --out b --seed -1", 'Invalid value "-1" for --seed. Must be >= 0. (see distill3d evaluate'),
         ("demo --seed one", 'Invalid value for --seed: unable to convert "one" into int.'),
         ("data verify a b", "unexpected: b. (see distill3d data verify --help)"),
         ("evaluate --data a --out b --device tpu", 'Choose from: "auto", "cpu", "cuda".'),

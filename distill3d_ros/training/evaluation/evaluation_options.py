@@ -5,7 +5,7 @@
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from distill3d_ros.system.command_options import InferenceOptions, PositiveInt, Words
+from distill3d_ros.system.command_options import InferenceOptions, PositiveInt, Seed, Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class EvaluateOptions(InferenceOptions):
     """Parts of it, such as val (default: the test splits it has)."""
     train_data: Path | None = None
     """Data set from whose training split the baselines learn (default: DATA); without one they are left out."""
-    seed: int = 0
+    seed: Seed = 0
     """Which questions are asked."""
     questions: PositiveInt = 2000
     """Questions a split, about; balanced so that their names do not give the answers away."""
@@ -81,7 +81,7 @@ class BlindOptions:
     """Frames a split, at most."""
     steps: PositiveInt = 2000
     """Training steps of the text model, at most."""
-    seed: int = 0
+    seed: Seed = 0
     """Which questions are asked."""
     out: Path | None = None
     """Also write the tables to this file (Markdown)."""

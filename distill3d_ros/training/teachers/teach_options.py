@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distill3d_ros.system.command_options import MixedDataOptions, PositiveInt
+from distill3d_ros.system.command_options import MixedDataOptions, PositiveInt, Seed
 
 TeacherKind = Literal["privileged", "llava3d", "transformers_vlm"]
 """Each is a module beside this one with ``load_teacher(model, *, device, top_k) -> Teacher``."""
@@ -38,7 +38,7 @@ class AnswerOptions(MixedDataOptions):
     """Which part of the data."""
     questions: PositiveInt = 24
     """Questions about each sample, at most, chosen as in training."""
-    seed: int = 0
+    seed: Seed = 0
     """Which questions are asked, and the order of the samples: a part of them is of many rooms."""
     limit: PositiveInt | None = None
     """Only so many samples; a larger number later adds to what is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill3d_ros.system.command_options import PictureSize, PositiveInt, RoomCounts, Span
+from distill3d_ros.system.command_options import PictureSize, PositiveInt, RoomCounts, Seed, Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class RoomsOptions:
 
     rooms: RoomCounts
     """Number of rooms, all splits together; or of each, as train=1700,val=30,test_known=90,test_unseen=90."""
-    seed: int = 0
+    seed: Seed = 0
     """The same seed gives the same bytes, whatever the number of workers."""
     out: Path
     """Folder of the data set; made if it is not there."""

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
-from distill3d_ros.system.command_options import PictureSize, PositiveInt
+from distill3d_ros.system.command_options import PictureSize, PositiveInt, Seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Front3dOptions(ImportOptions):
     _: KW_ONLY
     models: Path
     """Folder 3D-FUTURE-model, with model_info.json and a folder a model."""
-    seed: int = 0
+    seed: Seed = 0
     """Of cameras, light and walls; the rooms are what they are."""
     workers: PositiveInt = 1
     """Processes, about 1 GB of memory each; the bytes do not depend on it."""

@@ -5,7 +5,7 @@
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from distill3d_ros.system.command_options import PositiveInt, Words
+from distill3d_ros.system.command_options import PositiveInt, Seed, Words
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ShowOptions:
     """Which part of it."""
     count: PositiveInt = 12
     """Samples on the sheet."""
-    seed: int = 0
+    seed: Seed = 0
     """Which samples."""
     model: Path | None = None
     """Show what this student sees, beside the truth."""
