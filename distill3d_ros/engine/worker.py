@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -142,7 +143,7 @@ class Worker(Generic[Item]):
             self._wake.notify_all()
         try:
             return reply.result(timeout)
-        except TimeoutError:
+        except FutureTimeoutError:  # not the built-in one before Python 3.11
             raise self._too_late(reply, not_before_ns, timeout) from None
 
     def _too_late(self, reply: Reply, not_before_ns: int, timeout: float) -> Exception:
