@@ -54,7 +54,20 @@ _TABLE = (
     Label("bowl", "bowls", ("plate", "dish")),
     Label("bag", "bags", ("backpack", "handbag", "suitcase")),
     Label("trash can", "trash cans", ("bin", "trash bin", "waste basket", "dustbin")),
+    Label("person", "people", ("human", "man", "woman", "child", "somebody", "someone")),
+    Label("picture", "pictures", ("painting", "poster", "picture frame")),
+    Label("pillow", "pillows", ("cushion",)),
+    Label("curtain", "curtains", ("drape", "shower curtain")),
+    Label("blinds", "blinds", ("window blind", "roller blind", "venetian blind")),
+    Label("mirror", "mirrors", ()),
+    Label("counter", "counters", ("countertop", "worktop", "kitchen counter")),
+    Label("books", "books", ("book",)),
+    Label("towel", "towels", ()),
 )
+
+SIMULATED_LABELS: tuple[str, ...] = tuple(label.name for label in _TABLE[:30])
+"""The categories that simulated rooms mark. Of the others their furniture may show parts without saying so: a pillow
+on a bed, a book as clutter."""
 
 LABELS: dict[str, Label] = {label.name: label for label in _TABLE}
 """Every category, by name, in a fixed order."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from distill3d_ros.scene.annotation import EVERYTHING, Annotation
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 
 Pair = tuple[int, int]
@@ -126,6 +127,8 @@ class Scene:
     """Number of frames that it was perceived from."""
     features: Any = None
     """The student's tokens of this scene, opaque to other code."""
+    annotation: Annotation = EVERYTHING
+    """Of a true scene: what of the truth is known."""
 
     def __post_init__(self) -> None:
         ids = [o.id for o in self.objects]
@@ -154,7 +157,7 @@ class Scene:
             "contacts": None if self.contacts is None else sorted(map(list, self.contacts)),
             "gaps": None if self.gaps is None else [[a, b, round(g, 4)] for (a, b), g in sorted(self.gaps.items())],
             "supports": None if self.supports is None else [[a, b] for a, b in sorted(self.supports.items())],
-        }
+        } | ({} if self.annotation == EVERYTHING else {"annotation": self.annotation.to_dict()})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, depth: FloatArray | None = None) -> Scene:
@@ -170,6 +173,7 @@ class Scene:
             supports=None if supports is None else _pairs(supports),
             stamp_ns=data.get("stamp_ns", 0),
             frame_id=data.get("frame_id", "camera_optical_frame"),
+            annotation=Annotation.from_dict(data["annotation"]) if "annotation" in data else EVERYTHING,
         )
 
 

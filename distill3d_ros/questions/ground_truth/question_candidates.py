@@ -18,7 +18,6 @@ from distill3d_ros.questions.kinds import KINDS, drawn
 from distill3d_ros.questions.naming import clear_name
 from distill3d_ros.questions.relations import DECIDED, Relations
 from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
-from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.scene.objects import Scene, SceneObject
 
 _ANCHORED, _SINGLE = drawn("anchored"), drawn("single")
@@ -61,7 +60,7 @@ class _Candidates:
         self.seen_labels = Counter(o.label for o in seen)
         self.unique = [i for i, o in enumerate(seen) if self.clear[i] and self.seen_labels[o.label] == 1]
         present = {o.label for o in scene.objects}
-        self.absent = [label for label in LABELS if label not in present]
+        self.absent = [label for label in scene.annotation.marked_classes() if label not in present]
 
     def all(self) -> Iterator[GroundTruthQA]:
         yield from self._pairs()
@@ -161,7 +160,7 @@ class _Candidates:
         for i, o in enumerate(self.relations.objects):
             if self.clear[i]:
                 ids[o.label] = (*ids.get(o.label, ()), o.id)
-        for label in LABELS:
+        for label in self.scene.annotation.marked_classes():
             if counts[label]:
                 yield GroundTruthQA(
                     "exists", (label,), (None,), answer_text.yes_no(True, ids[label]), f"exists:{label}"

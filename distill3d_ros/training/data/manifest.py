@@ -7,11 +7,11 @@ being made. It holds no times and no machine names: the same configuration gives
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.labels import SIMULATED_LABELS
 from distill3d_ros.system.files import file_sha256
 from distill3d_ros.system.resumable_folder import ResumableFolder
 
@@ -55,7 +55,8 @@ class Manifest:
     planned_rooms: Mapping[str, int]
     """Split -> rooms that the finished folder will have."""
     shards: tuple[ShardInfo, ...] = ()
-    labels: tuple[str, ...] = field(default_factory=lambda: tuple(LABELS))
+    labels: tuple[str, ...] = SIMULATED_LABELS
+    """The classes whose things are marked wherever they are in sight, unless a sample says otherwise."""
     complete: bool = False
 
     def of_split(self, split: str) -> tuple[ShardInfo, ...]:

@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.objects import Scene
 
-SPLITS = ("train", "val", "test_known", "test_unseen")
-"""By room. ``val`` and ``test_known`` are unseen rooms with furniture models of the training set, ``test_unseen`` has
-rooms and models that training never saw."""
+SIMULATED_SPLITS = ("train", "val", "test_known", "test_unseen")
+"""Splits of simulated rooms, by room: ``val`` and ``test_known`` are unseen rooms with furniture models of the training
+set, ``test_unseen`` has rooms and models that training never saw."""
+SPLITS = (*SIMULATED_SPLITS, "test")
+"""``test`` is of real rooms."""
+UNKNOWN_ID = 65535
+"""In the id image: a pixel of which nobody said what it shows."""
 
 PARTS = ("depth.png", "ids.png", "rgb.jpg", "scene.json")
 """The members of a sample, in the order in which they lie in the tar."""
@@ -47,7 +51,7 @@ class Sample:
     scene: Scene
     """Truth: boxes, depth, contacts, gaps and supports."""
     ids: NDArray[np.uint16]
-    """(H, W) object id a pixel, 0 for walls, floor and ceiling."""
+    """(H, W) object id a pixel, 0 for walls, floor, ceiling and things of no category, ``UNKNOWN_ID`` where unknown."""
     room: str
     """Which room it was taken in; unique over all splits."""
     room_type: str
@@ -101,7 +105,7 @@ def decode_sample(parts: Mapping[str, bytes]) -> Sample:
     frame = Frame(
         image=np.ascontiguousarray(image[..., ::-1]),
         intrinsics=scene.intrinsics,
-        up=up_of(scene) if data.get("up_known", True) else None,
+        up=up_of(scene) if scene.annotation.gravity else None,
         world_from_camera=None if pose is None else np.asarray(pose, float),
         depth=scene.depth,
         stamp_ns=scene.stamp_ns,
@@ -139,8 +143,6 @@ def _scene_json(sample: Sample) -> bytes:
         "split": sample.split,
         "world_from_camera": None if pose is None else np.round(pose, 6).tolist(),
     }
-    if pose is None and sample.frame.up is None:
-        data["up_known"] = False  # then the level frame is a stand-in, and nobody is to be told of it
     if sample.sequence:
         data |= {"sequence": sample.sequence, "index": sample.index}
     return json.dumps(data, separators=(",", ":"), sort_keys=True).encode()

@@ -14,6 +14,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -130,6 +131,7 @@ class ShardReader:
         """Reads the manifest anew and returns how many samples there are now."""
         self._close()
         self.manifest: Manifest = read_manifest(self.folder)
+        self._classes = frozenset(self.manifest.labels)
         self.shards = self.manifest.of_split(self.split)
         self._indices = [_read_index(self.folder, shard) for shard in self.shards]
         self._ends: list[int] = []
@@ -148,14 +150,15 @@ class ShardReader:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, number: int) -> Sample:
-        return self._decoded(number, decode_sample, {part: self.part(number, part) for part in PARTS})
+        sample = self._decoded(number, decode_sample, {part: self.part(number, part) for part in PARTS})
+        return replace(sample, scene=self._told(sample.scene))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
 
     def scene(self, number: int) -> Scene:
         """The truth without depth; decodes no image."""
-        return self._decoded(number, decode_scene, self.part(number, "scene.json"))
+        return self._told(self._decoded(number, decode_scene, self.part(number, "scene.json")))
 
     def place(self, number: int) -> tuple[str, str]:
         """The room that a sample was taken in, and the type of that room; decodes no image."""
@@ -204,6 +207,12 @@ class ShardReader:
         """Compares every byte of this split with the manifest's checksums."""
         for shard in self.shards:
             check_shard(self.folder, shard)
+
+    def _told(self, scene: Scene) -> Scene:
+        """The scene, with the manifest's classes as those that it tells of unless it says otherwise."""
+        if scene.annotation.classes is not None:
+            return scene
+        return replace(scene, annotation=replace(scene.annotation, classes=self._classes))
 
     def _decoded(self, number: int, decode: Callable[[Any], T], content: Any) -> T:
         try:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distill3d_ros.training.data.manifest import DEFAULT_RENDERER
-from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.data.sample import SIMULATED_SPLITS
 from distill3d_ros.training.data.shards import shard_name
 from distill3d_ros.worlds.rendering.interface import RendererKind
 
@@ -112,8 +112,10 @@ def split_rooms(rooms: int) -> dict[str, int]:
     One room in 20 goes to each of the two tests and one in 60 to validation, at least one each, and whole shards once
     there are enough for that; training gets the rest. 1952 rooms give 96, 96, 32 and 1728.
     """
-    if rooms < len(SPLITS):
-        raise ValueError(f"rooms must be at least {len(SPLITS)}, one for each of {', '.join(SPLITS)}. Got {rooms}")
+    if rooms < len(SIMULATED_SPLITS):
+        raise ValueError(
+            f"rooms must be at least {len(SIMULATED_SPLITS)}, one for each of {', '.join(SIMULATED_SPLITS)}. Got {rooms}"
+        )
     test, val = _share(rooms, ONE_TEST_ROOM_IN), _share(rooms, ONE_VAL_ROOM_IN)
     return {"test_known": test, "test_unseen": test, "val": val, "train": rooms - 2 * test - val}
 
@@ -127,9 +129,9 @@ def planned_rooms(rooms: int | Mapping[str, int]) -> dict[str, int]:
     """Rooms of each split, from their total or from explicit numbers; a split that is not named gets none."""
     if not isinstance(rooms, Mapping):
         return split_rooms(rooms)
-    unknown = [split for split in rooms if split not in SPLITS]
+    unknown = [split for split in rooms if split not in SIMULATED_SPLITS]
     if unknown:
-        raise ValueError(f"rooms: splits are {', '.join(SPLITS)}. Got {', '.join(unknown)}")
+        raise ValueError(f"rooms: splits are {', '.join(SIMULATED_SPLITS)}. Got {', '.join(unknown)}")
     if any(count < 0 for count in rooms.values()) or not any(rooms.values()):
         raise ValueError(f"rooms must be 0 or more in each split, and not 0 in all. Got {dict(rooms)}")
     return {split: rooms.get(split, 0) for split in ("test_known", "test_unseen", "val", "train")}

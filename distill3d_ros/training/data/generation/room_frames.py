@@ -11,7 +11,7 @@ import numpy as np
 from distill3d_ros.training.data.generation.generation_plan import Recipe, ShardJob
 from distill3d_ros.training.data.generation.sequence_frames import as_sequence, drive_cameras
 from distill3d_ros.training.data.manifest import ShardInfo
-from distill3d_ros.training.data.sample import SPLITS, Sample
+from distill3d_ros.training.data.sample import SIMULATED_SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.worlds.camera_pose import CameraPose
 from distill3d_ros.worlds.cameras import HAND_HELD, LOW, sample_cameras
@@ -88,7 +88,7 @@ def _attempt(
     split: str, number: int, attempt: int, recipe: Recipe, pack: FurniturePack, renderer: RoomRenderer
 ) -> list[Sample]:
     """Samples of one try; none if fewer than half of the wanted cameras have a worthwhile view."""
-    seeds = [recipe.seed, SPLITS.index(split), number, attempt]
+    seeds = [recipe.seed, SIMULATED_SPLITS.index(split), number, attempt]
     room_seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
     rng = np.random.default_rng([*seeds, 1])
     models: Split = "test" if split == TEST_MODELS_ONLY else "train"

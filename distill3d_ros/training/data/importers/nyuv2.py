@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from distill3d_ros.scene.annotation import Annotation
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.importers.import_folder import ImportFolder
@@ -106,7 +107,12 @@ def _sample(data: Any, i: int, size: tuple[int, int]) -> Sample:
     depth = np.asarray(data["depths"][i], np.float32).T[rows, columns]  # (h, w)
     whole = CAMERA.cropped(**CROP)
     picture, camera = fit_picture(image, whole, size)
-    scene = Scene(objects=(), intrinsics=camera, depth=register_depth(depth, whole, camera))
+    scene = Scene(
+        objects=(),
+        intrinsics=camera,
+        depth=register_depth(depth, whole, camera),
+        annotation=Annotation(depth="measured", boxes="none", masks=False, gravity=False),
+    )
     name = f"nyu-{i + 1:04d}"  # counted from 1, as in the published splits
     return Sample(
         key=f"{name}-00",

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from distill3d_ros.scene.annotation import Annotation
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.scene.objects import Scene
@@ -151,7 +152,12 @@ class _Pictures:
         metres = measured.astype(np.float32) / np.float32(self.depth_units)
         ground = find_floor(metres, whole) if self.floor else None
         self.with_floor += ground is not None
-        scene = Scene(objects=(), intrinsics=camera, depth=register_depth(metres, whole, camera))
+        scene = Scene(
+            objects=(),
+            intrinsics=camera,
+            depth=register_depth(metres, whole, camera),
+            annotation=Annotation(depth="measured", boxes="none", masks=False, gravity=ground is not None),
+        )
         frame = Frame(image=fitted, intrinsics=camera)
         return Sample(
             key=_key(name),

@@ -32,7 +32,7 @@ from distill3d_ros.training.data.manifest import (
     write_manifest,
 )
 from distill3d_ros.training.data.resumable_data import resumable_manifest, whole_shards
-from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.data.sample import SIMULATED_SPLITS
 from distill3d_ros.worlds.rendering.factory import renderer_kind
 
 REPORT_NAME = "import_report.json"
@@ -206,7 +206,9 @@ def _write(
     listed = tuple(shards[group.file] for group in groups if group.file in shards)
     manifest = Manifest(
         recipe=recipe,
-        planned_rooms={split: sum(shard.rooms for shard in listed if shard.split == split) for split in SPLITS},
+        planned_rooms={
+            split: sum(shard.rooms for shard in listed if shard.split == split) for split in SIMULATED_SPLITS
+        },
         shards=listed,
         complete=all(group.file in reports for group in groups),
     )
