@@ -114,7 +114,8 @@ def split_rooms(rooms: int) -> dict[str, int]:
     """
     if rooms < len(SIMULATED_SPLITS):
         raise ValueError(
-            f"rooms must be at least {len(SIMULATED_SPLITS)}, one for each of {', '.join(SIMULATED_SPLITS)}. Got {rooms}"
+            f"rooms must be at least {len(SIMULATED_SPLITS)}, one for each of {', '.join(SIMULATED_SPLITS)}. "
+            f"Got {rooms}"
         )
     test, val = _share(rooms, ONE_TEST_ROOM_IN), _share(rooms, ONE_VAL_ROOM_IN)
     return {"test_known": test, "test_unseen": test, "val": val, "train": rooms - 2 * test - val}
