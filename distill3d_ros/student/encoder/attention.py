@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from transformers import AttentionInterface
-
-IMPLEMENTATION = "distill3d"
-"""Name under which transformers' models find ``attend``."""
 
 _record: ContextVar[list[Tensor] | None] = ContextVar("attention_record", default=None)
 
@@ -31,6 +26,14 @@ def recorded_attention() -> Iterator[list[Tensor]]:
         yield weights
     finally:
         _record.reset(token)
+
+
+def record_weights(q: Tensor, k: Tensor, bias: Tensor | None) -> None:
+    """Appends a layer's attention weights where ``recorded_attention`` wants them; arguments as of ``attend``."""
+    record = _record.get()
+    if record is not None:
+        scores = torch.matmul(q.float() * q.shape[-1] ** -0.5, k.float().transpose(-1, -2))
+        record.append((scores if bias is None else scores + bias.float()).softmax(-1))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -48,18 +51,3 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
 def attention_bias(mask: Tensor) -> Tensor:
     """A bool mask (True: may attend) as a bias. Large and finite: a row without any True must not give NaN."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -1e4)
-
-
-def _for_transformers(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **_: Any
-) -> tuple[Tensor, None]:
-    if key.shape[1] != query.shape[1]:  # grouped queries
-        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
-    record = _record.get()
-    if record is not None:
-        scores = torch.matmul(query.float() * query.shape[-1] ** -0.5, key.float().transpose(-1, -2))
-        record.append((scores if attention_mask is None else scores + attention_mask.float()).softmax(-1))
-    return attend(query, key, value, attention_mask).transpose(1, 2), None
-
-
-AttentionInterface.register(IMPLEMENTATION, _for_transformers)

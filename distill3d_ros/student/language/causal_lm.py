@@ -1,31 +1,34 @@
-"""The causal transformer inside the language model: a small Llama from scratch, or any of transformers'.
+"""A causal language model of transformers inside the student, new or pretrained.
 
-The student uses its decoder, which takes embeddings, a mask and a cache, and its output layer.
+The student uses its decoder, which takes embeddings, a mask and a cache, and its output layer. Imported only for
+students that have one, because transformers takes seconds to import.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaModel, PreTrainedModel
+from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, DynamicCache, LlamaModel, PreTrainedModel
 
 from distill3d_ros.student.config import LanguageConfig
-from distill3d_ros.student.encoder.attention import IMPLEMENTATION
+from distill3d_ros.student.encoder.attention import attend, record_weights
+from distill3d_ros.student.language.decoder import Cache
 from distill3d_ros.student.language.fast_llama import speed_up
 
+IMPLEMENTATION = "distill3d"
+"""Name under which transformers' models find ``attend``."""
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "smollm3")
 """``model_type`` of the transformers whose masks, caches and embeddings are known to work here."""
 
 
-def build_decoder(config: LanguageConfig, vocabulary: int) -> tuple[PreTrainedModel, nn.Linear | None]:
+def build_causal_lm(config: LanguageConfig) -> tuple[PreTrainedModel, nn.Linear | None]:
     """The decoder with random weights, and its own output layer unless that is tied to the embedding."""
-    if not config.causal_lm:
-        return _small_llama(config, vocabulary), None
     values = dict(config.causal_lm)
     kind = values.pop("model_type", None)
     if kind not in FAMILIES:
@@ -84,23 +87,17 @@ def read_pretrained(source: str | Path, *, revision: str | None = None) -> Pretr
     )
 
 
-def _small_llama(config: LanguageConfig, vocabulary: int) -> LlamaModel:
-    model = LlamaModel(
-        LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=config.dim,
-            intermediate_size=config.mlp_dim,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.heads,
-            max_position_embeddings=4096,
-            pad_token_id=0,
-            bos_token_id=None,
-            eos_token_id=1,
-        )
+def new_cache(keys_values: Iterable[tuple[Tensor, ...]] = ()) -> Cache:
+    """A cache that starts with these keys and values of each layer."""
+    return DynamicCache(list(keys_values))
+
+
+def run_causal_lm(model: nn.Module, embeddings: Tensor, positions: Tensor, bias: Tensor, past: Cache) -> Tensor:
+    """States (R, t, E); arguments as of ``decoder.Decoder``."""
+    output = model(
+        inputs_embeds=embeddings, attention_mask=bias, position_ids=positions, past_key_values=past, use_cache=True
     )
-    model.set_attn_implementation(IMPLEMENTATION)
-    return speed_up(model)
+    return output.last_hidden_state
 
 
 def _add_lora(decoder: nn.Module, rank: int) -> None:
@@ -110,3 +107,15 @@ def _add_lora(decoder: nn.Module, rank: int) -> None:
     except ImportError as error:
         raise ImportError("language.lora_rank needs the package peft: pip install peft") from error
     peft.inject_adapter_in_model(peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), decoder)
+
+
+def _attend(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **_: Any
+) -> tuple[Tensor, None]:
+    if key.shape[1] != query.shape[1]:  # grouped queries
+        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    record_weights(query, key, attention_mask)
+    return attend(query, key, value, attention_mask).transpose(1, 2), None
+
+
+AttentionInterface.register(IMPLEMENTATION, _attend)

@@ -6,18 +6,18 @@ values are computed once and shared; training and answering run the same code. L
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import DynamicCache
 
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.encoder.attention import attention_bias, recorded_attention
-from distill3d_ros.student.language.causal_lm import PretrainedLanguage, build_decoder
+from distill3d_ros.student.language.decoder import Cache, Decoder, KeyValueCache
 from distill3d_ros.student.language.grounding import Grounding, GroundingOutput
 from distill3d_ros.student.language.hidden_cot import HiddenCot
 from distill3d_ros.student.language.row_reading import last_of_prompt, read_at_once, read_recurrent
@@ -39,6 +39,9 @@ from distill3d_ros.student.outputs import (
     QuestionText,
     map_tensors,
 )
+
+if TYPE_CHECKING:
+    from distill3d_ros.student.language.causal_lm import PretrainedLanguage
 
 KeysValues = list[tuple[Tensor, Tensor]]
 """One pair a layer, (B, heads, V, head_dim) each."""
@@ -75,7 +78,14 @@ class LanguageModel(nn.Module):
         self.grounding = Grounding(
             dim=config.language.dim, pointer_dim=config.language.pointer_dim, window=config.language.name_window
         )
-        self.model, self.output = build_decoder(config.language, tokenizer.get_vocab_size())
+        self.model: nn.Module
+        self.output: nn.Linear | None = None
+        if config.language.causal_lm:
+            from distill3d_ros.student.language.causal_lm import build_causal_lm
+
+            self.model, self.output = build_causal_lm(config.language)
+        else:
+            self.model = Decoder(config.language, tokenizer.get_vocab_size())
         # Embeddings are scaled to that of the visual tokens, about 1. A Llama from scratch takes them so (its tied
         # output layer needs the small embedding); one of transformers' takes the scale of its own embedding.
         self.word_scale = config.language.dim**0.5
@@ -113,7 +123,7 @@ class LanguageModel(nn.Module):
         past = [tuple(x.repeat_interleave(count, 0) for x in layer) for layer in self._read_prefix(prefix)]
         embeddings, grounding = self._embed_rows(prefix, batch)
         visible = prefix.mask.repeat_interleave(count, 0)
-        hidden, _ = self._read(embeddings.flatten(0, 1), batch.kind.flatten(0, 1), visible, _cache(past), prefix)
+        hidden, _ = self._read(embeddings.flatten(0, 1), batch.kind.flatten(0, 1), visible, self._cache(past), prefix)
         hidden = hidden.unflatten(0, batch.kind.shape[:2])
         supervised = batch.targets != IGNORE  # (B, Q, T)
         scene, question, _ = supervised.nonzero(as_tuple=True)
@@ -176,7 +186,7 @@ class LanguageModel(nn.Module):
         rows = [QuestionText(text=text) for text in questions]
         batch = map_tensors(self.encoder.batch([rows], prefix.objects.mask.shape[1]), lambda x: x.to(device))
         count = batch.kind.shape[1]
-        past = _cache([(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values])
+        past = self._cache([(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values])
         embeddings, grounding = self._embed_rows(prefix, batch)
         hidden, visible = self._read(embeddings[0], batch.kind[0], prefix.mask.expand(count, -1), past, prefix)
         hidden = before_answer = last_of_prompt(hidden, batch.kind[0])
@@ -238,7 +248,7 @@ class LanguageModel(nn.Module):
         return functional.linear(hidden, self._words().weight).float()
 
     def _words(self) -> nn.Embedding:
-        words = self.model.get_input_embeddings()
+        words = self.model.embed_tokens
         assert isinstance(words, nn.Embedding)
         return words
 
@@ -252,9 +262,9 @@ class LanguageModel(nn.Module):
         if self.config.prefix_positions == "shared":
             positions = torch.zeros_like(positions)
         itself = torch.eye(v, dtype=torch.bool, device=prefix.mask.device)  # padding must attend to something
-        past = DynamicCache()
+        past = self._cache()
         self._run(prefix.tokens, positions, prefix.mask[:, None, None] | itself, past)
-        return [(keys, values) for keys, values, _ in past]
+        return [(layer.keys, layer.values) for layer in past.layers]
 
     def _embed_rows(self, prefix: Prefix, batch: QuestionBatch) -> tuple[Tensor, GroundingOutput]:
         """(B, Q, T, E): words with the features of their referents, thoughts, answer tokens."""
@@ -268,7 +278,7 @@ class LanguageModel(nn.Module):
         return words + grounding.added, grounding
 
     def _read(
-        self, embeddings: Tensor, kind: Tensor, visible: Tensor, past: DynamicCache, prefix: Prefix
+        self, embeddings: Tensor, kind: Tensor, visible: Tensor, past: Cache, prefix: Prefix
     ) -> tuple[Tensor, Tensor]:
         """States (R, T, E) of rows (R, T) after a scene, and the cached positions that an answer may attend to."""
         first = self._first_position(prefix)
@@ -277,21 +287,23 @@ class LanguageModel(nn.Module):
         hidden = read_at_once(self._run, embeddings, kind, visible, past, first)
         return hidden, torch.cat([visible, kind != PAD], 1)
 
-    def _run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: DynamicCache) -> Tensor:
+    def _run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: Cache) -> Tensor:
         """(R, T, E); ``mask`` broadcasts to (R, 1, T, cached + T)."""
         rows, tokens = embeddings.shape[:2]
         bias = attention_bias(mask).expand(rows, 1, tokens, -1)
-        if self.config.causal_lm:
-            embeddings = embeddings * self.read_scale
-        output = self.model(
-            inputs_embeds=embeddings, attention_mask=bias, position_ids=positions, past_key_values=past, use_cache=True
-        )
-        return output.last_hidden_state
+        if isinstance(self.model, Decoder):
+            return self.model(embeddings, positions, bias, past)
+        from distill3d_ros.student.language.causal_lm import run_causal_lm
 
+        return run_causal_lm(self.model, embeddings * self.read_scale, positions, bias, past)
 
-def _cache(keys_values: Sequence[tuple[Tensor, ...]]) -> DynamicCache:
-    """A cache that starts with these; the tensors themselves are not changed."""
-    return DynamicCache(list(keys_values))
+    def _cache(self, keys_values: Iterable[tuple[Tensor, ...]] = ()) -> Cache:
+        """A cache that starts with these; the tensors themselves are not changed."""
+        if isinstance(self.model, Decoder):
+            return KeyValueCache(keys_values)
+        from distill3d_ros.student.language.causal_lm import new_cache
+
+        return new_cache(keys_values)
 
 
 def _next(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

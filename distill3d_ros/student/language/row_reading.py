@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from distill3d_ros.student.language.decoder import Cache
 from distill3d_ros.student.outputs import PAD, QUESTION, THOUGHT
 
-Run = Callable[[Tensor, Tensor, Tensor, DynamicCache], Tensor]
+Run = Callable[[Tensor, Tensor, Tensor, Cache], Tensor]
 """Embeddings (R, t, E), positions (R, t), mask (R, 1, t, cached + t) and the cache, which grows -> states (R, t, E)."""
 
 
-def read_at_once(run: Run, embeddings: Tensor, kind: Tensor, visible: Tensor, past: DynamicCache, first: int) -> Tensor:
+def read_at_once(run: Run, embeddings: Tensor, kind: Tensor, visible: Tensor, past: Cache, first: int) -> Tensor:
     """States (R, T, E) of rows whose tokens are all known; ``kind`` (R, T), ``visible`` (R, V), ``first`` position."""
     return run(embeddings, _count(kind.shape[1], first, kind), _mask(visible, kind != PAD), past)
 
@@ -29,7 +29,7 @@ def read_recurrent(
     embeddings: Tensor,
     kind: Tensor,
     visible: Tensor,
-    past: DynamicCache,
+    past: Cache,
     first: int,
 ) -> tuple[Tensor, Tensor]:
     """The same with recurrent thoughts: each embedding is increased by a map of the hidden state before it.

