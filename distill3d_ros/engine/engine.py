@@ -27,9 +27,10 @@ from distill3d_ros.questions.description import asks_for_description, describe
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
 from distill3d_ros.questions.references import resolve
 from distill3d_ros.questions.rephrasing import rephrase_to_training
-from distill3d_ros.scene.frame import FloatArray, Frame
+from distill3d_ros.scene.frame import FloatArray, Frame, check_image_size
 from distill3d_ros.scene.geometry import invert_pose
 from distill3d_ros.scene.objects import Scene, SceneObject
+from distill3d_ros.scene.orientation import quarter_turns_to_upright, turn_frame, turn_scene_back
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.rays import MAX_VIEWS
@@ -135,17 +136,21 @@ class Engine:
         return 1e3 * (time.perf_counter() - started)
 
     @torch.inference_mode()
-    def perceive(self, frames: Frame | Sequence[Frame], *, min_score: float | None = None) -> Scene:
+    def perceive(
+        self, frames: Frame | Sequence[Frame], *, min_score: float | None = None, quarter_turns: int | None = None
+    ) -> Scene:
         """The scene of a frame, or of up to eight frames of the same place, in the level frame of the first camera.
 
         Where every frame knows its ``world_from_camera``, these poses tell how they belong together. Otherwise their
         motion is what a student with a pose head makes of it, or else found by matching the images, which needs views
         that overlap; a frame whose place cannot be found is left out (``Scene.views`` counts those that were used).
         Depth is that of the first frame. A student that takes depth needs the ``depth`` of every frame. Of a single
-        frame a known ``camera_height`` corrects the scale, see ``scale``.
+        frame a known ``camera_height`` corrects the scale, see ``scale``. A camera on its side or upside down, as the
+        first frame's ``up`` tells, is looked through with its picture turned upright.
 
         Args:
             min_score: leaves objects with a lower score out; None for the decoding's own.
+            quarter_turns: counter-clockwise turns that make the pictures upright; None: ``up`` tells, 0 without it.
 
         Raises:
             ValueError: a frame cannot be used.
@@ -153,10 +158,15 @@ class Engine:
         views = [frames] if isinstance(frames, Frame) else list(frames)
         if not 1 <= len(views) <= MAX_VIEWS:
             raise ValueError(f"perceive needs 1 to {MAX_VIEWS} frames of a place. Got {len(views)}")
-        first = views[0]
         shapes = sorted({f.image.shape[:2] for f in views})
         if len(shapes) > 1:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
+        check_image_size(width=shapes[0][1], height=shapes[0][0])
+        turns = quarter_turns_to_upright(views[0].up) if quarter_turns is None else quarter_turns
+        return turn_scene_back(self._perceive_upright([turn_frame(f, turns) for f in views], min_score), turns)
+
+    def _perceive_upright(self, views: list[Frame], min_score: float | None) -> Scene:
+        first = views[0]
         views, poses = self._resolve_poses(views)
         perception = perceive_views(self.student, views, poses)
         if len(views) == 1 and self.is_metric:

@@ -15,6 +15,27 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 
+LARGEST_SIDE, LARGEST_AREA = 16384, 100_000_000
+"""Pixels of a picture's longer side, and in all, that can be looked at."""
+LONGEST_ASPECT = 150.0
+"""Of a picture's longer side to its shorter one. The student's network keeps the aspect and never has a side of less
+than a patch, so that a longer strip would cost more time the longer it is."""
+
+
+def check_image_size(*, width: int, height: int, longest_aspect: float = LONGEST_ASPECT) -> None:
+    """Raises ValueError for the size of what is no picture of a place, before time is spent on it."""
+    longer, shorter = max(width, height), min(width, height)
+    if shorter < 1 or longer > LARGEST_SIDE or width * height > LARGEST_AREA:
+        raise ValueError(
+            f"image must be at least 1x1 pixels, at most {LARGEST_SIDE} a side and {LARGEST_AREA // 10**6} million in "
+            f"all. Got {width}x{height}"
+        )
+    if longer > longest_aspect * shorter:
+        raise ValueError(
+            f"image must be at most {longest_aspect:.0f} times as long as it is wide. Got {width}x{height}; is it a "
+            "scan line, or are width and height confused?"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intrinsics:
