@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distill3d_ros.system.environment import ros_environment
+from distill3d_ros.system.threads import thread_variables
 
 if TYPE_CHECKING:
     from distill3d_ros.engine.engine import Engine
 
 # Small tensors: a second thread costs more than it brings, and the same sums come out on every machine.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.update(thread_variables(os.environ, threads=1))
 
 # Else each process that tests start compiles torch and transformers anew: 12 s in place of 5 s of a core.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -25,6 +25,7 @@ from distill3d_ros.scene.geometry import box_distance
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.system.camera_calibration import for_image, read_camera_yaml
 from distill3d_ros.system.files import write_whole
+from distill3d_ros.system.memory import lasting_objects
 
 DEFAULT_FOV_DEGREES = 60.0
 _LONGEST_DEPTH_MM = 65535
@@ -43,7 +44,8 @@ def ask_image(options: AskOptions) -> int:
     frame = replace(frame, camera_height=options.camera_height)
     for target in (options.depth, options.picture):
         _check_target(target)
-    engine = Engine.from_pretrained(options.model)
+    with lasting_objects():
+        engine = Engine.from_pretrained(options.model)
     scene = engine.perceive(frame)
     answers = engine.ask_many(scene, options.question)
     written = {}

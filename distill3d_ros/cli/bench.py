@@ -20,6 +20,7 @@ import numpy as np
 from distill3d_ros.cli.options import BenchOptions
 from distill3d_ros.demo.robot import SimulatedRobot, own_domain
 from distill3d_ros.system.files import write_whole
+from distill3d_ros.system.threads import available_cores
 
 if TYPE_CHECKING:
     from distill3d_ros.engine import Engine
@@ -141,7 +142,7 @@ def render_timings(seconds: float) -> list[Timing]:
 
     FurniturePack.load()  # built here, if it has to be, and not in every process at once
     alone = render_for(seconds)
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         together = [t for own in pool.map(render_for, [seconds] * cores) for t in own]
     an_hour = cores * 3600e3 / (sum(together) / len(together))

@@ -9,9 +9,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from distill3d_ros.system.environment import shared_path
+from distill3d_ros.system.threads import available_cores, waiting_threads_sleep
 
 OK, WARN, FAIL = "ok", "warn", "FAIL"
 SHM_NEEDED_MIB = 48
@@ -53,12 +55,14 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_torch() -> Iterator[Finding]:
-    torch, transformers = importlib.import_module("torch"), importlib.import_module("transformers")
-    where = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    torch = importlib.import_module("torch")
+    where = f"torch {torch.__version__}, transformers {version('transformers')}"
     if torch.cuda.is_available():
         yield Finding(OK, f"{where}, GPU {torch.cuda.get_device_name()}")
     else:
-        yield Finding(OK, f"{where}, CPU with {torch.get_num_threads()} of {os.cpu_count()} threads")
+        waiting = "asleep" if waiting_threads_sleep() else "spinning"
+        count = f"{torch.get_num_threads()} threads on {available_cores()} cores"
+        yield Finding(OK, f"{where}, CPU with {count}, {waiting} while they wait")
 
 
 def check_ros() -> Iterator[Finding]:

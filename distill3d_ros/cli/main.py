@@ -20,6 +20,7 @@ from distill3d_ros.cli import robot
 from distill3d_ros.cli.command import Command
 from distill3d_ros.cli.data import DATA_COMMANDS
 from distill3d_ros.cli.training import TRAINING_COMMANDS
+from distill3d_ros.system.threads import prepare_threads
 
 COMMANDS: dict[str, Command[Any]] = {
     "ask": robot.ASK,
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Command[Any]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. A mistake of the user's or of the machine is one line and status 2, Ctrl-C is one line and 130."""
+    prepare_threads()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from distill3d_ros.cli.command import Command
 from distill3d_ros.cli.options import AskOptions, BenchOptions, DoctorOptions, InfoOptions
 from distill3d_ros.demo.demo_options import DemoOptions
+from distill3d_ros.system.memory import lasting_objects
 
 
 def _ask(options: AskOptions) -> int:
-    from distill3d_ros.cli.ask import ask_image
+    with lasting_objects():
+        from distill3d_ros.cli.ask import ask_image
 
     return ask_image(options)
 

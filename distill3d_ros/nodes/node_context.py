@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from distill3d_ros.system.environment import ros_environment
+from distill3d_ros.system.threads import prepare_threads
 
 
 class Interrupts:
@@ -56,6 +57,7 @@ _INTERRUPTS = Interrupts()
 def run_main(main: Callable[[Sequence[str] | None], int], args: Sequence[str] | None) -> int:
     """Runs a node's main. Signals end it with 0; a ValueError, RuntimeError or OSError is a message and 1."""
     _INTERRUPTS.take()
+    prepare_threads()
     try:
         return main(args)
     except (ValueError, RuntimeError, OSError) as error:

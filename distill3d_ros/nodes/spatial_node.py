@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from distill3d_ros.nodes.node_context import node_context, run_main, spin
+from distill3d_ros.system.memory import lasting_objects
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -14,7 +15,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str] | None) -> int:
-    from distill3d_ros.nodes.spatial.spatial_lifecycle_node import EXECUTOR_THREADS, SpatialNode
+    with lasting_objects():
+        from distill3d_ros.nodes.spatial.spatial_lifecycle_node import EXECUTOR_THREADS, SpatialNode
 
     with node_context(SpatialNode, args) as node:
         if node.setting("autostart") and not node.start():

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.student import Student
@@ -106,13 +108,18 @@ def load_student(
         raise CheckpointError(f"{directory / CONFIG} does not describe a student: {error}") from error
     if preset is not None and config.preset != preset:
         raise CheckpointError(f"{directory} holds a student of preset {config.preset!r}, but {preset!r} was asked for")
-    student = Student(config, Tokenizer.from_file(str(directory / TOKENIZER)))
+    with _WithoutFirstValues():
+        student = Student(config, Tokenizer.from_file(str(directory / TOKENIZER)))
     load_weights(student, directory / WEIGHTS)
     return student.to(device).eval()
 
 
 def load_weights(student: Student, path: str | Path) -> None:
-    """Strict: every tensor must be there, with the right shape, and none besides."""
+    """Strict: every tensor must be there, with the right shape, and none besides.
+
+    The file is mapped into memory: values of the student's type stay there until they are changed, others are converted
+    from there.
+    """
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -128,7 +135,25 @@ def load_weights(student: Student, path: str | Path) -> None:
     if problems:
         shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise CheckpointError(f"{path} does not fit preset {student.config.preset!r}: {shown}")
-    student.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
+    student.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()}, assign=True)
+
+
+class _WithoutFirstValues(TorchFunctionMode):
+    """Inside, nothing is drawn into new parameters, which a checkpoint's tensors replace.
+
+    Drawing takes longer than reading a checkpoint, and its memory twice.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func not in _DRAWING:
+            return func(*args, **kwargs)
+        return args[0] if args else kwargs["tensor"]
+
+
+_DRAWING = (Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_)
 
 
 def count_parameters(student: Student) -> dict[str, int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from distill3d_ros.scene.frame import Intrinsics
 
 
@@ -15,6 +13,8 @@ def read_camera_yaml(file: Path) -> Intrinsics:
     Raises:
         ValueError: an entry is missing or wrong.
     """
+    import yaml  # here, because most commands do without it
+
     try:
         data = yaml.safe_load(file.read_text())
         k = [float(value) for value in data["camera_matrix"]["data"]]

@@ -20,13 +20,11 @@ from typing import Any, Generic, TypeVar
 
 from distill3d_ros.system.files import remove_partial_files
 from distill3d_ros.system.processes import ignore_interrupts
+from distill3d_ros.system.threads import ONE_THREAD
 
 RETRIES = 2
 """How often a job is done again whose worker died."""
 PATIENCE_S = 5.0
-
-# One process a core already: threads inside would only fight for them. Read when the libraries are loaded.
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -135,7 +133,8 @@ class WorkerPool(Generic[Job, Result, Progress]):
         here, there = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
         process = context.Process(target=_work, args=(there, self._prepare, str(self._folder)), daemon=True)
-        with _environment(_ONE_THREAD), _interrupts_kept():
+        # One process a core already: threads inside would only fight for them.
+        with _environment(ONE_THREAD), _interrupts_kept():
             process.start()
         there.close()  # so that reading ends when the worker does
         return _Worker(process, here)

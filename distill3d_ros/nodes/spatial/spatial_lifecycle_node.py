@@ -26,7 +26,7 @@ from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
 from distill3d_ros.nodes.spatial.question_server import QuestionServer
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.system.memory import peak_rss_mib
+from distill3d_ros.system.memory import lasting_objects, peak_rss_mib
 
 WAITING_QUESTIONS = 5
 EXECUTOR_THREADS = WAITING_QUESTIONS + 3
@@ -111,14 +111,15 @@ class SpatialNode(LifecycleNode):
 
     def _configure(self) -> None:
         started = time.monotonic()
-        self._engine = Engine.from_pretrained(
-            self.setting("model") or None,
-            device=self.setting("device"),
-            threads=self.setting("threads") or None,
-            precision=self.setting("precision"),
-            compiled=self.setting("compile"),
-        )
-        self._engine.warm_up()
+        with lasting_objects():
+            self._engine = Engine.from_pretrained(
+                self.setting("model") or None,
+                device=self.setting("device"),
+                threads=self.setting("threads") or None,
+                precision=self.setting("precision"),
+                compiled=self.setting("compile"),
+            )
+            self._engine.warm_up()
         self.get_logger().info(f"{self._engine.describe()}; loaded in {time.monotonic() - started:.1f} s")
         if not self._engine.is_metric:
             relative = "~/depth/relative has it" if self.setting("relative_depth") else "`relative_depth` publishes it"

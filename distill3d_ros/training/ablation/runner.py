@@ -16,6 +16,7 @@ from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_writer, write_whole
+from distill3d_ros.system.threads import available_cores, thread_variables
 from distill3d_ros.training.ablation.ablation_options import AblateOptions
 from distill3d_ros.training.ablation.ablation_report import write_ablation
 from distill3d_ros.training.ablation.costs import question_costs
@@ -135,8 +136,8 @@ class _Work:
         return order
 
     def do(self, at_once: int) -> None:
-        cores = max(1, (os.cpu_count() or 1) // at_once)
-        env = {"OMP_NUM_THREADS": str(cores)} | dict(os.environ)
+        cores = max(1, available_cores() // at_once)
+        env = dict(os.environ) | thread_variables(os.environ, threads=cores)
         waiting = [job for job in self.jobs if job.state == WAITING]
         self.report(
             f"{len(self.train)} runs of {len(self.runs)} variants, {len(waiting)} processes to go, {at_once} at once; "

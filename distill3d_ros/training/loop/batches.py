@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from distill3d_ros.system.threads import ONE_THREAD
+
 Build = Callable[[Sequence[str], np.random.Generator], Any]
 """Keys of the samples and a generator of their own -> a batch. Must be picklable for worker processes."""
 
@@ -132,11 +134,14 @@ _worker_build: Build | None = None
 def _begin_worker(build: Build) -> None:
     global _worker_build
     _worker_build = build
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.update(ONE_THREAD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the trainer ends the workers
+    # What unpickling the arguments has loaded does not read the variables again.
+    import cv2
     import torch
 
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def _build_in_worker(keys: Sequence[str], seed: list[int]) -> Any:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distill3d_ros.system.files import only_writer
+from distill3d_ros.system.threads import available_cores
 from distill3d_ros.system.worker_pool import JobLost, JobProgress
 from distill3d_ros.training.data.generation.generation_options import GenerateOptions, SequenceOptions
 from distill3d_ros.training.data.generation.generation_plan import (
@@ -56,7 +56,7 @@ def generate(options: GenerateOptions | SequenceOptions, *, rooms_per_shard: int
         sequence, frames_per_room = SequencePlan(frames=options.frames, interval=options.interval), options.frames[1]
     else:
         sequence, frames_per_room = None, options.frames_per_room
-    count = options.workers or len(os.sched_getaffinity(0))
+    count = options.workers or available_cores()
     recipe = Recipe(
         seed=options.seed,
         frames_per_room=frames_per_room,

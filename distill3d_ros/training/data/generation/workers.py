@@ -37,13 +37,10 @@ def shard_workers(folder: Path, recipe: Recipe, count: int) -> WorkerPool[ShardJ
 
 def prepare_worker(folder: Path, recipe: Recipe) -> Callable[[ShardJob, Callable[[RoomDone], None]], ShardDone]:
     """Called in a worker: loads what all its shards need, and returns what makes one."""
-    import cv2
-
     from distill3d_ros.training.data.generation.room_frames import make_shard
     from distill3d_ros.worlds.furniture.pack import FurniturePack
     from distill3d_ros.worlds.rendering.factory import make_renderer
 
-    cv2.setNumThreads(1)
     pack, renderer = FurniturePack.load(progress=False), make_renderer(recipe.renderer, threads=0)
 
     def make(job: ShardJob, tell: Callable[[RoomDone], None]) -> ShardDone:

@@ -36,8 +36,5 @@ def make_shards(
 
 def prepare_worker(out: Path, settings: Settings) -> Callable[[HouseGroup, Callable[[None], None]], Made]:
     """Called in a worker: loads what all its shards need, and returns what makes one."""
-    import cv2
-
-    cv2.setNumThreads(1)
     maker = ShardMaker(settings)
     return lambda group, tell: maker.make(out, group)
