@@ -48,6 +48,7 @@ def fuse_answers(
         value=value,
         confidence=float(np.clip(confidence, 0.0, 1.0)),
         object_ids=() if absent is not None else ids,
+        reason="" if absent is None else "not_seen",
         source="language",
     )
 
@@ -89,4 +90,4 @@ def not_understood(question: str) -> Answer:
     if text is None:
         shown = question.strip() if len(question) <= 60 else question.strip()[:57] + "..."
         text = f'I do not understand "{shown}". I know English questions about where things are; ask {EXAMPLE}.'
-    return Answer(text=text, value=None, understood=False, confidence=0.0, source="language")
+    return Answer(text=text, value=None, understood=False, reason="not_understood", confidence=0.0, source="language")

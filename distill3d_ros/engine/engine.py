@@ -17,18 +17,19 @@ from torch.nn import functional
 
 from distill3d_ros.engine.answer_fusion import fuse_answers, not_understood, unreadable_because
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
-from distill3d_ros.engine.floor_scale import scaled_by_floor
+from distill3d_ros.engine.metric_scale import scale_source, scaled_by_floor
 from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.engine.registration import first_from_second
 from distill3d_ros.engine.scene_features import SceneFeatures, deduplicate_views
 from distill3d_ros.engine.student_inputs import perceive_views
+from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.description import asks_for_description, describe
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
 from distill3d_ros.questions.references import resolve
 from distill3d_ros.questions.rephrasing import rephrase_to_training
 from distill3d_ros.scene.frame import FloatArray, Frame, check_image_size
-from distill3d_ros.scene.geometry import invert_pose
+from distill3d_ros.scene.geometry import invert_pose, turned_pose
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.scene.orientation import quarter_turns_to_upright, turn_frame, turn_scene_back
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
@@ -53,6 +54,7 @@ class Engine:
         precision: str = "",
         compiled: bool = False,
         decoding: DecodingConfig | None = None,
+        min_confidence: float = 0.0,
         model_sha256: str = "",
     ) -> None:
         """
@@ -63,6 +65,7 @@ class Engine:
                 0.7 of float32's time on a CPU with AMX.
             compiled: compile the perception with torch.compile at the first frame of each size, which takes a minute
                 or two and needs a C++ compiler (Triton on a GPU). On a CPU it gained nothing, 0.95 with bfloat16.
+            min_confidence: answers that are less sure are not given, see ``ask_many``; 0 gives all.
         """
         self.device = torch.device(_choose_device(device))
         if threads is not None:
@@ -77,7 +80,10 @@ class Engine:
         if compiled:
             for part in (self.student.encoder, self.student.depth_head, self.student.detection_head):
                 part.compile()
+        if not 0.0 <= min_confidence <= 1.0:
+            raise ValueError(f"min_confidence must lie in 0..1. Got {min_confidence}")
         self.decoding = decoding or DecodingConfig()
+        self.min_confidence = min_confidence
         self.model_sha256 = model_sha256
 
     @classmethod
@@ -169,8 +175,10 @@ class Engine:
         first = views[0]
         views, poses = self._resolve_poses(views)
         perception = perceive_views(self.student, views, poses)
+        source = scale_source(self.student, views)
         if len(views) == 1 and self.is_metric:
-            perception = scaled_by_floor(perception, first.camera_height)
+            perception, by_floor = scaled_by_floor(perception, first.camera_height)
+            source = "camera_height" if by_floor else source
         level = _numpy(perception.level_from_optical[0]).astype(np.float64)
         boxes = RawBoxes.of(perception)
         objects, owner = decode_objects(
@@ -193,6 +201,8 @@ class Engine:
             stamp_ns=first.stamp_ns,
             frame_id=first.frame_id,
             is_metric=self.is_metric,
+            scale_source=source,
+            base_from_level=turned_pose(first.base_from_camera, level.T),
             views=len(views),
             features=SceneFeatures(perception, boxes, owner),
         )
@@ -213,20 +223,32 @@ class Engine:
         )
         return found
 
-    def ask(self, scene: Scene, question: str) -> Answer:
+    def ask(self, scene: Scene, question: str, *, min_confidence: float | None = None) -> Answer:
         """The answer to one question; see ``ask_many``."""
-        return self.ask_many(scene, [question])[0]
+        return self.ask_many(scene, [question], min_confidence=min_confidence)[0]
 
-    def ask_many(self, scene: Scene, questions: Sequence[str], *, as_worded: bool = False) -> list[Answer]:
+    def ask_many(
+        self,
+        scene: Scene,
+        questions: Sequence[str],
+        *,
+        as_worded: bool = False,
+        min_confidence: float | None = None,
+    ) -> list[Answer]:
         """Answers to questions about a scene that this engine perceived.
 
         The text is the language model's, which is asked in words of its training unless ``as_worded``. The geometric
         rules answer too, on the scene's boxes: where both agree the answer is surer. A description ("What do you
         see?") is put together from the boxes. What is not understood is an answer that says so, not an exception.
 
+        Args:
+            min_confidence: answers that are less sure have no value, and "too_unsure" for a reason; None for the
+                engine's own.
+
         Raises:
             ValueError: the scene was not perceived by an engine.
         """
+        least = self.min_confidence if min_confidence is None else min_confidence
         features = _features(scene)
         started = time.perf_counter()
         # To the student every further space would be a token.
@@ -245,7 +267,8 @@ class Engine:
             elif asked.references:
                 answers[i] = self._ask_about_some(scene, features, asked)
         each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
-        return [replace(answers[i], latency_ms=each_ms) for i in range(len(questions))]
+        given = (answer_text.too_unsure(answers[i], least) for i in range(len(questions)))
+        return [replace(answer, latency_ms=each_ms) for answer in given]
 
     @torch.inference_mode()
     def _ask_about_some(self, scene: Scene, features: SceneFeatures, parsed: ParsedQuestion) -> Answer:

@@ -23,6 +23,7 @@ from distill3d_interfaces.msg import SpatialAnswer, SpatialObjectArray
 from distill3d_interfaces.srv import AskSpatial
 from distill3d_ros.nodes.conversions.images import set_stamp, stamp_to_ns
 from distill3d_ros.nodes.conversions.messages import value_from
+from distill3d_ros.questions.answer import Value
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 
@@ -62,8 +63,8 @@ class Reply:
         return str(self.response.answer if self.response.success else self.response.message)
 
     @property
-    def value(self) -> bool | int | float | str | None:
-        """The answer for a program: yes or no, a count, metres, a label; None where there is none."""
+    def value(self) -> Value | None:
+        """The answer for a program: yes or no, a count, metres, a label, a place; None where there is none."""
         return value_from(self.response)
 
     @property
@@ -73,7 +74,9 @@ class Reply:
     def to_message(self, question: str) -> SpatialAnswer:
         """As the node would have put it on ~/answer."""
         names = self.response.get_fields_and_field_types()
-        return SpatialAnswer(question=question, **{name: getattr(self.response, name) for name in names})
+        return SpatialAnswer(
+            question=question, **{name: getattr(self.response, name) for name in names}
+        )
 
 
 class RobotClient:

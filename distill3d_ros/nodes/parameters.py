@@ -135,6 +135,11 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         description="tf frame in which the camera's place does not jump; empty for none.",
     ),
     Setting(
+        name="base_frame",
+        default="base_link",
+        description="tf frame of the robot, x forward: where things are is told as seen from it; empty for the camera.",
+    ),
+    Setting(
         name="views",
         default=1,
         low=1,
@@ -164,6 +169,14 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         high=1.0,
         live=True,
         description="Objects below this score are not published.",
+    ),
+    Setting(
+        name="min_confidence",
+        default=0.0,
+        low=0.0,
+        high=1.0,
+        live=True,
+        description="Answers less sure than this are not given: their reason is `too_unsure`; 0 gives all.",
     ),
     Setting(
         name="max_rate",

@@ -73,11 +73,12 @@ class BagRecorder:
         lines = []
         for field, declared in fields.items():
             inner = re.sub(r"^sequence<(.*)>$", r"\1", declared)
+            inner, array = re.sub(r"\[\d+\]$", "", inner), "[]" if inner != declared else ""
+            array = array or declared.removeprefix(inner)  # "[36]" of an array of fixed length
             if "/" in inner:
                 package, _, short = inner.partition("/")
                 module = __import__(f"{package}.msg", fromlist=[short])
                 self._register(getattr(module, short))
-            array = "[]" if inner != declared else ""
             lines.append(f"{_IDL_TO_MSG.get(inner, inner)}{array} {field}")
         self._types.register(get_types_from_msg("\n".join(lines), name))
 

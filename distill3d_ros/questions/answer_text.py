@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.labels import LABELS, find_label
 
 NOT_UNDERSTOOD = 'I do not understand the question. Ask, for example, "Is the chair near the table?"'
 NO_SCALE = "I cannot tell metres here."
+NOT_SURE = "I am not sure."
 NOTHING = "nothing"
 """Answer text and value of a naming question that nothing fits."""
 
@@ -61,15 +63,22 @@ def count(value: int, object_ids: tuple[int, ...] = (), confidence: float = 1.0)
 
 
 def not_seen(label: str, confidence: float = 1.0) -> Answer:
-    return Answer(text=not_seen_text(label), value=None, confidence=confidence)
+    return Answer(text=not_seen_text(label), value=None, reason="not_seen", confidence=confidence)
 
 
 def not_understood() -> Answer:
-    return Answer(text=NOT_UNDERSTOOD, value=None, understood=False, confidence=0.0)
+    return Answer(text=NOT_UNDERSTOOD, value=None, understood=False, reason="not_understood", confidence=0.0)
 
 
 def no_scale() -> Answer:
-    return Answer(text=NO_SCALE, value=None, confidence=0.0)
+    return Answer(text=NO_SCALE, value=None, reason="no_scale", confidence=0.0)
+
+
+def too_unsure(answer: Answer, least: float) -> Answer:
+    """The answer itself if it is sure enough, else that it is not; what it would be is left to the confidence."""
+    if answer.value is None or answer.confidence >= least:
+        return answer
+    return replace(answer, text=NOT_SURE, value=None, reason="too_unsure")
 
 
 def answer_value(text: str) -> bool | int | float | str | None:

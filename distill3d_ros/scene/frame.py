@@ -124,6 +124,9 @@ class Frame:
     """(3,) unit vector against gravity in the optical frame, from tf or an accelerometer."""
     world_from_camera: FloatArray | None = None
     """(4, 4) pose of the optical frame in a z-up world, metres."""
+    base_from_camera: FloatArray | None = None
+    """(4, 4) pose of the optical frame in the robot's base frame (REP 105's base_link: x forward, y left, z up),
+    metres; answers about places are then told from the robot."""
     camera_height: float | None = None
     """Metres of the camera above the floor, from tf or measured; it determines the scale where the floor is visible."""
     depth: FloatArray | None = None

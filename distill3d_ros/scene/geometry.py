@@ -77,6 +77,15 @@ def invert_pose(pose: FloatArray) -> FloatArray:
     return inverse
 
 
+def turned_pose(pose: FloatArray | None, rotation: FloatArray) -> FloatArray | None:
+    """The (4, 4) pose of a frame whose axes are turned by ``rotation`` (3, 3) in its own; None of None."""
+    if pose is None:
+        return None
+    turned = np.array(pose, float)
+    turned[:3, :3] = turned[:3, :3] @ rotation
+    return turned
+
+
 def level_from_world(world_from_camera: FloatArray) -> FloatArray:
     """(4, 4) transform from a z-up world to the level frame of a camera with this (4, 4) optical pose."""
     up = np.asarray(world_from_camera)[:3, :3].T @ np.array([0.0, 0.0, 1.0])

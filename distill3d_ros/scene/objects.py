@@ -14,6 +14,7 @@ import numpy as np
 
 from distill3d_ros.scene.annotation import EVERYTHING, Annotation
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
+from distill3d_ros.scene.scale import EXPECTED_SCALE_ERROR, ScaleSource
 
 Pair = tuple[int, int]
 
@@ -115,6 +116,11 @@ class Scene:
     depth_confidence: FloatArray | None = None
     """(H, W)"""
     is_metric: bool = True
+    scale_source: ScaleSource = ""
+    """Where the metric scale of a perceived scene comes from."""
+    base_from_level: FloatArray | None = None
+    """(4, 4) pose of the level frame in the robot's base frame (REP 105's base_link: x forward, y left, z up), metres;
+    None when it is not known. Places are then told as the robot sees them, not as the camera does."""
     contacts: frozenset[Pair] | None = None
     """Pairs that touch, from meshes; None when only boxes are known."""
     gaps: Mapping[Pair, float] | None = None
@@ -134,6 +140,11 @@ class Scene:
         ids = [o.id for o in self.objects]
         if len(set(ids)) != len(ids) or any(i < 1 for i in ids):
             raise ValueError(f"object ids must be unique and at least 1. Got {ids}")
+
+    @property
+    def scale_error(self) -> float | None:
+        """Relative error of lengths to expect; None where nothing is known about the scale."""
+        return EXPECTED_SCALE_ERROR.get(self.scale_source) if self.is_metric else None
 
     def by_id(self, object_id: int) -> SceneObject:
         for candidate in self.objects:

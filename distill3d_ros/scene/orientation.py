@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from distill3d_ros.scene.frame import FloatArray, Frame, Intrinsics
+from distill3d_ros.scene.geometry import turned_pose
 from distill3d_ros.scene.objects import Scene, SceneObject
 
 _LEAST_ACROSS = 0.35
@@ -53,16 +54,13 @@ def turn_frame(frame: Frame, turns: int) -> Frame:
     if turns % 4 == 0:
         return frame
     turned = turned_from_optical(turns)
-    pose = None
-    if frame.world_from_camera is not None:
-        pose = np.array(frame.world_from_camera)
-        pose[:3, :3] = pose[:3, :3] @ turned.T
     return replace(
         frame,
         image=np.ascontiguousarray(np.rot90(frame.image, turns)),
         intrinsics=turn_intrinsics(frame.intrinsics, turns),
         up=None if frame.up is None else turned @ frame.up,
-        world_from_camera=pose,
+        world_from_camera=turned_pose(frame.world_from_camera, turned.T),
+        base_from_camera=turned_pose(frame.base_from_camera, turned.T),
         depth=None if frame.depth is None else np.ascontiguousarray(np.rot90(frame.depth, turns)),
     )
 

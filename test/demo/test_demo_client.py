@@ -16,7 +16,7 @@ from distill3d_interfaces.msg import SpatialAnswer
 from distill3d_interfaces.srv import AskSpatial
 from distill3d_ros.nodes.client import KEPT_IMAGES, Reply, RobotClient, scene_from, truth_stamp
 from distill3d_ros.nodes.conversions.images import set_stamp
-from distill3d_ros.nodes.conversions.messages import answer_message, objects_message
+from distill3d_ros.nodes.conversions.messages import answer_message, fill_response, objects_message
 from distill3d_ros.nodes.recorder import BagRecorder
 from distill3d_ros.questions.answer import Answer
 
@@ -63,8 +63,7 @@ def test_objects_come_back_as_they_were(seed: int) -> None:
 def reply_with(answer: Answer) -> tuple[Reply, SpatialAnswer]:
     """The service's reply with an answer, and the same on ~/answer."""
     message = answer_message(random_scene(np.random.default_rng(0), 3), "?", answer)
-    fields = AskSpatial.Response.get_fields_and_field_types()
-    response = AskSpatial.Response(**{name: getattr(message, name) for name in fields})
+    response = fill_response(AskSpatial.Response(), message, [message])
     return Reply(response=response, stamp_ns=1, round_trip_ms=1.0), message
 
 

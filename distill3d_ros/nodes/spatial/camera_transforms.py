@@ -17,15 +17,17 @@ RETRY_S = 1.0
 class CameraTransforms:
     """Looks the camera up in tf at an image's stamp; what tf does not know is None, and logged once."""
 
-    def __init__(self, node: Node, *, gravity_frame: str, floor_frame: str, odom_frame: str) -> None:
+    def __init__(self, node: Node, *, gravity_frame: str, floor_frame: str, odom_frame: str, base_frame: str) -> None:
         """
         Args:
             gravity_frame: z points up in it (REP 105's base_link, odom or map); empty to do without.
             floor_frame: on the floor, z points up in it (REP 120's base_footprint); empty to do without.
             odom_frame: the camera's pose in it does not jump (REP 105's odom); empty to do without.
+            base_frame: fixed to the robot, x forward, y left, z up (REP 105's base_link); empty to do without.
         """
         self._node, self._gravity, self._floor, self._odom = node, gravity_frame, floor_frame, odom_frame
-        wanted = bool(gravity_frame or floor_frame or odom_frame)
+        self._base = base_frame
+        wanted = bool(gravity_frame or floor_frame or odom_frame or base_frame)
         self._transforms = listen_to_tf(node) if wanted else None
         self._logged: set[str] = set()
         self._found: set[tuple[str, str]] = set()
@@ -62,6 +64,20 @@ class CameraTransforms:
         return self._find(
             self._odom, camera_frame, stamp_ns, "odom_frame", "every frame is looked at alone, whatever `views` is"
         )
+
+    def base_from_camera(self, camera_frame: str, stamp_ns: int) -> FloatArray | None:
+        """(4, 4) metres; the optical frame in ``base_frame``."""
+        return self._find(self._base, camera_frame, stamp_ns, "base_frame", "places are told as the camera sees them")
+
+    def find(self, target: str, camera_frame: str, stamp_ns: int) -> FloatArray:
+        """(4, 4) metres; the optical frame in any frame.
+
+        Raises:
+            NoTransformError: tf does not connect them.
+        """
+        if self._transforms is None:
+            raise NoTransformError(f"there is no tf here, so poses cannot be told in '{target}'")
+        return self._transforms.find(target, camera_frame, stamp_ns)
 
     def close(self) -> None:
         if self._transforms is not None:

@@ -75,18 +75,20 @@ class SpatialOutputs:
         if not _wanted(self._answer):
             return
         if messages.HAVE_INTERFACES:
-            self._answer.publish(messages.answer_message(scene, question, answer))
+            now_ns = self._node.get_clock().now().nanoseconds
+            for message in messages.answer_messages(scene, question, answer, now_ns=now_ns):
+                self._answer.publish(message)
         else:
             self._answer.publish(String(data=answer.text))
 
-    def publish_refusal(self, question: str, reason: str, latency_ms: float) -> None:
-        """Says on ~/answer why a question has no answer."""
+    def publish_refusal(self, question: str, problem: str, latency_ms: float, *, reason: str) -> None:
+        """Says on ~/answer why a question has no answer; ``reason`` is one of ``questions.answer.REASONS``."""
         if not _wanted(self._answer):
             return
         if messages.HAVE_INTERFACES:
-            self._answer.publish(messages.refusal_message(question, reason, latency_ms))
+            self._answer.publish(messages.refusal_message(question, problem, latency_ms, reason=reason))
         else:
-            self._answer.publish(String(data=reason))
+            self._answer.publish(String(data=problem))
 
     def close(self) -> None:
         # Humble has no destroy_lifecycle_publisher; there the node keeps a dead entry in its list, which does no harm.

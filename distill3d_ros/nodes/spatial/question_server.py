@@ -18,16 +18,28 @@ from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.images import stamp_to_ns
 from distill3d_ros.nodes.spatial.diagnostics import Statistics
 from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
+from distill3d_ros.nodes.spatial.tf import NoTransformError
 from distill3d_ros.questions.answer import Answer
+from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Scene
+
+_REASONS: dict[type[Exception], str] = {
+    NoFrameError: "no_frame",
+    BusyError: "busy",
+    StoppedError: "inactive",
+    TimeoutError: "busy",
+}
+"""What the worker raises -> reason code."""
 
 
 class _Outcome(NamedTuple):
-    """An answer and the scene that it is about, or the reason why there is none."""
+    """An answer and the scene that it is about, or what is wrong."""
 
     scene: Scene | None = None
     answer: Answer | None = None
+    problem: str = ""
     reason: str = ""
+    """One of ``questions.answer.REASONS``."""
     latency_ms: float = 0.0
 
 
@@ -35,10 +47,20 @@ class QuestionServer:
     """Takes questions in, has the worker answer them, hands the answers out."""
 
     def __init__(
-        self, node: LifecycleNode, *, group: ReentrantCallbackGroup, outputs: SpatialOutputs, statistics: Statistics
+        self,
+        node: LifecycleNode,
+        *,
+        group: ReentrantCallbackGroup,
+        outputs: SpatialOutputs,
+        statistics: Statistics,
+        transform: Callable[[str, str, int], FloatArray],
     ) -> None:
-        """``group``: apart from the images', since a question that waits for a frame must not keep it out."""
-        self._node, self._outputs, self._statistics = node, outputs, statistics
+        """
+        Args:
+            group: apart from the images', since a question that waits for a frame must not keep it out.
+            transform: the (4, 4) pose of one tf frame in another at a stamp; raises NoTransformError.
+        """
+        self._node, self._outputs, self._statistics, self._transform = node, outputs, statistics, transform
         self._worker: Worker[Any] | None = None
         self._topic = node.create_subscription(String, "~/question", self._on_question, 10, callback_group=group)
         self._service = None
@@ -74,13 +96,30 @@ class QuestionServer:
     def _on_ask(self, request: Any, response: Any) -> Any:
         limit = stamp_to_ns(request.timeout) / 1e9
         outcome = self._answer(request.question, stamp_to_ns(request.stamp), limit)
-        if outcome.scene is not None and outcome.answer is not None:
-            filled = messages.answer_message(outcome.scene, request.question, outcome.answer)
-        else:
-            filled = messages.refusal_message(request.question, outcome.reason, outcome.latency_ms)
-        for name in response.get_fields_and_field_types():
-            setattr(response, name, getattr(filled, name))
-        return response
+        if outcome.scene is None or outcome.answer is None:
+            refusal = messages.refusal_message(
+                request.question, outcome.problem, outcome.latency_ms, reason=outcome.reason
+            )
+            return messages.fill_response(response, refusal, [refusal])
+        try:
+            frame = self._frame(request.frame_id, outcome.scene)
+        except NoTransformError as error:
+            refusal = messages.refusal_message(request.question, str(error), outcome.latency_ms, reason="failed")
+            return messages.fill_response(response, refusal, [refusal])
+        now_ns = self._node.get_clock().now().nanoseconds
+        whole = messages.answer_message(outcome.scene, request.question, outcome.answer, now_ns=now_ns, frame=frame)
+        parts = messages.answer_messages(outcome.scene, request.question, outcome.answer, now_ns=now_ns, frame=frame)
+        return messages.fill_response(response, whole, parts)
+
+    def _frame(self, frame_id: str, scene: Scene) -> messages.PoseFrame | None:
+        """The frame in which poses are wanted; None for the scene's own.
+
+        Raises:
+            NoTransformError: tf does not know it.
+        """
+        if frame_id in ("", scene.frame_id):
+            return None
+        return messages.PoseFrame(frame_id, self._transform(frame_id, scene.frame_id, scene.stamp_ns))
 
     def _on_question(self, message: String) -> None:
         self._publish(message.data, self._answer(message.data, 0, 0.0))
@@ -89,7 +128,7 @@ class QuestionServer:
         if outcome.scene is not None and outcome.answer is not None:
             self._outputs.publish_answer(outcome.scene, question, outcome.answer)
         else:
-            self._outputs.publish_refusal(question, outcome.reason, outcome.latency_ms)
+            self._outputs.publish_refusal(question, outcome.problem, outcome.latency_ms, reason=outcome.reason)
 
     def _answer(self, question: str, not_before_ns: int, limit: float) -> _Outcome:
         """The outcome of a question that arrives now; its latency counts from here."""
@@ -104,11 +143,11 @@ class QuestionServer:
     def _ask_worker(self, question: str, not_before_ns: int, limit: float) -> _Outcome:
         worker = self._worker
         if worker is None:
-            return _Outcome(reason="the node is not active; activate it first")
+            return _Outcome(problem="the node is not active; activate it first", reason="inactive")
         if limit < 0:
-            return _Outcome(reason=f"the time limit must not be negative. Got {limit:.3f} s")
+            return _Outcome(problem=f"the time limit must not be negative. Got {limit:.3f} s", reason="failed")
         if (problem := unreadable_because(question)) is not None:  # no need to wait for a frame to say so
-            return _Outcome(reason=problem)
+            return _Outcome(problem=problem, reason="not_understood")
 
         def ask() -> tuple[Scene, Answer]:
             timeout = limit or float(self._node.get_parameter("answer_timeout").value)
@@ -117,14 +156,15 @@ class QuestionServer:
         return self._outcome(question, ask)
 
     def _outcome(self, question: str, reply: Callable[[], tuple[Scene, Answer]]) -> _Outcome:
-        """The result of ``reply``, or the reason why there is none."""
+        """The result of ``reply``, or what is wrong."""
         try:
             scene, answer = reply()
-        except (NoFrameError, BusyError, StoppedError, TimeoutError) as error:
-            return _Outcome(reason=str(error))
+        except tuple(_REASONS) as error:
+            code = next(code for kind, code in _REASONS.items() if isinstance(error, kind))
+            return _Outcome(problem=str(error), reason=code)
         except Exception as error:  # the student failed on this question; the node serves the next one
             self._statistics.failed(f"question not answered: {error}")
             self._node.get_logger().error(f"question {question[:80]!r} not answered: {error}")
-            return _Outcome(reason=f"the question could not be answered: {error}")
+            return _Outcome(problem=f"the question could not be answered: {error}", reason="failed")
         self._statistics.took("answer", answer.latency_ms)
         return _Outcome(scene=scene, answer=answer, latency_ms=answer.latency_ms)

@@ -24,6 +24,7 @@ from distill3d_ros.nodes.spatial.diagnostics import Statistics, status_message
 from distill3d_ros.nodes.spatial.inputs import CameraInputs, CameraItem
 from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
 from distill3d_ros.nodes.spatial.question_server import QuestionServer
+from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.system.memory import lasting_objects, peak_rss_mib
@@ -129,10 +130,14 @@ class SpatialNode(LifecycleNode):
             )
         self._outputs = SpatialOutputs(self, self.setting)
         self._transforms = CameraTransforms(
-            self, **{name: self.setting(name) for name in ("gravity_frame", "floor_frame", "odom_frame")}
+            self, **{name: self.setting(name) for name in ("gravity_frame", "floor_frame", "odom_frame", "base_frame")}
         )
         self._questions = QuestionServer(
-            self, group=self._question_group, outputs=self._outputs, statistics=self._statistics
+            self,
+            group=self._question_group,
+            outputs=self._outputs,
+            statistics=self._statistics,
+            transform=self._transforms.find,
         )
         if not messages.HAVE_INTERFACES:
             self.get_logger().warning(
@@ -146,7 +151,7 @@ class SpatialNode(LifecycleNode):
         self._keyframes = Keyframes()
         self._worker = Worker(
             perceive=self._perceive,
-            ask=self._engine.ask,
+            ask=self._ask,
             on_scene=self._publish,
             on_error=self._on_frame_error,
             standing_questions=self._questions.standing_questions,
@@ -199,7 +204,11 @@ class SpatialNode(LifecycleNode):
             up = np.asarray(given)
         started = time.monotonic()
         height = self._transforms.height(header.frame_id, stamp_ns) or self.setting("camera_height") or None
-        frame = replace(item.to_frame(rectified=self.setting("rectified"), up=up), camera_height=height)
+        frame = replace(
+            item.to_frame(rectified=self.setting("rectified"), up=up),
+            camera_height=height,
+            base_from_camera=self._transforms.base_from_camera(header.frame_id, stamp_ns),
+        )
         views = [frame]
         if self.setting("views") > 1:
             frame = replace(frame, world_from_camera=self._transforms.world_from_camera(header.frame_id, stamp_ns))
@@ -210,6 +219,10 @@ class SpatialNode(LifecycleNode):
         self._views, self._height = scene.views, height
         self._statistics.took("perceive", 1e3 * (time.monotonic() - started))
         return frame, scene
+
+    def _ask(self, scene: Scene, question: str) -> Answer:
+        assert self._engine is not None
+        return self._engine.ask(scene, question, min_confidence=self.setting("min_confidence"))
 
     def _publish(self, item: CameraItem, frame: Frame, scene: Scene) -> None:
         assert self._outputs is not None

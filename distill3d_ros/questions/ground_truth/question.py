@@ -55,8 +55,8 @@ def is_correct(asked: GroundTruthQA | Question, answer: Answer) -> bool:
     if isinstance(value, bool) or value is None:
         return False
     if form == "metric":
-        if not isinstance(value, (int, float)):
+        if not isinstance(value, (int, float)) or not isinstance(truth, (int, float)):
             return False
         # Judged as it reads: the text's rounding must not decide.
-        return abs(value - float(truth)) <= THRESHOLDS.metres_tolerance * abs(float(truth)) + 1e-6
+        return abs(value - truth) <= THRESHOLDS.metres_tolerance * abs(truth) + 1e-6
     return value == truth or (isinstance(value, str) and value in fact.accepted)

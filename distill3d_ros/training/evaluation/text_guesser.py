@@ -157,9 +157,9 @@ def _choice(question: Question) -> Choice:
     if is_absent(fact):
         return UNSEEN, next(n for n, i in zip(fact.labels, fact.object_ids, strict=True) if i is None)
     if question.form == "metric":
-        return "metric", round(np.log(max(float(value or 0.0), 0.02)) / np.log(METRES_STEP))
-    assert value is not None
-    assert not isinstance(value, float)
+        metres = float(value) if isinstance(value, (int, float)) else 0.0
+        return "metric", round(np.log(max(metres, 0.02)) / np.log(METRES_STEP))
+    assert isinstance(value, (bool, int, str))
     return question.form, value
 
 

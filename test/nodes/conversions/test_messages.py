@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from distill3d_ros.nodes.camera.transforms import split_pose, transform_message
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.markers import markers_from
 from distill3d_ros.nodes.spatial.tf import STALE_NS, NoTransformError, TransformTree, rotation_of
-from distill3d_ros.questions.answer import VALUE_TYPES, Answer
+from distill3d_ros.questions.answer import REASONS, SEVERAL, VALUE_TYPES, Answer, Place, Size
 from distill3d_ros.questions.answer_text import NOTHING
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.geometry import level_rotation
@@ -83,10 +84,11 @@ def test_objects_and_answers_carry_what_the_scene_says():
     assert (said.success, said.answer, said.message, [o.id for o in said.objects]) == (True, "yes", "", [2, 1])
     lost = messages.answer_message(scene, "?", Answer(text="I do not understand", value=None, understood=False))
     assert (lost.success, lost.answer, lost.message) == (False, "", "I do not understand")
-    refused = messages.refusal_message("Is it?", "no frame arrived", 7.0)
+    refused = messages.refusal_message("Is it?", "no frame arrived", 7.0, reason="no_frame")
     assert (refused.success, refused.answer, refused.message) == (False, "", "no frame arrived")
     assert (refused.question, refused.latency_ms, refused.header.frame_id) == ("Is it?", 7.0, "")
     assert messages.value_from(refused) is None
+    assert refused.reason == "no_frame"
     assert math.isnan(refused.value)
 
 
@@ -118,8 +120,66 @@ def test_a_program_reads_the_value_without_reading_text(value, value_type, numbe
 @pytest.mark.parametrize("kind", ["SpatialAnswer", "AskSpatial"])
 def test_messages_name_every_type_of_value(kind):
     message = messages.SpatialAnswer if kind == "SpatialAnswer" else messages.AskSpatial.Response
-    named = {message.YES_NO, message.COUNT, message.LENGTH, message.LABEL}
-    assert named == set(VALUE_TYPES.values())
+    named = {getattr(message, name.upper()) for name in (*VALUE_TYPES.values(), SEVERAL)}
+    assert named == {*VALUE_TYPES.values(), SEVERAL}
+    assert {getattr(message, name.upper()) for name in REASONS} == set(REASONS)
+
+
+@pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
+def test_a_place_has_its_pose_in_the_frame_that_was_wished_for():
+    """A robot whose camera sits 1 m over its base and looks the same way, but with the optical frame's axes."""
+    scene = replace(tilted_scene(), level_from_optical=np.eye(3), scale_source="camera_height")
+    pose = motion(OPTICAL_FROM_BODY.T, (0.1, 0.0, 1.0))
+    place = Place(distance=2.0, bearing=0.25, beside="lamp")
+    answer = Answer(text="2 metres ahead", value=place, object_ids=(1,))
+    message = messages.answer_message(
+        scene, "?", answer, now_ns=scene.stamp_ns + 500_000_000, frame=messages.PoseFrame("base_link", pose)
+    )
+    x, y, z = scene.objects[0].box.center
+    p = message.pose.pose.position
+    assert (message.value_type, message.value, message.unit, message.label) == ("place", 2.0, "m", "lamp")
+    assert (message.header.frame_id, message.pose.header.frame_id) == ("base_link", "base_link")
+    np.testing.assert_allclose((p.x, p.y, p.z), (z + 0.1, -x, 1.0 - y), atol=1e-9)
+    assert message.objects[0].pose == message.pose.pose
+    assert message.frame_age == pytest.approx(0.5)
+    assert (message.scale_source, message.scale_error > 0) == ("camera_height", True)
+    assert messages.value_from(message) == place
+    error = np.array(message.objects[0].covariance).reshape(6, 6)
+    np.testing.assert_allclose(error, error.T)
+    ray = np.array([z, -x, -y]) / np.linalg.norm([x, y, z])
+    along = math.sqrt(ray @ error[:3, :3] @ ray)
+    assert along == pytest.approx(message.scale_error * float(np.linalg.norm([x, y, z])), rel=1e-6)
+    assert np.linalg.matrix_rank(error[:3, :3]) == 3
+    assert error[5, 5] > 0  # yaw about base_link's z
+    np.testing.assert_allclose(error[3:5, 3:5], 0.0, atol=1e-12)
+
+
+@pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
+def test_several_questions_have_an_answer_each():
+    scene = tilted_scene()
+    first = Answer(text="yes", value=True, object_ids=(1,), question="Is there a chair")
+    second = Answer(text="I do not see a bed.", value=None, reason="not_seen", question="how far is the bed?")
+    whole = Answer(text="yes I do not see a bed.", value=None, parts=(first, second))
+    parts = messages.answer_messages(scene, "Is there a chair and how far is the bed?", whole)
+    assert [(m.question, m.value_type, m.reason) for m in parts] == [
+        ("Is there a chair", "yes_no", ""),
+        ("how far is the bed?", "", "not_seen"),
+    ]
+    said = messages.answer_message(scene, "?", whole)
+    response = messages.fill_response(messages.AskSpatial.Response(), said, parts)
+    assert (response.value_type, len(response.answers), response.success) == ("several", 2, True)
+    assert messages.value_from(response) is None
+    assert [messages.value_from(m) for m in response.answers] == [True, None]
+
+
+@pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
+def test_sizes_are_those_of_the_first_object():
+    scene = tilted_scene()
+    width, height, depth = scene.objects[0].box.size
+    size = Size(width=max(width, depth), height=height, depth=min(width, depth))
+    message = messages.answer_message(scene, "?", Answer(text="sizes", value=size, object_ids=(1,)))
+    assert (message.value_type, message.unit, message.value) == ("size", "m", pytest.approx(max(width, height, depth)))
+    assert messages.value_from(message) == size
 
 
 @pytest.mark.skipif(not messages.HAVE_VISION_MSGS, reason="vision_msgs is not installed")

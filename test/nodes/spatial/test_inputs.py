@@ -177,7 +177,9 @@ def test_a_wrong_value_at_the_start_is_named(node):
 @needs_tf
 def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
     """Over /tf, from the poses that the camera node sends: 15 degrees down, and the robot turned on the floor."""
-    place = CameraTransforms(node, gravity_frame="base_link", floor_frame="base_footprint", odom_frame="odom")
+    place = CameraTransforms(
+        node, gravity_frame="base_link", floor_frame="base_footprint", odom_frame="odom", base_frame=""
+    )
     transforms = CameraTransformBroadcaster(node, "cam")
     until(lambda: node.count_subscribers("/tf"))
     pose = np.eye(4)
@@ -206,7 +208,7 @@ def test_tf_tells_which_way_is_up_how_high_and_where_the_camera_stands(node):
 
 @needs_tf
 def test_a_frame_that_tf_never_knew_does_not_hold_up_every_image(node, monkeypatch):
-    place = CameraTransforms(node, gravity_frame="", floor_frame="base_footprint", odom_frame="")
+    place = CameraTransforms(node, gravity_frame="", floor_frame="base_footprint", odom_frame="", base_frame="")
     asked: list[str] = []
     find = place._transforms.find
 
@@ -226,7 +228,7 @@ def test_a_frame_that_tf_never_knew_does_not_hold_up_every_image(node, monkeypat
 
 
 def test_without_frames_to_look_up_nothing_is_listened_to(node):
-    place = CameraTransforms(node, gravity_frame="", floor_frame="", odom_frame="")
+    place = CameraTransforms(node, gravity_frame="", floor_frame="", odom_frame="", base_frame="")
     assert place.up("cam", 10**9) is None
     assert place.world_from_camera("cam", 10**9) is None
     assert node.count_subscribers("/tf") == 0

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from distill3d_ros.cli.main import main
 from distill3d_ros.engine.engine import Engine
-from distill3d_ros.engine.floor_scale import scaled_by_floor
+from distill3d_ros.engine.metric_scale import scaled_by_floor
 from distill3d_ros.scene.floor import FARTHEST, TABLE, floor_distance, scale_by_floor
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.student.outputs import Perception
@@ -111,14 +111,15 @@ def test_a_perceived_floor_is_put_where_it_is(engine: Engine) -> None:
     with np.errstate(divide="ignore"):
         depth = np.minimum(np.where(down > 0, 0.6 / down, np.inf), 4.0)
     seen = replace(seen, log_depth=torch.tensor(np.log(depth), dtype=torch.float32)[None, None])
-    factor = scaled_by_floor(seen, 0.3).depth / seen.depth
+    factor = scaled_by_floor(seen, 0.3)[0].depth / seen.depth
     torch.testing.assert_close(factor, torch.full_like(factor, math.exp(0.15) / 2), rtol=0.04, atol=0)
-    assert scaled_by_floor(seen, None) is seen
-    assert scaled_by_floor(replace(seen, depth_measured=True), 0.3).depth is seen.depth
+    assert scaled_by_floor(seen, 0.3)[1]
+    assert scaled_by_floor(seen, None) == (seen, False)
+    assert scaled_by_floor(replace(seen, depth_measured=True), 0.3)[0].depth is seen.depth
 
 
 def test_the_scene_follows_the_height(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill3d_ros.engine.floor_scale.floor_distance", lambda depth, camera, up: 1.0)
+    monkeypatch.setattr("distill3d_ros.engine.metric_scale.floor_distance", lambda depth, camera, up: 1.0)
     image = np.random.default_rng(0).integers(0, 256, (72, 96, 3), np.uint8)
     frame = Frame(image=image, intrinsics=CAMERA)
     unknown, known = (engine.perceive(replace(frame, camera_height=h), min_score=0.0) for h in (None, 0.25))
