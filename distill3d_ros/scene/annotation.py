@@ -48,6 +48,11 @@ class Annotation:
         if unknown:
             raise ValueError(f"annotation names classes that scene/labels.py does not have: {', '.join(unknown)}")
 
+    @property
+    def is_rendered(self) -> bool:
+        """Whether a renderer made the picture; else a real camera took it."""
+        return self.depth == "rendered"
+
     def tells_of(self, label: str) -> bool:
         """Whether things of this class would have been marked, so that none marked means none in sight."""
         return self.boxes != "none" and (self.classes is None or label in self.classes)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from distill3d_ros.questions.kind_record import FAMILIES
-from distill3d_ros.system.config_loading import build, load_yaml, read_yaml
+from distill3d_ros.system.config_loading import build, load_yaml, read_yaml, to_dict
+from distill3d_ros.training.augment_config import OF_A_BATCH, AugmentConfig
 
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
 TRAINED_PARTS = {
@@ -22,42 +23,6 @@ TRAINED_PARTS = {
 """Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""
 STAGE_KINDS = tuple(TRAINED_PARTS)
 OPTIMIZERS = ("adamw", "muon")
-
-
-@dataclass(kw_only=True, slots=True)
-class AugmentConfig:
-    """Augmentation of the training images; boxes, depth and intrinsics follow."""
-
-    sizes: tuple[tuple[int, int], ...] = ((224, 224), (192, 224), (224, 192), (192, 192))
-    """(height, width) of a batch; one is drawn per batch. Multiples of 32."""
-    zoom: tuple[float, float] = (0.75, 1.0)
-    """Side of the part that is cut out, as a share of the largest that fits."""
-    flip: float = 0.5
-    """Probability of a mirrored image."""
-    color: float = 0.3
-    """Strength of brightness, contrast, saturation and hue changes; 0 switches them off."""
-    without_up: float = 0.25
-    """Share of the batches in which the student must find out for itself where up is; else tf tells it."""
-    noise: float = 0.02
-    """Largest standard deviation of Gaussian pixel noise, as a share of the full range."""
-
-    def __post_init__(self) -> None:
-        self.sizes = tuple((int(h), int(w)) for h, w in self.sizes)
-        if not self.sizes or any(h % 32 or w % 32 or h <= 0 or w <= 0 for h, w in self.sizes):
-            raise ValueError(f"augment.sizes must be (height, width) pairs of multiples of 32. Got {self.sizes}")
-        self.zoom = (float(self.zoom[0]), float(self.zoom[1]))
-        if not 0.1 <= self.zoom[0] <= self.zoom[1] <= 1.0:
-            raise ValueError(f"augment.zoom must be (least, most) with 0.1 <= least <= most <= 1. Got {self.zoom}")
-        if not 0.0 <= self.flip <= 1.0:
-            raise ValueError(f"augment.flip is a probability, 0 to 1. Got {self.flip}")
-
-    def check_whole(self, where: str) -> None:
-        """Raises ValueError unless pictures stay as they are but for their colours."""
-        if self.zoom != (1.0, 1.0) or self.flip != 0.0:
-            raise ValueError(
-                f"{where}: a teacher spoke about the picture as it is; set zoom to [1, 1] and flip to 0. "
-                f"Got {list(self.zoom)} and {self.flip}"
-            )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -168,6 +133,11 @@ class StageConfig:
     """uncertainty, static or equal."""
     loss_weights: dict[str, int | float] = field(default_factory=dict)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment_real: dict[str, Any] = field(default_factory=dict)
+    """Changes to ``augment`` for the pictures of real cameras, by its field names."""
+    real_share: float | None = None
+    """Share of each batch that comes from data folders of real pictures, whatever their number; rendered and real ones
+    then have epochs of their own. None: every sample of every folder once an epoch."""
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     min_visible_pixels: int = 40
     """Objects that show fewer pixels of a 224 x 224 image are no targets and are not asked about."""
@@ -225,7 +195,32 @@ class StageConfig:
                 f"Got {self.minutes}, {self.max_minutes}, {self.checkpoint_minutes}"
             )
         self.betas = (float(self.betas[0]), float(self.betas[1]))
+        self._check_mixing()
         self._check_teaching()
+
+    @property
+    def augmentation_of_real(self) -> AugmentConfig:
+        """The augmentation of the pictures of real cameras."""
+        where = f"stage {self.name!r}: augment_real"
+        return build(AugmentConfig, {**to_dict(self.augment), **self.augment_real}, where=where)
+
+    def _check_mixing(self) -> None:
+        """Checks the fields about rendered and real pictures."""
+        shared = [name for name in OF_A_BATCH if name in self.augment_real]
+        if shared:
+            raise ValueError(
+                f"stage {self.name!r}: augment_real must leave out {' and '.join(shared)}, which all pictures of a "
+                f"batch share; set it in augment. Got {self.augment_real[shared[0]]}"
+            )
+        _ = self.augmentation_of_real  # names what is wrong in it
+        if self.real_share is None:
+            return
+        if not 0.0 <= self.real_share <= 1.0:
+            raise ValueError(f"stage {self.name!r}: real_share must lie in 0..1. Got {self.real_share}")
+        if self.kind == "cached":
+            raise ValueError(
+                f"stage {self.name!r}: real_share belongs to a stage that reads data folders; leave it out"
+            )
 
     def _check_teaching(self) -> None:
         """Checks the fields of stages that learn from a teacher."""
@@ -241,6 +236,7 @@ class StageConfig:
         if not self.teacher:
             raise ValueError(f"{where} teacher must name the folder that `distill3d teach` wrote. Got none")
         self.augment.check_whole(f"stage {self.name!r}: augment")
+        self.augmentation_of_real.check_whole(f"stage {self.name!r}: augment_real")
 
 
 @dataclass(kw_only=True, slots=True)

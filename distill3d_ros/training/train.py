@@ -11,11 +11,12 @@ import torch
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.system.device import torch_device
 from distill3d_ros.system.files import only_writer
-from distill3d_ros.training.config import TrainConfig, load_config
-from distill3d_ros.training.data.mixture import Folders
+from distill3d_ros.training.config import StageConfig, TrainConfig, load_config
+from distill3d_ros.training.data.mixture import Folders, RealKeys
 from distill3d_ros.training.data.reading import describe_folders
-from distill3d_ros.training.loop.batches import Sampler
+from distill3d_ros.training.loop.batches import KeySource, SampleOrder, Sampler
 from distill3d_ros.training.loop.process_group import ProcessGroup, process_group_of_torchrun
+from distill3d_ros.training.loop.share_sampler import ShareSampler
 from distill3d_ros.training.loop.train_options import TrainOptions
 from distill3d_ros.training.loop.trainer import Trainer
 from distill3d_ros.training.stages.make_stage import make_stage, training_source
@@ -96,7 +97,7 @@ def train_stage(
             stage_config,
             student,
             stage,
-            Sampler(samples, stage_config.batch_size, seed, stage_config.epoch_samples),
+            sample_order(stage_config, samples, data, seed),
             out / name,
             seed=seed,
             device=device,
@@ -112,6 +113,20 @@ def train_stage(
         done = trainer.run()
     report(f"{name}: the student is in {folder}")
     return folder if done else None
+
+
+def sample_order(config: StageConfig, samples: KeySource, data: Folders, seed: int) -> SampleOrder:
+    """The order in which a stage meets its samples."""
+    if config.real_share is None:
+        return Sampler(samples, config.batch_size, seed, config.epoch_samples)
+    return ShareSampler(
+        samples,
+        config.batch_size,
+        seed,
+        real_share=config.real_share,
+        is_real=RealKeys(data, "train"),
+        epoch_samples=config.epoch_samples,
+    )
 
 
 def _silent(line: str) -> None:

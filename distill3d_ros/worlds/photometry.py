@@ -76,13 +76,14 @@ def _lens(light: NDArray[np.float32], rng: np.random.Generator, photometry: Phot
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), sigma), np.float32)
     angle, length = rng.uniform(0, np.pi), rng.uniform(2.0, 5.0)
     if rng.random() < photometry.motion:
-        light = np.asarray(cv2.filter2D(light, -1, _streak(angle, length)), np.float32)
+        light = np.asarray(cv2.filter2D(light, -1, motion_kernel(angle, length)), np.float32)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     return light * (1.0 - np.float32(rng.uniform(0, photometry.vignette)) * (x * x + y * y) / 2)[..., None]
 
 
-def _streak(angle: float, length: float) -> NDArray[np.float32]:
+def motion_kernel(angle: float, length: float) -> NDArray[np.float32]:
+    """(7, 7) filter of a picture that moved by ``length`` pixels, at most 7, along ``angle`` (radians)."""
     kernel = np.zeros((7, 7), np.float32)
     for t in np.linspace(-length / 2, length / 2, 25):
         kernel[round(3 + t * np.sin(angle)), round(3 + t * np.cos(angle))] += 1
@@ -122,6 +123,11 @@ def _jpeg(image: NDArray[np.uint8], rng: np.random.Generator, photometry: Photom
     quality = int(rng.integers(photometry.jpeg[0], photometry.jpeg[1] + 1))
     if photometry.jpeg[1] == 0:
         return image
+    return compressed(image, quality)
+
+
+def compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB after JPEG compression of this quality, 1 to 100."""
     done, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError(f"JPEG compression of an image of shape {image.shape} failed")

@@ -42,6 +42,24 @@ def open_split(folders: Sequence[Path], split: str) -> Reader:
     return ShardReader(folders[0], split) if len(folders) == 1 else MixedReader(folders, split)
 
 
+class RealKeys:
+    """Tells the samples of real cameras from rendered ones, by their keys.
+
+    What the first sample of a folder is its others are, too; it is looked at when it is there.
+    """
+
+    def __init__(self, folders: Sequence[Path], split: str) -> None:
+        self._folders, self._split = tuple(folders), split
+        self._known: dict[int, bool] = {}
+
+    def __call__(self, key: str) -> bool:
+        number = int(key.partition("/")[0]) if len(self._folders) > 1 else 0
+        if number not in self._known:
+            annotation = ShardReader(self._folders[number], self._split).scene(0).annotation
+            self._known[number] = not annotation.is_rendered
+        return self._known[number]
+
+
 class MixedReader:
     """Several readers, one after the other; keys are those of the folders with the folder's number before them."""
 

@@ -5,9 +5,9 @@ The geometry follows every change: intrinsics, depth, ids, boxes and the directi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -18,7 +18,10 @@ from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.student.preprocess import network_size
-from distill3d_ros.training.config import AugmentConfig
+from distill3d_ros.training.augment_config import AugmentConfig
+from distill3d_ros.training.data.sample import UNKNOWN_ID
+from distill3d_ros.training.inputs.camera_effects import random_camera
+from distill3d_ros.training.inputs.shown_objects import shown_scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,24 +58,48 @@ def view_from_sample(sample: Any) -> View:
 
 
 def augment(view: View, config: AugmentConfig, size: tuple[int, int], rng: np.random.Generator) -> View:
-    """A random cut-out of the view at ``size`` (height, width), perhaps mirrored, with other colours."""
-    view = random_cutout(view, size, config.zoom, rng)
+    """A random cut-out of the view at ``size`` (height, width), perhaps turned or mirrored, as of another camera.
+
+    What is switched off draws nothing from ``rng``.
+    """
+    if config.rotate > 0:
+        angle = np.radians(rng.uniform(-config.rotate, config.rotate))
+        if view.scene.annotation.gravity:
+            view = rotated(view, float(angle))
+    view = random_cutout(view, size, config.zoom, rng, aspect=config.aspect)
     if rng.random() < config.flip:
         view = mirrored(view)
-    return replace(view, image=jitter_color(view.image, config.color, config.noise, rng))
+    return replace(view, image=random_camera(view.image, config, rng))
 
 
-def augment_batch(samples: Iterable[Any], config: AugmentConfig, rng: np.random.Generator) -> list[View]:
-    """The views of a batch, each augmented for itself, all of one size that is drawn first."""
+def augment_batch(
+    samples: Iterable[Any], config: AugmentConfig, rng: np.random.Generator, *, real: AugmentConfig | None = None
+) -> list[View]:
+    """The views of a batch, each augmented for itself, all of one size that is drawn first.
+
+    ``real``: the augmentation of pictures of real cameras, where it is another one.
+    """
     size = config.sizes[int(rng.integers(len(config.sizes)))]
-    return [augment(view_from_sample(sample), config, size, rng) for sample in samples]
+    views = []
+    for sample in samples:
+        view = view_from_sample(sample)
+        own = config if real is None or view.scene.annotation.is_rendered else real
+        views.append(augment(view, own, size, rng))
+    return views
 
 
-def random_cutout(view: View, size: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator) -> View:
-    """Cuts out a rectangle of the shape of ``size`` and resizes it; zoomed in by 1 / share of the side kept."""
+def random_cutout(
+    view: View, size: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator, *, aspect: float = 0.0
+) -> View:
+    """Cuts out a rectangle of the shape of ``size`` and resizes it; zoomed in by 1 / share of the side kept.
+
+    ``aspect``: largest change of that shape, as a share.
+    """
     height, width = view.image.shape[:2]
-    share = rng.uniform(*zoom) * min(height / size[0], width / size[1])
-    h, w = max(1, round(size[0] * share)), max(1, round(size[1] * share))
+    stretch = float(np.sqrt(1 + rng.uniform(0, aspect)) ** rng.choice((-1, 1))) if aspect > 0 else 1.0
+    high, wide = size[0] * stretch, size[1] / stretch
+    share = rng.uniform(*zoom) * min(height / high, width / wide)
+    h, w = max(1, round(high * share)), max(1, round(wide * share))
     top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
     return cutout(view, left=left, top=top, width=w, height=h, size=size)
 
@@ -89,6 +116,8 @@ def cutout(view: View, *, left: int, top: int, width: int, height: int, size: tu
         r = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
         c = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
         depth, ids = depth[r[:, None], c], ids[r[:, None], c]
+    scale_x, scale_y = size[1] / width, size[0] / height
+    moved = np.array([[scale_x, 0, (0.5 - left) * scale_x - 0.5], [0, scale_y, (0.5 - top) * scale_y - 0.5]])
     intrinsics = view.intrinsics.cropped(left=left, top=top, width=width, height=height)
     if (height, width) != size:
         intrinsics = intrinsics.resized(width=size[1], height=size[0])
@@ -98,7 +127,7 @@ def cutout(view: View, *, left: int, top: int, width: int, height: int, size: tu
         depth=np.ascontiguousarray(depth),
         ids=np.ascontiguousarray(ids),
         intrinsics=intrinsics,
-        scene=_still_visible(view.scene, ids, intrinsics),
+        scene=shown_scene(replace(view.scene, intrinsics=intrinsics), ids, depth, moved),
     )
 
 
@@ -115,6 +144,34 @@ def resize_to(view: View, size: tuple[int, int]) -> View:
     if (height, width) == size:
         return view
     return cutout(view, left=0, top=0, width=width, height=height, size=size)
+
+
+def rotated(view: View, angle: float) -> View:
+    """The view of the camera turned about its optical axis, things clockwise in the image by ``angle`` radians.
+
+    What comes into the image at its corners is unknown: no depth, ``UNKNOWN_ID``, and the picture's own reflection.
+    """
+    k = view.intrinsics
+    c, s = math.cos(angle), math.sin(angle)
+    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])  # optical coordinates before -> after
+    across, down = -s * k.fx / k.fy, s * k.fy / k.fx
+    moved = np.array([[c, across, k.cx - c * k.cx - across * k.cy], [down, c, k.cy - down * k.cx - c * k.cy]])
+
+    def warp(array: NDArray[Any], interpolation: int, border: int, value: int = 0) -> NDArray[Any]:
+        size = (k.width, k.height)
+        return np.asarray(cv2.warpAffine(array, moved, size, flags=interpolation, borderMode=border, borderValue=value))
+
+    depth = warp(view.depth, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+    ids = warp(view.ids, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, UNKNOWN_ID)
+    level_from_optical = view.scene.level_from_optical @ turn.T
+    return replace(
+        view,
+        image=warp(view.image, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101),
+        depth=depth,
+        ids=ids,
+        up=turn @ view.up,
+        scene=shown_scene(replace(view.scene, level_from_optical=level_from_optical), ids, depth, moved),
+    )
 
 
 def mirrored(view: View) -> View:
@@ -159,42 +216,3 @@ def _mirrored_object(o: SceneObject, width: int) -> SceneObject:
         left, top, right, bottom = rectangle
         rectangle = (width - 1 - right, top, width - 1 - left, bottom)
     return replace(o, box=box, image_box=rectangle)
-
-
-def jitter_color(
-    image: NDArray[np.uint8], strength: float, noise: float, rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Other exposure, white balance, contrast and saturation, and some pixel noise."""
-    if strength > 0:
-        gain = np.exp(rng.normal(0, strength / 2)) * np.exp(rng.normal(0, strength / 6, 3))
-        gamma = np.exp(rng.normal(0, strength / 2))
-        x = np.linspace(0, 1, 256)[:, None]
-        table = np.clip(x**gamma * gain * 255, 0, 255).astype(np.uint8)
-        image = cv2.LUT(image, np.ascontiguousarray(table[None])).astype(np.uint8, copy=False)
-        saturation = np.exp(rng.normal(0, strength))
-        gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        image = cv2.addWeighted(image, float(saturation), gray, float(1 - saturation), 0).astype(np.uint8, copy=False)
-    if noise > 0:
-        sigma = rng.uniform(0, noise) * 255
-        # The same small block of noise at a random offset costs a tenth of fresh noise and looks no different.
-        offset = int(rng.integers(0, 2**20))
-        block = _noise(image.size + 2**20)[offset : offset + image.size].reshape(image.shape)
-        image = np.clip(image.astype(np.float32) + block * np.float32(sigma), 0, 255).astype(np.uint8)
-    return image
-
-
-@lru_cache(maxsize=2)
-def _noise(n: int) -> FloatArray:
-    return np.random.default_rng(0).standard_normal(n, dtype=np.float32)
-
-
-def _still_visible(scene: Scene, ids: NDArray[np.uint16], intrinsics: Intrinsics) -> Scene:
-    counts: Mapping[int, int] = dict(zip(*(a.tolist() for a in np.unique(ids, return_counts=True)), strict=True))
-    objects = []
-    for o in scene.objects:
-        pixels = counts.get(o.id, 0)
-        if pixels:
-            v, u = np.nonzero(ids == o.id)
-            rectangle = (float(u.min()), float(v.min()), float(u.max()), float(v.max()))
-            objects.append(replace(o, visible_pixels=int(pixels), image_box=rectangle))
-    return replace(scene, objects=tuple(objects), intrinsics=intrinsics, depth=None, depth_confidence=None)

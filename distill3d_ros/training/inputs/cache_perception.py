@@ -26,7 +26,7 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.system.config_loading import to_dict
 from distill3d_ros.system.files import only_writer, write_whole
 from distill3d_ros.system.resumable_folder import ResumableFolder
-from distill3d_ros.training.config import AugmentConfig
+from distill3d_ros.training.augment_config import AugmentConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache, answers_sha256
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.mixture import Folders, Reader, open_split
@@ -34,11 +34,11 @@ from distill3d_ros.training.data.reading import describe_folders, evenly_spaced
 from distill3d_ros.training.inputs.augmentation import (
     View,
     augment,
-    jitter_color,
     resize_to,
     resize_uncropped,
     view_from_sample,
 )
+from distill3d_ros.training.inputs.camera_effects import random_camera
 from distill3d_ros.training.inputs.object_matching import link_names_to_objects, match_objects
 from distill3d_ros.training.inputs.perception_cache import (
     SHARD_VIEWS,
@@ -195,7 +195,7 @@ class _ShardMaker:
         config = self.config.augment
         if self.teacher_cache is not None:
             view = resize_to(view, config.sizes[0])
-            return replace(view, image=jitter_color(view.image, config.color, config.noise, rng))
+            return replace(view, image=random_camera(view.image, config, rng))
         if self.split == "train":
             return augment(view, config, config.sizes[0], rng)
         return resize_uncropped(view, area=self.student.config.image_area, multiple=self.student.multiple)

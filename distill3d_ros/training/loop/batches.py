@@ -30,6 +30,15 @@ class KeySource(Protocol):
     def refresh(self) -> int: ...
 
 
+class SampleOrder(Protocol):
+    """Which samples come next, batch by batch."""
+
+    def next(self) -> list[str]: ...
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
+    def describe(self) -> str: ...
+
+
 @dataclass(slots=True)
 class Sampler:
     """Order of the samples: a new permutation each epoch."""
@@ -42,12 +51,16 @@ class Sampler:
     remaining: list[str] = field(default_factory=list)
 
     def next(self) -> list[str]:
-        """The keys of the next batch; a last, smaller part of an epoch is filled from the next one."""
+        """The keys of the next batch."""
+        return self.take(self.batch_size)
+
+    def take(self, count: int) -> list[str]:
+        """The next ``count`` keys; where an epoch ends they go on with the next one."""
         keys: list[str] = []
-        while len(keys) < self.batch_size:
+        while len(keys) < count:
             if not self.remaining:
                 self._begin_epoch()
-            take = self.batch_size - len(keys)
+            take = count - len(keys)
             keys += self.remaining[:take]
             self.remaining = self.remaining[take:]
         return keys
@@ -57,8 +70,14 @@ class Sampler:
         return {"epoch": self.epoch, "remaining": "\n".join(self.remaining)}
 
     def restore(self, state: dict[str, Any]) -> None:
+        if "epoch" not in state:
+            raise ValueError("real_share must be given: the checkpoint is of a run with it. Or choose another --out")
         self.epoch = int(state["epoch"])
         self.remaining = state["remaining"].split("\n") if state["remaining"] else []
+
+    def describe(self) -> str:
+        """The epoch, in words."""
+        return f"epoch {self.epoch}"
 
     def _begin_epoch(self) -> None:
         if self.source.refresh() == 0:
@@ -82,7 +101,7 @@ class Batches:
 
     def __init__(
         self,
-        sampler: Sampler,
+        sampler: SampleOrder,
         build: Build,
         *,
         seed: int,

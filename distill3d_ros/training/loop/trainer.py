@@ -18,7 +18,7 @@ from distill3d_ros.system.files import write_whole
 from distill3d_ros.system.memory import trim_heap
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.loop.accumulation import split_batch
-from distill3d_ros.training.loop.batches import Batches, Sampler
+from distill3d_ros.training.loop.batches import Batches, SampleOrder
 from distill3d_ros.training.loop.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
 from distill3d_ros.training.loop.curves import METRICS, SETTINGS, drop_rows_after, plot_losses
 from distill3d_ros.training.loop.early_stopping import BestSoFar
@@ -49,7 +49,7 @@ class Trainer:
         config: StageConfig,
         student: Student,
         stage: Stage,
-        sampler: Sampler,
+        sampler: SampleOrder,
         folder: Path,
         *,
         seed: int,
@@ -235,7 +235,7 @@ class Trainer:
         )
         self.report(
             f"{config.name} {self.step}/{config.steps}  {losses}  {row['samples_per_second']:.1f}/s  "
-            f"lr {row['lr']:.1e}  epoch {self.sampler.epoch}" + (f"  {describe_end(left)}" if left else "")
+            f"lr {row['lr']:.1e}  {self.sampler.describe()}" + (f"  {describe_end(left)}" if left else "")
         )
 
     def _validate(self) -> float:

@@ -17,8 +17,9 @@ from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache
 from distill3d_ros.training.data.mixture import Folders
 from distill3d_ros.training.data.reading import KeyedReader
-from distill3d_ros.training.inputs.augmentation import View, jitter_color, resize_to, resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.augmentation import View, resize_to, resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.batch_builder import BatchBuilder
+from distill3d_ros.training.inputs.camera_effects import random_camera
 from distill3d_ros.training.inputs.targets import perceive_batch, training_batch
 from distill3d_ros.training.inputs.teacher_targets import TeacherTargets, collate_teacher_targets
 from distill3d_ros.training.loop.batches import Build, KeySource
@@ -69,6 +70,7 @@ class DistillBuilder(BatchBuilder[KeyedReader, DistillBatch]):
     ) -> None:
         super().__init__(partial(KeyedReader, data, "train"))
         self.config, self.teacher_cache = config, teacher_cache
+        self.real = config.augmentation_of_real
         self.area, self.multiple, self.stride = area, multiple, stride
         self.label_index = {name: i for i, name in enumerate(labels)}
         self._rooms: Rooms | None = None
@@ -98,8 +100,8 @@ class DistillBuilder(BatchBuilder[KeyedReader, DistillBatch]):
         view = resize_uncropped(view, area=self.area, multiple=self.multiple)
         if like is not None:
             view = resize_to(view, like.image.shape[:2])
-        augment = self.config.augment
-        return replace(view, image=jitter_color(view.image, augment.color, augment.noise, rng))
+        augment = self.config.augment if view.scene.annotation.is_rendered else self.real
+        return replace(view, image=random_camera(view.image, augment, rng))
 
     def _second_views(
         self, keys: Sequence[str], firsts: Sequence[Posed | None], rng: np.random.Generator

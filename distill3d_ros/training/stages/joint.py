@@ -55,9 +55,10 @@ class JointBuilder(BatchBuilder[KeyedReader, JointBatch]):
         super().__init__(partial(KeyedReader, data, "train"))
         self.config, self.balance, self.stride = config, balance, stride
         self.label_index = {name: i for i, name in enumerate(labels)}
+        self.real = config.augmentation_of_real
 
     def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> JointBatch:
-        views = augment_batch((self.reader[key] for key in keys), self.config.augment, rng)
+        views = augment_batch((self.reader[key] for key in keys), self.config.augment, rng, real=self.real)
         scenes = [v.scene for v in views]
         return JointBatch(
             perception=training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng),

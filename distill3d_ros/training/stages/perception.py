@@ -29,9 +29,10 @@ class PerceptionBuilder(BatchBuilder[KeyedReader, PerceptionBatch]):
         super().__init__(partial(KeyedReader, data, "train"))
         self.config, self.stride = config, stride
         self.label_index = {name: i for i, name in enumerate(labels)}
+        self.real = config.augmentation_of_real
 
     def __call__(self, keys: Sequence[str], rng: np.random.Generator) -> PerceptionBatch:
-        views = augment_batch((self.reader[key] for key in keys), self.config.augment, rng)
+        views = augment_batch((self.reader[key] for key in keys), self.config.augment, rng, real=self.real)
         return training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng)
 
 

@@ -12,7 +12,8 @@ from support.data_samples import make_sample
 from distill3d_ros.scene.geometry import level_rotation, project
 from distill3d_ros.scene.objects import Box3D, SceneObject
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig, StageConfig, TrainConfig
+from distill3d_ros.training.augment_config import AugmentConfig
+from distill3d_ros.training.config import PERCEPTION_PARTS, StageConfig, TrainConfig
 from distill3d_ros.training.data.manifest import Manifest, write_manifest
 from distill3d_ros.training.data.sample import SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardWriter

@@ -21,7 +21,8 @@ from distill3d_ros.training.ablation.ablation_report import claim_lines, hidden_
 from distill3d_ros.training.ablation.statistics import Estimate, bootstrap_interval, estimate, t_interval
 from distill3d_ros.training.ablation.summary import answers_of, difference
 from distill3d_ros.training.ablation.thoughts import attention, conditions, thoughts_as
-from distill3d_ros.training.config import AugmentConfig, StageConfig
+from distill3d_ros.training.augment_config import AugmentConfig
+from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.mixture import open_split
 from distill3d_ros.training.inputs import cache_perception as cache_perception_module
 from distill3d_ros.training.inputs import perception_cache

@@ -12,17 +12,17 @@ from distill3d_ros.questions.relations import Relations
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.geometry import level_rotation, project
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
-from distill3d_ros.training.config import AugmentConfig
+from distill3d_ros.training.augment_config import AugmentConfig
 from distill3d_ros.training.inputs.augmentation import (
     View,
     augment,
     cutout,
-    jitter_color,
     mirrored,
     mirrored_scene,
     view_from_sample,
 )
 from distill3d_ros.training.inputs.box_matching import IGNORED, NOBODY, assign_cells, match_sets
+from distill3d_ros.training.inputs.camera_effects import jitter_color
 from distill3d_ros.training.inputs.targets import perception_batch
 
 torch = pytest.importorskip("torch")

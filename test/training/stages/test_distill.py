@@ -15,7 +15,8 @@ from support.training.tiny_training import changed_parts, tiny_config
 
 from distill3d_ros.student.checkpoint import load_student
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.config import PERCEPTION_PARTS, AugmentConfig, StageConfig, TrainConfig
+from distill3d_ros.training.augment_config import AugmentConfig
+from distill3d_ros.training.config import PERCEPTION_PARTS, StageConfig, TrainConfig
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache
 from distill3d_ros.training.data.mixture import open_split
