@@ -32,7 +32,7 @@ def _import_scannet(options: ScanNetOptions) -> int:
 
 
 def _import_nyuv2(options: NyuV2Options) -> int:
-    from distill3d_ros.training.data.importers.nyuv2 import import_nyuv2
+    from distill3d_ros.training.data.importers.nyuv2.import_nyuv2 import import_nyuv2
 
     import_nyuv2(options)
     return 0
@@ -96,7 +96,7 @@ DATA_COMMANDS: dict[str, Command[Any]] = {
     "data generate": Command("make a data set of simulated rooms", GenerateOptions, _generate),
     "data sequences": Command("make a data set of drives through rooms", SequenceOptions, _generate),
     "data import scannet": Command("read scans of ScanNet", ScanNetOptions, _import_scannet),
-    "data import nyuv2": Command("read NYU Depth V2, to measure depth on", NyuV2Options, _import_nyuv2),
+    "data import nyuv2": Command("read NYU Depth V2", NyuV2Options, _import_nyuv2),
     "data import rgbd": Command("read an RGB-D camera's pictures, to measure depth on", RgbdOptions, _import_rgbd),
     "data import 3d-front": Command("render the rooms of 3D-FRONT", Front3dOptions, _import_front3d),
     "data show": Command("draw samples with boxes, ids, depth and questions", ShowOptions, _show),

@@ -19,7 +19,7 @@ from distill3d_ros.training.data.resumable_data import resumable_manifest, whole
 from distill3d_ros.training.data.shards import ShardWriter, shard_name
 
 RECORDS_NAME = "imported.json"
-SPLITS_TO_IMPORT = ("train", "val", "test_known")
+SPLITS_TO_IMPORT = ("train", "val", "test_known", "test")
 """No model of a published set is known to be new to a student, so nothing is imported as ``test_unseen``."""
 
 Fill = Callable[[ShardWriter], int]

@@ -26,7 +26,7 @@ class ScanNetOptions(ImportOptions):
     scans: Path
     """Folder with scene0000_00, scene0000_01, ..."""
     _: KW_ONLY
-    split: Literal["train", "val", "test_known"] = "train"
+    split: Literal["train", "val", "test_known", "test"] = "train"
     """What the scans are for."""
     every: PositiveInt = 20
     """Take frames whose number is a multiple of this."""
@@ -38,10 +38,19 @@ class ScanNetOptions(ImportOptions):
 
 @dataclass(frozen=True)
 class NyuV2Options(ImportOptions):
-    """The labelled images of NYU Depth V2."""
+    """The labelled frames of NYU Depth V2: train, val and test."""
 
     file: Path
     """The file nyu_depth_v2_labeled.mat."""
+    _: KW_ONLY
+    size: PictureSize = (496, 368)
+    """Pixels of a picture of train and val, WIDTHxHEIGHT; those of test keep 620x460."""
+    depth: Literal["filled", "raw"] = "filled"
+    """Depth with its holes filled by the set's authors, or as the sensor measured it."""
+    split_file: Path | None = None
+    """Another division than the published one: a splits.mat with trainNdxs and testNdxs."""
+    val_share: float = 0.125
+    """Share of the training frames that is held out as val, by place."""
 
 
 @dataclass(frozen=True)

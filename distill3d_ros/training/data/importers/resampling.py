@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 
+T = TypeVar("T", bound=np.generic)
 SMALLEST, LARGEST = 32, 4096
 
 
@@ -53,9 +56,18 @@ def register_depth(depth: FloatArray, camera: Intrinsics, wanted: Intrinsics) ->
     Returns:
         (H, W), 0 where unknown or outside ``depth``.
     """
+    return nearest_pixels(np.asarray(depth, np.float32), camera, wanted, outside=0.0)
+
+
+def nearest_pixels(values: NDArray[T], camera: Intrinsics, wanted: Intrinsics, *, outside: float) -> NDArray[T]:
+    """What another camera at the same place with the same axes sees of an image (h, w), nothing averaged.
+
+    Returns:
+        (H, W) of the same type, ``outside`` where ``values`` does not reach.
+    """
     u = (np.arange(wanted.width) - wanted.cx) / wanted.fx * camera.fx + camera.cx
     v = (np.arange(wanted.height) - wanted.cy) / wanted.fy * camera.fy + camera.cy
     column, row = np.floor(u + 0.5).astype(int), np.floor(v + 0.5).astype(int)
     inside = ((row >= 0) & (row < camera.height))[:, None] & ((column >= 0) & (column < camera.width))[None]
     row, column = np.clip(row, 0, camera.height - 1), np.clip(column, 0, camera.width - 1)
-    return np.where(inside, np.asarray(depth, np.float32)[np.ix_(row, column)], np.float32(0.0))
+    return np.where(inside, values[np.ix_(row, column)], values.dtype.type(outside))

@@ -1,9 +1,8 @@
-"""What importers are made of: boxes, ids of a mesh, registered depth, labels, commands; and NYU Depth V2."""
+"""What importers are made of: boxes, ids of a mesh, registered depth, labels, commands."""
 
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,11 @@ from support.scannet_scan import SCAN, publish
 
 from distill3d_ros.cli import main as cli
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.scene.labels import LABELS
-from distill3d_ros.training.data.importers.import_options import NyuV2Options
+from distill3d_ros.scene.labels import LABELS, SIMULATED_LABELS
 from distill3d_ros.training.data.importers.instance_boxes import LEAST_SIDE, smallest_upright_box
 from distill3d_ros.training.data.importers.instance_ids import hide_what_is_not_there, render_instances
-from distill3d_ros.training.data.importers.nyuv2 import import_nyuv2
-from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.resampling import register_depth
 from distill3d_ros.training.data.importers.scannet.scan_labels import _TABLE, LABEL_OF, LabelMap
-from distill3d_ros.training.data.manifest import read_manifest
 from distill3d_ros.training.data.shards import ShardReader
 
 # ------------------------------------------------------------------------------------------------------------- boxes
@@ -141,7 +136,7 @@ def test_depth_of_another_camera():
 def test_every_raw_category_has_one_label():
     names = [raw.strip() for line in _TABLE.strip().splitlines() for raw in line.split(":")[1].split("|")]
     assert len(names) == len(set(names)) == len(LABEL_OF)
-    assert set(LABEL_OF.values()) == set(LABELS)
+    assert set(LABEL_OF.values()) == set(SIMULATED_LABELS)
     for label in LABELS.values():
         assert LABEL_OF.get(label.name, label.name) == label.name
 
@@ -177,101 +172,10 @@ def test_command_imports_scans(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (("--every", "0"), "must be a whole number of at least 1. Got '0'"),
         (
             ("--split", "test_unseen"),
-            '"test_unseen" for --split. Choose from: "train", "val", "test_known"',
+            '"test_unseen" for --split. Choose from: "train", "val", "test_known", "test"',
         ),
     ],
 )
 def test_command_names_wrong_options(wrong: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["data", "import", "scannet", "scans", "--out", "out", *wrong]) == 2
     assert message in capsys.readouterr().err
-
-
-# ------------------------------------------------------------------------------------------------------ NYU Depth V2
-
-
-def write_nyuv2(path: Path, *, number: int = 3) -> None:
-    """The published layout, axes reversed as MATLAB's are: red grows with the column, green with the row."""
-    h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install h5py")
-    rows, columns = np.mgrid[:480, :640]
-    image = np.stack([columns * 255 // 640, rows * 255 // 480, np.full_like(rows, 60)]).astype(np.uint8)
-    image[:, :44] = image[:, 471:] = image[:, :, :40] = image[:, :, 601:] = 255
-    with h5py.File(path, "w") as file:
-        file["images"] = np.stack([image.transpose(0, 2, 1)] * number)
-        file["depths"] = np.stack(
-            [(1 + i + rows * 0.001 + columns * 0.003).T.astype(np.float32) for i in range(number)]
-        )
-        for name, text in (("scenes", "living_room_{:04d}"), ("sceneTypes", "living_room")):
-            references = np.empty((1, number), h5py.ref_dtype)
-            for i in range(number):
-                characters = np.frombuffer(text.format(i).encode("utf-16-le"), np.uint16)[:, None]
-                references[0, i] = file.create_dataset(f"#refs#/{name}{i}", data=characters).ref
-            file.create_dataset(name, data=references, dtype=h5py.ref_dtype)
-
-
-@pytest.mark.parametrize("size", [(112, 84), (60, 90), (561, 427)])
-def test_nyuv2_pixels_are_where_the_published_camera_has_them(tmp_path: Path, size: tuple[int, int]):
-    write_nyuv2(tmp_path / "nyu.mat", number=2)
-    lines: list[str] = []
-    manifest = import_nyuv2(
-        NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out", size=size), report=lines.append
-    )
-    assert manifest.complete
-    reader = ShardReader(tmp_path / "out", "test_known")
-    assert reader.keys == ["nyu-0001-00", "nyu-0002-00"]
-    sample = reader[1]
-    assert (sample.room, sample.room_type) == ("living_room_0001", "living room")
-    assert sample.scene.objects == ()
-    assert sample.frame.image.shape == (size[1], size[0], 3)
-    camera = sample.frame.intrinsics
-    u, v = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    column = (u - camera.cx) / camera.fx * 518.8579 + 325.5824
-    row = (v - camera.cy) / camera.fy * 519.4696 + 253.7362
-    assert 40 - 0.5 <= column.min() < column.max() <= 600 + 0.5
-    assert 44 - 0.5 <= row.min() < row.max() <= 470 + 0.5
-    assert np.abs(sample.scene.depth - (2 + row * 0.001 + column * 0.003)).max() < 0.004
-    image = sample.frame.image[2:-2, 2:-2].astype(float)
-    assert np.abs(image[..., 0] - (column * 255 / 640)[2:-2, 2:-2]).max() < 6
-    assert np.abs(image[..., 1] - (row * 255 / 480)[2:-2, 2:-2]).max() < 6
-    assert np.abs(image[..., 2] - 60).max() < 6, "no white border"
-    assert "2 frames with depth and no objects" in lines[-1]
-
-
-def test_nyuv2_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    write_nyuv2(tmp_path / "nyu.mat")
-    monkeypatch.setattr("distill3d_ros.training.data.importers.nyuv2.IMAGES_A_SHARD", 2)
-
-    def stop(line: str) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        import_nyuv2(NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out", size=(48, 36)), report=stop)
-    manifest = read_manifest(tmp_path / "out")
-    assert (len(manifest.shards), manifest.planned_rooms["test_known"], manifest.complete) == (1, 3, False)
-    before = (tmp_path / "out" / manifest.shards[0].file).stat().st_mtime_ns
-    manifest = import_nyuv2(NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out", size=(48, 36)))
-    assert (len(manifest.shards), manifest.frames("test_known"), manifest.complete) == (2, 3, True)
-    assert (tmp_path / "out" / manifest.shards[0].file).stat().st_mtime_ns == before
-
-
-def test_nyuv2_errors_name_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install h5py")
-    file = tmp_path / "nyu.mat"
-    with pytest.raises(SourceError, match=r"must be nyu_depth_v2_labeled\.mat .* Got .*nyu\.mat, which is no file"):
-        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
-    file.write_bytes(b"MATLAB 5.0 MAT-file")
-    with pytest.raises(SourceError, match="is not HDF5"):
-        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
-    with h5py.File(file, "w") as data:
-        data["images"] = np.zeros((2, 3, 480, 640), np.uint8)
-    with pytest.raises(SourceError, match="has no depths"):
-        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
-    with h5py.File(file, "a") as data:
-        data["depths"] = np.zeros((2, 480, 640), np.float32)
-    with pytest.raises(SourceError, match=r"images must be \(N, 3, 640, 480\) .* Got \(2, 3, 480, 640\)"):
-        import_nyuv2(NyuV2Options(file=file, out=tmp_path / "out"))
-
-
-def test_nyuv2_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(SourceError, match="run `pip install h5py`"):
-        import_nyuv2(NyuV2Options(file=tmp_path / "nyu.mat", out=tmp_path / "out"))

@@ -1,0 +1,124 @@
+"""Things of which a mask and measured depth are known: boxes around what is visible of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill3d_ros.scene.frame import FloatArray, Intrinsics
+from distill3d_ros.scene.geometry import transform_points
+from distill3d_ros.scene.objects import Box3D, SceneObject
+from distill3d_ros.training.data.sample import UNKNOWN_ID
+from distill3d_ros.worlds.rendering.render_view import MIN_VISIBLE_PIXELS, visible_parts
+
+TAIL = 0.03
+"""Share of a surface's points that may lie outside its box at either end of an axis: noise, and edges of masks. The
+extent between is lengthened by as much, so that an even surface keeps its size."""
+LEAST_SIDE = 0.02
+"""Metres; a picture is measured as a plane, and a box has a volume."""
+LAYER = 0.1
+"""Metres of depth by which a layer of points is known from the next one: a mask that reaches past the edge of a thing
+takes in what is behind it."""
+LEAST_LAYER = 0.1
+"""Share of a mask's points; smaller layers are no part of the thing."""
+POINTS = 2000
+"""At most so many decide a box, evenly spread."""
+DIRECTIONS = np.radians(np.arange(0.0, 90.0, 3.0))
+
+
+def visible_box(points: FloatArray) -> Box3D:
+    """The upright box around points of a surface, outliers aside, with the least area on the ground.
+
+    The longer side on the ground is the box's own x (width); front and back are not known.
+
+    Args:
+        points: (N, 3) metres in a frame whose y axis points down, N at least 1.
+    """
+    points = points[:: max(1, len(points) // POINTS)]
+    c, s = np.cos(DIRECTIONS), np.sin(DIRECTIONS)
+    along = points[:, :1] * c - points[:, 2:] * s  # (N, D): own x = (cos yaw, 0, -sin yaw)
+    across = points[:, :1] * s + points[:, 2:] * c  # own z = (sin yaw, 0, cos yaw)
+    low, high = np.stack([_extent(along), _extent(across)], axis=1)  # (along or across, D) each
+    best = int(np.argmin(np.prod(np.maximum(high - low, LEAST_SIDE), axis=0)))
+    yaw, (width, depth) = float(DIRECTIONS[best]), (high - low)[:, best]
+    middle = ((high + low) / 2)[:, best]
+    top, bottom = _extent(points[:, 1:2])[:, 0]
+    center = np.array(
+        [
+            middle[0] * math.cos(yaw) + middle[1] * math.sin(yaw),
+            (top + bottom) / 2,
+            middle[1] * math.cos(yaw) - middle[0] * math.sin(yaw),
+        ]
+    )
+    if width < depth:  # a turn by 90 degrees: own x becomes what was -z
+        width, depth, yaw = depth, width, yaw - math.pi / 2
+    return Box3D(center=center, size=np.maximum([width, bottom - top, depth], LEAST_SIDE), yaw=yaw)
+
+
+def surface_points(depth: FloatArray, mask: NDArray[np.bool_], rays: FloatArray) -> FloatArray:
+    """(N, 3) optical points of the pixels in a mask, without those of another thing behind or before it; may be none.
+
+    Args:
+        depth: (H, W) metres, 0 where unknown.
+        rays: (H, W, 3) as ``Intrinsics.rays``.
+    """
+    z = depth[mask]
+    known = z > 0
+    z, rays = z[known], rays[mask][known]
+    if not len(z):
+        return np.zeros((0, 3))
+    layer = np.floor((z - z.min()) / LAYER).astype(int)
+    count = np.bincount(layer)
+    run = np.cumsum(np.diff(np.concatenate([[False], count > 0]).astype(int)) == 1) - 1  # number of the run of layers
+    share = np.bincount(run, weights=count) / len(z)
+    kept = share[run[layer]] >= min(LEAST_LAYER, share.max())
+    return (rays[kept] * z[kept, None]).astype(np.float64)
+
+
+def visible_objects(
+    ids: NDArray[np.uint16],
+    labels: Mapping[int, str],
+    depth: FloatArray,
+    camera: Intrinsics,
+    level_from_optical: FloatArray,
+) -> tuple[tuple[SceneObject, ...], NDArray[np.uint16]]:
+    """The objects of an id image with boxes around their visible surfaces, in the level frame.
+
+    Args:
+        ids: (H, W), 0 and ``UNKNOWN_ID`` are no objects.
+        labels: id -> class.
+        depth: (H, W) metres, 0 where unknown.
+
+    Returns:
+        The objects, and the ids without things whose depth is not known at all: nobody knows where they are.
+    """
+    ids, rays, objects = ids.copy(), camera.rays(), []
+    for number, (pixels, image_box) in visible_parts(np.where(ids == UNKNOWN_ID, 0, ids)).items():
+        if pixels < MIN_VISIBLE_PIXELS:
+            continue
+        left, top, right, bottom = (round(edge + 0.5) for edge in image_box)
+        cut = np.s_[top:bottom, left:right]
+        points = surface_points(depth[cut], ids[cut] == number, rays[cut])
+        if len(points) < MIN_VISIBLE_PIXELS // 2:
+            ids[cut][ids[cut] == number] = UNKNOWN_ID
+            continue
+        objects.append(
+            SceneObject(
+                id=number,
+                label=labels[number],
+                box=visible_box(transform_points(level_from_optical, points)),
+                visible_pixels=pixels,
+                image_box=(left - 0.5, top - 0.5, right - 0.5, bottom - 0.5),
+            )
+        )
+    return tuple(objects), ids
+
+
+def _extent(values: FloatArray) -> FloatArray:
+    """(2, D) lower and upper ends of values (N, D)."""
+    low, high = np.quantile(values, [TAIL, 1 - TAIL], axis=0)
+    more = (high - low) * TAIL / (1 - 2 * TAIL)
+    return np.stack([low - more, high + more])
