@@ -51,16 +51,21 @@ class Timing:
 def run_benchmarks(options: BenchOptions) -> int:
     """Measures each stage for about ``options.seconds`` and prints a table; returns the exit status.
 
-    With ``options.memory`` it measures only, for so many minutes, how a worker's memory grows while it makes rooms.
+    With ``options.memory`` it measures only, for so many minutes, how a worker's memory grows while it makes rooms;
+    with ``busy`` or ``start`` only what busy neighbours and a cold start cost.
     """
     from rich.console import Console
     from rich.table import Table
 
+    if not options.seconds > 0:
+        raise ValueError(f"--seconds must be positive. Got {options.seconds}")
     if options.memory is not None:
         return memory_benchmark(options.memory, json_file=options.json)
+    if options.busy:
+        return busy_benchmark(options)
+    if options.start:
+        return start_benchmark(options)
     model, seconds = options.model, options.seconds
-    if not seconds > 0:
-        raise ValueError(f"--seconds must be positive. Got {seconds}")
     console = Console()
     console.print("measuring rendering ...")
     timings = render_timings(seconds)
@@ -93,6 +98,27 @@ def machine() -> str:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{os.cpu_count()} cores {platform.machine()}, {gpu}"
+
+
+def busy_benchmark(options: BenchOptions) -> int:
+    """Prints the times of a frame and a question, idle and beside busy processes; returns the exit status."""
+    from distill3d_ros.cli.bench_busy import busy_json, busy_timings, print_busy_table
+
+    cores = available_cores()
+    durations = busy_timings(options.model, options.seconds, cores=cores)
+    print_busy_table(durations, cores)
+    _write(options.json, {"machine": machine()} | busy_json(durations, cores))
+    return 0
+
+
+def start_benchmark(options: BenchOptions) -> int:
+    """Prints what a cold start takes; returns the exit status."""
+    from distill3d_ros.cli.bench_start import print_start_table, start_json, start_timings
+
+    starts = start_timings(options.model)
+    print_start_table(starts)
+    _write(options.json, {"machine": machine()} | start_json(starts))
+    return 0
 
 
 def memory_benchmark(minutes: float, *, json_file: Path | None = None) -> int:

@@ -54,5 +54,9 @@ class BenchOptions(StudentOptions):
     """How long each stage is measured."""
     json: Path | None = None
     """Also write the figures to this file."""
+    busy: bool = False
+    """Measure only frames and questions, idle and beside as many busy processes as there are cores, in turn."""
+    start: bool = False
+    """Measure only the cold start of ask, beside torch's import, in turn."""
     memory: float | None = None
     """Measure only how a worker's memory grows while it makes rooms, for so many minutes."""
