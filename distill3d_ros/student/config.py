@@ -167,6 +167,17 @@ class DetectionConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class SegmentationConfig:
+    """Semantic segmentation, an auxiliary task of training; nothing of it is computed otherwise."""
+
+    dim: int = 0
+    """Channels; 0 leaves the head out."""
+
+    def __post_init__(self) -> None:
+        _at_least("segmentation", 0, dim=self.dim)
+
+
+@dataclass(kw_only=True, slots=True)
 class LanguageConfig:
     """The causal language model and its visual tokens."""
 
@@ -255,6 +266,7 @@ class StudentConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     detection: DetectionConfig = field(default_factory=DetectionConfig)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     pose: PoseConfig = field(default_factory=PoseConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     hidden_cot: HiddenCotConfig = field(default_factory=HiddenCotConfig)
@@ -275,6 +287,10 @@ class StudentConfig:
         if self.encoder.patch_embed == "dinov2" and self.detection.region:
             raise ValueError(
                 f"detection.region must be 0 with dinov2, which has no finer maps. Got {self.detection.region}"
+            )
+        if self.encoder.patch_embed == "dinov2" and self.segmentation.dim:
+            raise ValueError(
+                f"segmentation.dim must be 0 with dinov2, which has no finer maps. Got {self.segmentation.dim}"
             )
         if self.pose.layers:
             _divides("pose", "heads", self.pose.heads, self.encoder.width)

@@ -93,6 +93,7 @@ class Perception:
     intrinsics: Tensor  # (B, S, 4) fx, fy, cx, cy
     poses: Tensor | None = None  # (B, S, 4, 4) the first camera from each, known or estimated; None: unknown
     depth_measured: bool = False  # the depth was an input, not predicted
+    semantics: Tensor | None = None  # (B, S, C + 1, H/8, W/8) logits, the last for no category; only if requested
 
     def scaled(self, factor: float) -> Perception:
         """The same scene at ``factor`` times the size, for a perception of one frame."""

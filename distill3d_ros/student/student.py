@@ -17,6 +17,7 @@ from distill3d_ros.student.heads.detection import DetectionHead
 from distill3d_ros.student.heads.measured_depth import MeasuredDepth
 from distill3d_ros.student.heads.pose import PoseHead
 from distill3d_ros.student.heads.pose_encoding import first_from_each
+from distill3d_ros.student.heads.segmentation import SegmentationHead
 from distill3d_ros.student.language.language import LanguageModel, PrefixCache
 from distill3d_ros.student.outputs import (
     GeneratedAnswer,
@@ -51,6 +52,14 @@ class Student(nn.Module):
             classes=len(config.labels),
             channels=getattr(self.encoder.patch_embed, "channels", None),
         )
+        self.segmentation_head = None
+        if config.segmentation.dim:
+            self.segmentation_head = SegmentationHead(
+                config.segmentation,
+                width=config.encoder.width,
+                classes=len(config.labels),
+                channels=self.encoder.patch_embed.channels,
+            )
         self.pose_head = None
         if config.pose.layers:
             self.pose_head = PoseHead(
@@ -78,6 +87,8 @@ class Student(nn.Module):
         up: Tensor | None = None,
         poses: Tensor | None = None,
         depth: Tensor | None = None,
+        *,
+        semantics: bool = False,
     ) -> Perception:
         """Depth of every frame, and the boxes of what they show, in the first camera's frame.
 
@@ -91,11 +102,12 @@ class Student(nn.Module):
             poses: (B, S, 4, 4) metres; the first camera's optical frame from each frame's, where known.
             depth: (B, S, H, W) metres along the optical axis, 0 or NaN where unknown; for a student that
                 ``takes_depth``, and only for such a one.
+            semantics: also compute the semantic segmentation, where the student has its head.
         """
         check_views(images, intrinsics, up, poses, multiple=self.multiple)
         check_depth(depth, images, taken=self.takes_depth)
         with self._arithmetic(images.device.type):
-            return self._perceive(images, intrinsics, up, poses, depth)
+            return self._perceive(images, intrinsics, up, poses, depth, semantics)
 
     def _arithmetic(self, device: str) -> AbstractContextManager[object]:
         """The configured type outside training; in training the trainer decides."""
@@ -104,7 +116,13 @@ class Student(nn.Module):
         return torch.autocast(device, getattr(torch, self.inference_dtype))
 
     def _perceive(
-        self, images: Tensor, intrinsics: Tensor, up: Tensor | None, poses: Tensor | None, measured: Tensor | None
+        self,
+        images: Tensor,
+        intrinsics: Tensor,
+        up: Tensor | None,
+        poses: Tensor | None,
+        measured: Tensor | None,
+        semantics: bool,
     ) -> Perception:
         if measured is None:
             features = self.encoder(images)
@@ -147,6 +165,7 @@ class Student(nn.Module):
             intrinsics=intrinsics,
             poses=poses,
             depth_measured=measured is not None,
+            semantics=self.segmentation_head(features) if semantics and self.segmentation_head else None,
         )
 
     def objects(self, perception: Perception) -> ObjectSet:

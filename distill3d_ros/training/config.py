@@ -13,11 +13,13 @@ from distill3d_ros.system.config_loading import build, load_yaml, read_yaml, to_
 from distill3d_ros.training.augment_config import OF_A_BATCH, AugmentConfig
 
 PERCEPTION_PARTS = ("encoder", "depth_head", "camera_head", "detection_head")
+AUXILIARY_PARTS = ("segmentation_head",)
+"""Heads that a student may have for its training alone."""
 TRAINED_PARTS = {
-    "perception": PERCEPTION_PARTS,
+    "perception": (*PERCEPTION_PARTS, *AUXILIARY_PARTS),
     "reasoning": ("language",),
-    "joint": (*PERCEPTION_PARTS, "language"),
-    "distill": (*PERCEPTION_PARTS, "language"),
+    "joint": (*PERCEPTION_PARTS, *AUXILIARY_PARTS, "language"),
+    "distill": (*PERCEPTION_PARTS, *AUXILIARY_PARTS, "language"),
     "cached": ("language",),
 }
 """Kind of stage -> the parts of the student that learn in it (``lr_scales`` may freeze some)."""

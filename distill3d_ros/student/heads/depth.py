@@ -31,7 +31,7 @@ class DepthOutput:
     scale: Tensor  # (B,) metres per unit of the encoder's translations; 1 where that unit is the metre
 
 
-class _ResidualUnit(nn.Module):
+class ResidualUnit(nn.Module):
     """Two 3x3 convolutions around the identity."""
 
     def __init__(self, dim: int) -> None:
@@ -43,7 +43,7 @@ class _ResidualUnit(nn.Module):
         return x + self.conv2(functional.relu(self.conv1(functional.relu(x))))
 
 
-class _Lateral(nn.Module):
+class Lateral(nn.Module):
     """Brings a map of the patch embedding to the width of the fusion; it is normalised first, as its scale is free."""
 
     def __init__(self, channels: int, dim: int) -> None:
@@ -63,12 +63,12 @@ class FusionDepthHead(nn.Module):
         self.config = config
         half = config.dim // 2
         self.project = nn.Linear(dim, config.dim)
-        self.lateral_8 = _Lateral(channels[8], config.dim)
-        self.lateral_4 = _Lateral(channels[4], half)
-        self.refine_16 = _ResidualUnit(config.dim)
-        self.refine_8 = _ResidualUnit(config.dim)
+        self.lateral_8 = Lateral(channels[8], config.dim)
+        self.lateral_4 = Lateral(channels[4], half)
+        self.refine_16 = ResidualUnit(config.dim)
+        self.refine_8 = ResidualUnit(config.dim)
         self.narrow = nn.Conv2d(config.dim, half, 1)
-        self.refine_4 = _ResidualUnit(half)
+        self.refine_4 = ResidualUnit(half)
         self.output = nn.Conv2d(half, 2, 1)
         nn.init.normal_(self.output.weight, std=0.01)
 
@@ -76,9 +76,9 @@ class FusionDepthHead(nn.Module):
         """``intrinsics`` (B, S, 4)"""
         b, s = features.patches.shape[:2]
         x = self.project(features.patches).flatten(0, 1).transpose(1, 2).unflatten(2, features.grid)
-        x = _enlarge(self.refine_16(x.contiguous(memory_format=torch.channels_last)), features.fine[8])
+        x = enlarge(self.refine_16(x.contiguous(memory_format=torch.channels_last)), features.fine[8])
         x = self.refine_8(x + self.lateral_8(features.fine[8]))
-        x = _enlarge(self.narrow(x), features.fine[4])
+        x = enlarge(self.narrow(x), features.fine[4])
         x = self.refine_4(x + self.lateral_4(features.fine[4]))
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 would quantise log depth to half a per cent
             raw = self.output(functional.relu(x.float())).unflatten(0, (b, s))  # (B, S, 2, H/4, W/4)
@@ -145,5 +145,6 @@ def _log_focal(intrinsics: Tensor, canonical: float) -> Tensor:
     return (intrinsics[..., :2].log().mean(-1) - math.log(canonical))[..., None, None]
 
 
-def _enlarge(x: Tensor, like: Tensor) -> Tensor:
+def enlarge(x: Tensor, like: Tensor) -> Tensor:
+    """``x`` at the height and width of ``like``, bilinear."""
     return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -80,6 +80,7 @@ def match_sets(
     true_sizes: Tensor,
     mask: Tensor,
     *,
+    ranged: Tensor | None = None,
     class_weight: float = 1.0,
     center_weight: float = 3.0,
 ) -> list[tuple[Tensor, Tensor]]:
@@ -97,6 +98,8 @@ def match_sets(
         true_centers: (B, M, 3) metres.
         true_sizes: (B, M, 3) metres.
         mask: (B, M) which of the M entries hold an object.
+        ranged: (B, M) bool; where it is false only the direction of the object is known, and its distance is taken to
+            be the prediction's. None: all are known.
 
     Returns:
         For each image the indices of the predictions and of the true objects, in pairs.
@@ -114,6 +117,8 @@ def match_sets(
             continue
         t = true_centers[b, true].float()
         far, apart = t.norm(dim=-1), torch.cdist(centers[b].float(), t)  # (m,), (N, m)
+        if ranged is not None and not ranged[b, true].all():
+            apart = torch.where(ranged[b, true], apart, _off_the_rays(centers[b].float(), t))
         cost = class_weight * class_cost[b][:, labels[b, true]] + center_weight * apart / far.clamp_min(0.5)
         pairs = linear_sum_assignment(torch.nan_to_num(cost, nan=1e6, posinf=1e6).cpu().numpy())
         rows, columns = (torch.as_tensor(x, device=mask.device) for x in pairs)
@@ -121,3 +126,10 @@ def match_sets(
         found = apart[rows, columns] < reach[columns]
         result.append((rows[found], true[columns[found]]))
     return result
+
+
+def _off_the_rays(centers: Tensor, points: Tensor) -> Tensor:
+    """(N, M) angles between centres (N, 3) and points (M, 3), radians, times the distance of the points."""
+    near_zero = 1e-6
+    cosine = (centers @ points.T) / (centers.norm(dim=-1)[:, None] * points.norm(dim=-1)).clamp_min(near_zero)
+    return cosine.clamp(-1, 1).acos() * points.norm(dim=-1)

@@ -21,6 +21,7 @@ CLASSIFICATION = frozenset(
         "depth_kl",
         "teacher_class",
         "spatial",
+        "semantics",
     }
 )
 """Losses that are (cross-)entropies; the others are regressions and get Kendall's factor 1/2."""

@@ -5,6 +5,9 @@ A loss that a batch has no targets for is absent from the result. Shape letters 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -13,6 +16,8 @@ from distill3d_ros.student.outputs import IGNORE, Boxes, LanguageOutput, Percept
 from distill3d_ros.training.inputs.box_matching import IGNORED, match_sets
 from distill3d_ros.training.inputs.targets import PerceptionBatch
 from distill3d_ros.training.losses import primitives
+from distill3d_ros.training.losses.semantics import semantic_loss
+from distill3d_ros.training.losses.visible_boxes import rectangle_fit, visible_box_losses
 
 PERCEPTION_LOSSES = (
     "depth",
@@ -23,7 +28,12 @@ PERCEPTION_LOSSES = (
     "detection_class",
     "detection_box",
     "detection_overlap",
+    "image_box",
+    "surface",
+    "semantics",
 )
+"""Of objects whose whole box is known those named after boxes; ``image_box`` and ``surface`` are of those of which only
+what is visible is known; ``semantics`` of a student that has a segmentation head."""
 LANGUAGE_LOSSES = ("text", "names", "grounding")
 ANSWER_LOSSES = ("text_kl", "teacher_text", "feature", "spatial_feature")
 """What a teacher's answers add to them."""
@@ -38,7 +48,10 @@ Losses = dict[str, Tensor]
 
 
 def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
-    """Depth, camera and detection of one frame a scene against the truth; a depth that was given teaches nothing."""
+    """Depth, camera and detection of one frame a scene against the truth; a depth that was given teaches nothing.
+
+    What is unknown of an image teaches nothing.
+    """
     found: dict[str, Tensor | None] = {}
     if not perception.depth_measured:
         # Every second pixel teaches as much as every pixel, at a quarter of the time.
@@ -47,29 +60,42 @@ def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
             perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
         )
         found["depth_gradient"] = primitives.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
-    found["camera"] = primitives.direction_loss(perception.up, batch.up) + primitives.field_of_view_loss(
-        perception.fov[:, 0], batch.fov
-    )
-    focal = batch.intrinsics[:, 0, :2]  # (B, 2)
-    found["proposal_class"] = _proposal_class_loss(perception.proposals, batch)
-    cells = torch.nonzero(batch.cells >= 0)  # (K, 2): image and patch
-    truth = batch.cells[cells[:, 0], cells[:, 1]]
-    found["proposal_box"] = box_loss(perception.proposals, batch, cells[:, 0], cells[:, 1], truth, focal)
-    class_terms: list[Tensor | None] = []
-    box_terms: list[Tensor | None] = []
-    overlap_terms: list[Tensor | None] = []
-    for boxes in (*perception.decoder_layers, perception.detections):
-        pairs = match_sets(boxes.class_logits, boxes.center, batch.labels, batch.center, batch.size, batch.mask)
-        image = torch.cat([torch.full_like(p, b) for b, (p, _) in enumerate(pairs)])
-        query, truth = torch.cat([p for p, _ in pairs]), torch.cat([t for _, t in pairs])
-        unsure = _on_ignored(perception.query_patch, batch.cells)
-        class_terms.append(_set_class_loss(boxes, batch, image, query, truth, unsure))
-        box_terms.append(box_loss(boxes, batch, image, query, truth, focal))
-        overlap_terms.append(overlap_loss(boxes, batch, image, query, truth))
-    found["detection_class"] = _mean(class_terms)
-    found["detection_box"] = _mean(box_terms)
-    found["detection_overlap"] = _mean(overlap_terms)
+    camera = primitives.field_of_view_loss(perception.fov[:, 0], batch.fov)
+    if batch.gravity.any():
+        camera = primitives.direction_loss(perception.up[batch.gravity], batch.up[batch.gravity]) + camera
+    found["camera"] = camera
+    found |= _detection_losses(perception, batch)
+    if perception.semantics is not None:
+        found["semantics"] = semantic_loss(perception.semantics[:, 0], batch)
     return {name: loss for name, loss in found.items() if loss is not None}
+
+
+def _detection_losses(perception: Perception, batch: PerceptionBatch) -> dict[str, Tensor | None]:
+    """Classes and boxes of the proposals and of each decoder layer."""
+    focal, level = batch.intrinsics[:, 0, :2], perception.level_from_optical  # (B, 2), (B, 3, 3)
+    image, patch = torch.nonzero(batch.cells >= 0, as_tuple=True)  # (K,)
+    at_proposals = _Pairs(image, patch, batch.cells[image, patch])
+    known = known_classes(batch)
+    proposal_class = _proposal_class_loss(perception.proposals, batch, known)
+    proposal_box = box_loss(perception.proposals, batch, *at_proposals.with_box(batch), focal)
+    proposals_in_view = visible_box_losses(perception.proposals, level, batch, *at_proposals.without_box(batch))
+    terms: dict[str, list[Tensor | None]] = {}
+    for boxes in (*perception.decoder_layers, perception.detections):
+        pairs = _matched(boxes, batch)
+        with_box = pairs.with_box(batch)
+        in_view, surface = visible_box_losses(boxes, level, batch, *pairs.without_box(batch))
+        for name, loss in (
+            ("detection_class", _set_class_loss(boxes, level, batch, pairs, known, perception.query_patch)),
+            ("detection_box", box_loss(boxes, batch, *with_box, focal)),
+            ("detection_overlap", overlap_loss(boxes, batch, *with_box)),
+            ("image_box", in_view),
+            ("surface", surface),
+        ):
+            terms.setdefault(name, []).append(loss)
+    found = {name: _mean(losses) for name, losses in terms.items()}
+    for name, loss in zip(("image_box", "surface"), proposals_in_view, strict=True):
+        found[name] = _sum([loss, found[name]])
+    return {"proposal_class": proposal_class, "proposal_box": proposal_box, **found}
 
 
 def language_losses(output: LanguageOutput, batch: QuestionBatch) -> Losses:
@@ -139,32 +165,92 @@ def overlap_loss(
     return (1 - overlap / union.clamp_min(1e-4) + (hull - union) / hull).mean()
 
 
-def _proposal_class_loss(boxes: Boxes, batch: PerceptionBatch) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """(K,) the image, the prediction in it and the object that belong together."""
+
+    image: Tensor
+    prediction: Tensor
+    truth: Tensor
+
+    def with_box(self, batch: PerceptionBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Those of objects whose whole box is known."""
+        return self._where(batch.amodal[self.image, self.truth])
+
+    def without_box(self, batch: PerceptionBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Those of objects of which only what is visible is known."""
+        return self._where(~batch.amodal[self.image, self.truth])
+
+    def _where(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.image[chosen], self.prediction[chosen], self.truth[chosen]
+
+
+def _matched(boxes: Boxes, batch: PerceptionBatch) -> _Pairs:
+    pairs = match_sets(
+        boxes.class_logits, boxes.center, batch.labels, batch.center, batch.size, batch.mask, ranged=batch.ranged
+    )
+    image = torch.cat([torch.full_like(p, b) for b, (p, _) in enumerate(pairs)])
+    return _Pairs(image, torch.cat([p for p, _ in pairs]), torch.cat([t for _, t in pairs]))
+
+
+def known_classes(batch: PerceptionBatch) -> Tensor:
+    """(B, P, C) bool: classes that a patch certainly does not show, unless it shows what it is marked as.
+
+    Those are the judged classes, without those that its object may be as well.
+    """
+    classes = batch.judged.shape[1]
+    image = torch.arange(len(batch.shown), device=batch.shown.device)[:, None]
+    named = (batch.shown >= 0) & (batch.shown < classes)  # (B, P)
+    finer = batch.finer[image, batch.shown.clamp(0, classes - 1)] & named[..., None]
+    return batch.judged[:, None] & ~finer
+
+
+def _proposal_class_loss(boxes: Boxes, batch: PerceptionBatch, known_absent: Tensor) -> Tensor:
     image, patch = torch.nonzero(batch.cells >= 0, as_tuple=True)
+    label = batch.labels[image, batch.cells[image, patch]]
     target = torch.zeros_like(boxes.class_logits, dtype=torch.float32)  # (B, P, C)
-    target[image, patch, batch.labels[image, batch.cells[image, patch]]] = 1.0
+    target[image, patch, label] = 1.0
+    judged = known_absent.float()  # (B, P, C)
+    judged[image, patch] = (~batch.finer[image, label]).float()  # what is one class is none of the others
     is_object = (batch.cells >= 0).float()  # (B, P)
     known = (batch.cells != IGNORED).float()
-    focal = primitives.sigmoid_focal(boxes.class_logits, target).sum(-1)
-    focal = focal + primitives.sigmoid_focal(boxes.objectness, is_object)
+    focal = (primitives.sigmoid_focal(boxes.class_logits, target) * judged).sum(-1)
+    certain = torch.maximum(is_object, _share_judged(batch))
+    focal = focal + primitives.sigmoid_focal(boxes.objectness, is_object) * certain
     return (focal * known).sum() / is_object.sum().clamp_min(1)
 
 
 def _set_class_loss(
-    boxes: Boxes, batch: PerceptionBatch, image: Tensor, query: Tensor, truth: Tensor, unsure: Tensor
+    boxes: Boxes, level: Tensor, batch: PerceptionBatch, pairs: _Pairs, known_absent: Tensor, query_patch: Tensor
 ) -> Tensor:
     """Focal loss of classes and objectness; the objectness of a matched box aims at how well it fits."""
+    image, query = pairs.image, pairs.prediction
+    label = batch.labels[image, pairs.truth]
     target = torch.zeros_like(boxes.class_logits, dtype=torch.float32)  # (B, N, C)
-    target[image, query, batch.labels[image, truth]] = 1.0
+    target[image, query, label] = 1.0
     fit = torch.zeros_like(boxes.objectness, dtype=torch.float32)  # (B, N)
-    fit[image, query] = box_fit(boxes, batch, image, query, truth)
+    for chosen, measured in (
+        (pairs.with_box(batch), partial(box_fit, boxes, batch)),
+        (pairs.without_box(batch), partial(rectangle_fit, boxes, level, batch)),
+    ):
+        fit[chosen[0], chosen[1]] = measured(*chosen)
+    unsure = _on_ignored(query_patch, batch.cells)
     matched = torch.zeros_like(unsure)
     matched[image, query] = True
     counts = (matched | ~unsure).float()
-    loss = primitives.sigmoid_focal(boxes.class_logits, target).sum(-1)
+    judged = known_absent[torch.arange(len(query_patch), device=query_patch.device)[:, None], query_patch].float()
+    judged[image, query] = (~batch.finer[image, label]).float()
+    loss = (primitives.sigmoid_focal(boxes.class_logits, target) * judged).sum(-1)
     # The fit is a soft target, to which the focal weight of a hard one does not apply: plain cross-entropy.
-    loss = loss + 0.25 * functional.binary_cross_entropy_with_logits(boxes.objectness.float(), fit, reduction="none")
+    certain = torch.maximum(matched.float(), _share_judged(batch))
+    by_fit = functional.binary_cross_entropy_with_logits(boxes.objectness.float(), fit, reduction="none")
+    loss = loss + 0.25 * by_fit * certain
     return (loss * counts).sum() / matched.sum().clamp_min(1)
+
+
+def _share_judged(batch: PerceptionBatch) -> Tensor:
+    """(B, 1) how far "there is nothing" holds where nothing is marked: the share of the classes that it is about."""
+    return batch.judged.float().mean(1, keepdim=True)
 
 
 @torch.no_grad()
@@ -198,3 +284,8 @@ def _on_ignored(query_patch: Tensor, cells: Tensor) -> Tensor:
 def _mean(terms: list[Tensor | None]) -> Tensor | None:
     there = [t for t in terms if t is not None]
     return torch.stack(there).mean() if there else None
+
+
+def _sum(terms: list[Tensor | None]) -> Tensor | None:
+    there = [t for t in terms if t is not None]
+    return torch.stack(there).sum() if there else None

@@ -201,7 +201,7 @@ class DistillStage(JointStage):
         truth, targets = batch.perception, batch.teacher_targets
         learns = perception_learns(student)
         with torch.set_grad_enabled(learns):
-            perception = perceive_batch(student, truth)
+            perception = perceive_batch(student, truth, semantics=learns)
         objects = student.objects(perception)
         found = self.distillation.losses(
             student,

@@ -87,7 +87,7 @@ class JointStage(Stage):
     def losses(self, student: Student, batch: JointBatch) -> Losses:
         learns = perception_learns(student)
         with torch.set_grad_enabled(learns):
-            perception = perceive_batch(student, batch.perception)
+            perception = perceive_batch(student, batch.perception, semantics=learns)
         found = perception_losses(perception, batch.perception) if learns else {}
         objects = student.objects(perception)
         questions = student.collate(self.linked_questions(objects, batch), objects.score.shape[1])

@@ -49,7 +49,7 @@ class PerceptionStage(Stage):
         return PerceptionBuilder(self.data, self.config, self.labels, self.stride)
 
     def losses(self, student: Student, batch: PerceptionBatch) -> Losses:
-        return perception_losses(perceive_batch(student, batch), batch)
+        return perception_losses(perceive_batch(student, batch, semantics=True), batch)
 
     def validate(self, student: Student) -> dict[str, float]:
         """mAP of the boxes that the robot would publish, and the errors of the depth, on validation images."""

@@ -15,8 +15,8 @@ from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.presets import PRESETS
 from distill3d_ros.student.student import Student
 from distill3d_ros.student.vggt_weights import load_vggt, read_vggt
-from distill3d_ros.training.config import PERCEPTION_PARTS, TRAINED_PARTS, TrainConfig
-from distill3d_ros.training.start.depth_growth import deepen
+from distill3d_ros.training.config import AUXILIARY_PARTS, PERCEPTION_PARTS, TRAINED_PARTS, TrainConfig
+from distill3d_ros.training.start.growth import grow
 from distill3d_ros.training.start.language_models import SMOLLM2, pretrained_language
 from distill3d_ros.training.start.vocabulary import new_tokenizer
 
@@ -63,14 +63,15 @@ def _student_before(
         folder = out / before.name / STUDENT
         if not folder.is_dir():
             continue
-        report(f"{name}: taking {', '.join(TRAINED_PARTS[before.kind])} from {folder}")
         made = load_student(folder, device="cpu")
+        parts = [part for part in TRAINED_PARTS[before.kind] if getattr(made, part) is not None]
+        report(f"{name}: taking {', '.join(parts)} from {folder}")
         if student is None:
             student = made
         elif student.config.to_dict() != made.config.to_dict():
             raise ValueError(f"{folder} holds a student of another configuration than the stages before it")
         else:
-            for part in TRAINED_PARTS[before.kind]:
+            for part in parts:
                 getattr(student, part).load_state_dict(getattr(made, part).state_dict())
     return student
 
@@ -83,7 +84,7 @@ def new_student(config: TrainConfig, report: Callable[[str], None] = print) -> S
     """
     base = _settings(config)
     if config.start_from:
-        return _deepened(config, base, report)
+        return _grown(config, base, report)
     perceiver = load_student(Path(config.perception)) if config.perception else None
     pretrained = _language_model(config, base, report)
     chosen = StudentConfig.from_dict(base)
@@ -121,23 +122,34 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
         if config.vggt:
             raise ValueError(f"perception and vggt cannot both be given. Got {config.perception!r}, {config.vggt!r}")
         base = StudentConfig.from_dict(read_description(config.perception)["student"]).to_dict()
-    for key, value in config.student.items():
-        base[key] = base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-    return base
+    return _changed(base, config.student)
+
+
+def _changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a student with a configuration's changes to them; ``labels: all`` is every class that there is."""
+    changed = dict(base)
+    for key, value in changes.items():
+        inner = isinstance(value, dict) and isinstance(base.get(key), dict)
+        changed[key] = base[key] | value if inner else value
+    if changed["labels"] == "all":
+        changed["labels"] = list(LABELS)
+    if isinstance(changed["labels"], str):
+        raise ValueError(f"student.labels must be a list of classes, or all. Got {changed['labels']!r}")
+    return changed
 
 
 def _take_perception(student: Student, perceiver: Student, origin: str) -> None:
     """The encoder and heads of another student."""
     ours, theirs = student.config.to_dict(), perceiver.config.to_dict()
-    for name in ("labels", "encoder", "depth", "detection", "pose"):
+    for name in ("labels", "encoder", "depth", "detection", "segmentation", "pose"):
         if ours[name] != theirs[name]:
             raise ValueError(f"student.{name} cannot change where perception is taken from {origin}. Got {ours[name]}")
-    for part in (*PERCEPTION_PARTS, "pose_head"):
+    for part in (*PERCEPTION_PARTS, *AUXILIARY_PARTS, "pose_head"):
         if getattr(perceiver, part) is not None:
             getattr(student, part).load_state_dict(getattr(perceiver, part).state_dict())
 
 
-def _deepened(config: TrainConfig, base: dict[str, Any], report: Callable[[str], None]) -> Student:
+def _grown(config: TrainConfig, base: dict[str, Any], report: Callable[[str], None]) -> Student:
     """A student of the configuration ``base`` that begins as the smaller one in ``start_from``."""
     for name in ("language_model", "vggt", "perception"):
         if getattr(config, name):
@@ -146,10 +158,15 @@ def _deepened(config: TrainConfig, base: dict[str, Any], report: Callable[[str],
                 f"Got {getattr(config, name)!r}"
             )
     smaller = load_student(student_folder(config.start_from), device="cpu")
+    language = base["language"]
+    if config.preset == smaller.config.preset:  # what is not changed stays as it is
+        base = _changed(smaller.config.to_dict(), config.student)
+        language = base["language"]
     words = {key: getattr(smaller.config.language, key) for key in ("vocab_size", "causal_lm", "end_token")}
-    base |= {"labels": list(smaller.config.labels), "language": base["language"] | words}
+    labels = base["labels"] if "labels" in config.student else list(smaller.config.labels)
+    base |= {"labels": labels, "language": language | words}
     student = Student(StudentConfig.from_dict(base), smaller.language.tokenizer)
-    report(f"beginning as the student in {config.start_from}: {deepen(student, smaller).describe()}")
+    report(f"beginning as the student in {config.start_from}: {grow(student, smaller).describe()}")
     return student
 
 

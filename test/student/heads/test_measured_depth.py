@@ -16,7 +16,7 @@ from distill3d_ros.student.heads.measured_depth import MeasuredDepth, filled
 from distill3d_ros.student.presets import pico, privileged
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import StageConfig, TrainConfig
-from distill3d_ros.training.start.depth_growth import deepen
+from distill3d_ros.training.start.growth import grow
 from distill3d_ros.training.start.initial_student import new_student
 
 K = torch.tensor([[[80.0, 80.0, 47.5, 31.5]]])
@@ -46,7 +46,7 @@ def smaller_student() -> Student:
 def test_a_larger_student_begins_as_the_smaller_one() -> None:
     """With the smaller one's own depth as the truth it finds the same boxes and gives the same answers."""
     smaller, student = smaller_student(), measured_student()
-    done = deepen(student, smaller)
+    done = grow(student, smaller)
     images, k = views()
     up = torch.tensor([[[0.0, -1.0, 0.0]]])
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_a_larger_student_begins_as_the_smaller_one() -> None:
 
 def test_the_new_layers_learn_from_the_first_step() -> None:
     smaller, student = smaller_student(), measured_student()
-    deepen(student, smaller)
+    grow(student, smaller)
     perception = student.perceive(*views(), depth=torch.full((1, 1, 64, 96), 2.0))
     (perception.detections.class_logits.square().sum() + student.prefix(perception).tokens.square().sum()).backward()
     for name in ("encoder.frame_blocks.1.attn.proj", "encoder.global_blocks.2.mlp.fc2", "depth_head.place.fc2"):
@@ -84,9 +84,9 @@ def test_the_new_layers_learn_from_the_first_step() -> None:
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
-    other = small_student(labels=("lamp", "chair", "table", "washing machine"))
-    with pytest.raises(ValueError, match="the same classes in the same order"):
-        deepen(measured_student(), other)
+    other = small_student(labels=("lamp", "chair", "table", "washing machine", "oven"))
+    with pytest.raises(ValueError, match="must hold every class of the student that it begins as.*without oven"):
+        grow(measured_student(), other)
 
 
 def test_the_depth_moves_what_the_encoder_sees_only_where_it_is_known() -> None:
