@@ -74,9 +74,7 @@ class Reply:
     def to_message(self, question: str) -> SpatialAnswer:
         """As the node would have put it on ~/answer."""
         names = self.response.get_fields_and_field_types()
-        return SpatialAnswer(
-            question=question, **{name: getattr(self.response, name) for name in names}
-        )
+        return SpatialAnswer(question=question, **{name: getattr(self.response, name) for name in names})
 
 
 class RobotClient:

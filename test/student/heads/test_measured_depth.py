@@ -85,7 +85,7 @@ def test_the_new_layers_learn_from_the_first_step() -> None:
 
 def test_what_does_not_fit_together_is_refused() -> None:
     other = small_student(labels=("lamp", "chair", "table", "washing machine", "oven"))
-    with pytest.raises(ValueError, match="must hold every class of the student that it begins as.*without oven"):
+    with pytest.raises(ValueError, match=r"must hold every class of the student that it begins as.*without oven"):
         grow(measured_student(), other)
 
 
