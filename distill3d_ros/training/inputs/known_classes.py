@@ -22,9 +22,12 @@ SEMANTIC_STRIDE = 8
 def judged_classes(annotation: Annotation, label_index: Mapping[str, int]) -> NDArray[np.bool_]:
     """(C,) classes that are absent where nothing is marked.
 
-    A finer class is, too, where its things would have been marked as a coarser one: without a chair there is no
-    armchair.
+    Where masks say of every pixel what it shows or that it is unknown, a pixel of no category shows none of any class.
+    With rectangles alone those are the marked classes; a finer class is, too, where its things would have been marked
+    as a coarser one: without a chair there is no armchair.
     """
+    if annotation.masks:
+        return np.full(len(label_index), annotation.boxes != "none")
     judged = np.zeros(len(label_index), bool)
     for label, number in label_index.items():
         judged[number] = annotation.tells_of(label) or annotation.tells_of(annotation.marked_as(label))
@@ -52,9 +55,11 @@ def class_image(
     """
     if annotation.boxes == "none":
         return np.full(ids.shape, IGNORE, np.int64)
-    # Other ids of a rendered picture are clutter; in a real one they are scraps of a class that was not kept.
+    # Other ids of a rendered picture are clutter, such as a book, where the student knows no class that was not marked;
+    # in a real one they are scraps of a class that was not kept.
     count = len(label_index)
-    table = np.full(UNKNOWN_ID + 1, count if annotation.boxes == "amodal" else IGNORE, np.int64)
+    clutter = annotation.boxes == "amodal" and all(map(annotation.tells_of, label_index))
+    table = np.full(UNKNOWN_ID + 1, count if clutter else IGNORE, np.int64)
     table[0], table[UNKNOWN_ID] = count, IGNORE
     table[[o.id for o in objects]] = [label_index.get(o.label, IGNORE) for o in objects]
     return table[ids]

@@ -21,9 +21,10 @@ COMMONEST = 0.25
 def semantic_loss(logits: Tensor, batch: PerceptionBatch) -> Tensor | None:
     """Minus the log of the probability of the classes that a pixel may show, rare ones weighted up; None without any.
 
-    A pixel that is marked as a chair may show an armchair where the annotation says so, and what is nowhere marked may
-    be anywhere: such classes are added to the target's (the union likelihood of Zhao et al., Object detection with a
-    unified label space, ECCV 2020). Weights are inverse square roots of the classes' shares of the batch.
+    A pixel that is marked as a chair may show an armchair where the annotation says so, and one of no category may show
+    a class that was not marked: such classes are added to the target's (the union likelihood of Zhao et al., Object
+    detection with a unified label space, ECCV 2020). Weights are inverse square roots of the classes' shares of the
+    batch.
 
     Args:
         logits: (B, C + 1, h, w), the last for no category.
@@ -46,5 +47,5 @@ def possible_classes(batch: PerceptionBatch) -> Tensor:
     b, classes = batch.judged.shape
     possible = torch.eye(classes + 1, dtype=torch.bool, device=batch.judged.device).repeat(b, 1, 1)
     possible[:, :classes, :classes] |= batch.finer
-    possible[:, :, :classes] |= ~batch.judged[:, None]
+    possible[:, classes, :classes] |= ~batch.judged
     return possible
