@@ -253,8 +253,8 @@ class Engine:
         started = time.perf_counter()
         # To the student every further space would be a token.
         parsed = [parse(" ".join(q.split())) if unreadable_because(q) is None else None for q in questions]
-        answers: dict[int, Answer] = {}
-        plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references}
+        answers = self._about_unknown_things(parsed)
+        plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references and i not in answers}
         if plain:
             texts = [p.plain.strip() if as_worded else rephrase_to_training(p) for p in plain.values()]
             replies = self.student.answer(features.prefix(self.student), texts)
@@ -264,7 +264,7 @@ class Engine:
             if asked is None:
                 wanted = asks_for_description(questions[i])
                 answers[i] = describe(scene) if wanted else not_understood(questions[i])
-            elif asked.references:
+            elif asked.references and i not in answers:
                 answers[i] = self._ask_about_some(scene, features, asked)
         each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
         given = (answer_text.too_unsure(answers[i], least) for i in range(len(questions)))
@@ -283,6 +283,15 @@ class Engine:
         (generated,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
         answer = fuse_answers(parsed, generated, meant.scene, owner)
         return replace(answer, confidence=answer.confidence * meant.certainty)
+
+    def _about_unknown_things(self, parsed: Sequence[ParsedQuestion | None]) -> dict[int, Answer]:
+        """Number of each question that names what this student never learned -> the answer that says so."""
+        answers: dict[int, Answer] = {}
+        for i, asked in enumerate(parsed):
+            unknown = [] if asked is None else [name for name in asked.named if name not in self.labels]
+            if unknown:
+                answers[i] = replace(answer_text.unknown_thing(unknown[0], self.labels), source="language")
+        return answers
 
     def _resolve_poses(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
         """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is

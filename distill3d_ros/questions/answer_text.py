@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from distill3d_ros.questions.answer import Answer
@@ -31,7 +32,9 @@ def count_text(count: int) -> str:
 
 
 def with_article(name: str) -> str:
-    """ "a lamp", "an oven"."""
+    """ "a lamp", "an oven"; "books"."""
+    if name in LABELS:
+        return f"{LABELS[name].article} {name}".lstrip()
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
@@ -70,6 +73,15 @@ def not_understood() -> Answer:
     return Answer(text=NOT_UNDERSTOOD, value=None, understood=False, reason="not_understood", confidence=0.0)
 
 
+def unknown_thing(label: str, known: Sequence[str]) -> Answer:
+    """That a student never learned what bears this name, which is not that there is none."""
+    names = [LABELS[name].plural if name in LABELS else name for name in known]
+    shown = ", ".join(names[:4]) + (" and more" if len(names) > 4 else "")
+    plural = LABELS[label].plural if label in LABELS else label
+    text = f"I do not know {plural}. I know {shown}."
+    return Answer(text=text, value=None, understood=False, reason="unknown_thing", confidence=0.0)
+
+
 def no_scale() -> Answer:
     return Answer(text=NO_SCALE, value=None, reason="no_scale", confidence=0.0)
 
@@ -100,6 +112,6 @@ def answer_value(text: str) -> bool | int | float | str | None:
 
 def unseen_label(text: str) -> str | None:
     """The label in "I do not see a <label>."; None for any other text."""
-    match = re.fullmatch(r"i do not see (?:an?|the|any) (.+?)\.?", text.strip().lower())
+    match = re.fullmatch(r"i do not see (?:(?:an?|the|any) )?(.+?)\.?", text.strip().lower())
     label = find_label(match[1]) if match else None
     return label.name if label else None

@@ -37,8 +37,8 @@ _SEE = re.compile(
 )
 _SELF = re.compile(r"\b(?:you|me|us|here|yourself|myself|(?:the |this |your )?(?:robot|camera|viewer|observer))\b")
 _PLACE = re.compile(
-    r"\b(?:in|inside|on|within) (?:the |this |your |that )?(?:room|picture|image|scene|photo|frame|view|sight)\b|"
-    r"\bvisible\b|\banywhere\b|\baround me\b"
+    r"\b(?:in|inside|on|within) (?:the |this |your |that )?(?:whole |entire )?"
+    r"(?:room|picture|image|scene|photo|frame|view|sight)\b|\bvisible\b|\banywhere\b|\baround me\b"
 )
 _ORDERS = re.compile(
     r"^(?:(?:can|could|would|do) )?(?:me )?(?:put|set|show|carry|hold|lean|touch|support|take|make|come|reach|stand|"

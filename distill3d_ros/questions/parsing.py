@@ -74,6 +74,12 @@ class ParsedQuestion:
     def form(self) -> str:
         return KINDS[self.kind].form
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """``labels``, and the names by which references tell things apart."""
+        others = (r.other for r in self.references if r is not None and r.other is not None)
+        return tuple(dict.fromkeys((*self.labels, *others)))
+
 
 def parse(text: str) -> ParsedQuestion | None:
     """The kind and the names of a typed question; None if it is not understood."""
@@ -148,7 +154,7 @@ def _find_names(tokens: list[tuple[str, int, int]]) -> _Sentence:
     while i < len(tokens):
         for length in range(min(_LONGEST, len(tokens) - i), 0, -1):
             label = _NAMES.get(tuple(word for word, _, _ in tokens[i : i + length]))
-            if label is not None:
+            if label is not None and not _is_scenery(words, [word for word, _, _ in tokens[i : i + length + 1]]):
                 how = _SUPERLATIVE.get(words[-1]) if len(words) > 1 and words[-2] in _THIS else None
                 if how is not None:
                     words.pop()
@@ -164,6 +170,23 @@ def _find_names(tokens: list[tuple[str, int, int]]) -> _Sentence:
             words.append(tokens[i][0])
             i += 1
     return _Sentence(tuple(words), tuple(names), tuple(references), tuple(cuts))
+
+
+_IN_SIGHT = re.compile(r"(?:^| )(?:in|inside|within|half of)(?: (?:the|this|that|your|my|our))?(?: whole| entire)?$")
+_ASKS_WHETHER = re.compile(r"^(?:(?:is|are) there|(?:do|can|could) you see|how many|count)\b")
+
+
+def _is_scenery(before: list[str], words: list[str]) -> bool:
+    """Whether "picture" means all that the camera sees ("is there a sink in the picture?"), not a thing on a wall.
+
+    ``words``: the name and the word after it; ``before``: those before it.
+    """
+    if words[0] != "picture" or words[1:] == ["frame"]:
+        return False
+    text = " ".join(before)
+    if _IN_SIGHT.search(text) or (_ASKS_WHETHER.search(text) and text.endswith((" on the", " on this", " on your"))):
+        return True
+    return words[1:] == ["show"] and text.endswith((" the", " this", " your"))
 
 
 _SUPERLATIVE = {word: how for how, words in SUPERLATIVE_WORDS.items() for word in words}

@@ -24,18 +24,18 @@ def templates(kind: str, held_out: bool) -> tuple[str, ...]:
 
 
 def before_name(name: str, form: str) -> str:
-    """The words before a name in a slot of this form."""
+    """The words before a name, as ``in_form`` gives it, in a slot of this form."""
     if form == "s":
         return ""
     if form == "a":
-        return "an " if name[0] in "aeiou" else "a "
+        return "an " if in_form(name, form)[0] in "aeiou" else "a "
     return "the "
 
 
 def in_form(name: str, form: str) -> str:
     """The name as a slot of this form has it."""
     if form != "s":
-        return name
+        return LABELS[name].singular if name in LABELS else name
     return LABELS[name].plural if name in LABELS else plural_of(name)
 
 

@@ -31,8 +31,8 @@ SIDE_WORDS = frozenset(
     {
         "is", "are", "was", "does", "do", "stand", "stands", "standing", "located", "see", "on", "to", "at",
         "in", "the", "my", "your", "me", "of", "side", "hand", "half", "left", "right", "if", "whether", "@",
-        "there", "a", "placed", "positioned", "lie", "lies", "lying", "sit", "sits", "sitting", "image", "or",
-        "it",
+        "there", "a", "placed", "positioned", "lie", "lies", "lying", "sit", "sits", "sitting", "image", "picture",
+        "photo", "view", "or", "it",
     }
 )  # fmt: skip
 """Likewise one on which side of the viewer a thing is."""

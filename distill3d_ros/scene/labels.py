@@ -16,7 +16,15 @@ class Label:
 
     @property
     def article(self) -> str:
+        """Of an answer; empty for what has no singular ("books")."""
+        if self.name == self.plural:
+            return ""
         return "an" if self.name[0] in "aeiou" else "a"
+
+    @property
+    def singular(self) -> str:
+        """The name of one of them: "book" for "books"."""
+        return self.synonyms[0] if self.name == self.plural else self.name
 
 
 _TABLE = (

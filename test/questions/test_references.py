@@ -69,7 +69,7 @@ def room() -> Scene:
             "Is the chair taller than the lamp?",
         ),
         ("how many cups are on the table?", "count", ("cup",), [("on", "table")], "how many cups?"),
-        ("count the books behind the sofa", None, (), [], ""),
+        ("count the shoes behind the sofa", None, (), [], ""),
         ("what is the nearest chair?", None, (), [], ""),
         ("how many nearest chairs are there?", None, (), [], ""),
         ("is the left side of the table near the sofa?", None, (), [], ""),

@@ -37,11 +37,17 @@ def phrase(fact: GroundTruthQA, rng: np.random.Generator, *, held_out: bool = Fa
 
 
 def _name(label: str, rng: np.random.Generator) -> str:
-    synonyms = [s for s in LABELS[label].synonyms if s not in _AWKWARD] if label in LABELS else []
+    synonyms = [s for s in LABELS[label].synonyms if s not in _NOT_DRAWN] if label in LABELS else []
     if synonyms and rng.random() < SYNONYM_SHARE:
         return synonyms[int(rng.integers(len(synonyms)))]
     return label
 
 
-_AWKWARD = frozenset({"flowers"})
-"""Synonyms that do not fit into "is the ...?"."""
+_NOT_DRAWN = frozenset(
+    {
+        *("flowers", "somebody", "someone"),
+        *("man", "woman", "child", "painting", "poster", "shower curtain", "kitchen counter"),
+        *("roller blind", "venetian blind"),
+    }
+)
+"""Synonyms that do not fit into "is the ...?", and those that only some things of their category bear."""
