@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from distill3d_ros.questions.coverage import unused_words
 from distill3d_ros.questions.kind_record import Pattern
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.vocabulary import WORDS
@@ -45,6 +46,11 @@ _ORDERS = re.compile(
     r"sit|lie|rest|hang|fit|position|separate) "
 )
 
+_SECOND_CLAUSE = re.compile(
+    r"\b(?:and|or) (?:is|are|does|do|has|have|how|what|which|can|if|there)\b|@ or @ or @|\bseen? by @"
+)
+"""Another question after the first, a third thing to choose from, another one who sees."""
+
 VOCABULARY = frozenset(WORDS.split()).union(*(kind.vocabulary.split() for kind in KINDS.values()))
 """Every word that may stand beside names; with any other a sentence is not understood."""
 
@@ -68,6 +74,8 @@ def classify(sentence: str, names: int) -> Understood | None:
     if alternatives is not None:
         found = _first_that_fits(s, ("choice",), names)
         others = sorted({*range(names)} - {*alternatives})
+        if others and not re.search(r"(?:\b(?:to|from|than|is|are) |^)$", _before_name(s, others[0])):
+            return None
         return None if found is None else (found[0], (*others, *alternatives))
     if asks_open:
         return _first_that_fits(" ".join(word for word in s.split() if word != "see"), ("open",), names)
@@ -84,6 +92,7 @@ def _plain(sentence: str) -> str | None:
     s = _FILLERS.sub(" ", s)
     s = _SEE.sub(" see ", s)
     s = re.sub(r"^[ ,]*(?:robot|computer)[ ,]+", "", s)
+    s = re.sub(r"(?<!from )(?<!to )\bhere\b", " ", s)
     s = _SELF.sub("me", s)
     s = _PLACE.sub(" see ", s)
     s = " ".join(s.replace(",", " ").split())
@@ -91,6 +100,8 @@ def _plain(sentence: str) -> str | None:
     if not words or any(word not in VOCABULARY for word in words):
         return None
     if re.search(r"\bm[ye] position\b", s):  # of the one who asks, not of the camera
+        return None
+    if _SECOND_CLAUSE.search(s):
         return None
     if _ORDERS.search(s):  # a robot that is told to put something somewhere is not asked anything
         return None
@@ -109,6 +120,11 @@ def _alternatives(s: str, names: int, asks_open: bool) -> tuple[int, int] | None
     return (first, first + 1) if names in (2, 3) else None
 
 
+def _before_name(s: str, index: int) -> str:
+    """The sentence before its name of this index."""
+    return "@".join(s.split("@")[: index + 1])
+
+
 @cache
 def _patterns(forms: tuple[str, ...], names: int) -> tuple[tuple[Pattern, str], ...]:
     """The patterns of all kinds of these forms that name so many things, each with its kind, by rank."""
@@ -124,7 +140,7 @@ def _first_that_fits(s: str, forms: tuple[str, ...], names: int) -> Understood |
         if pattern.only is not None and not pattern.only.issuperset(s.split()):
             continue
         order = _order(s, match, pattern, names)
-        if order is not None:
+        if order is not None and not unused_words(kind, KINDS[kind], s, _plain):
             return kind, order
     return None
 

@@ -42,6 +42,7 @@ SURFACES = frozenset(
 
 _COUNTS = r"\b(?:how many|number of|count)\b(?! (?:metres?|meters?)\b)"
 _METRES = r"\b(?:far|distant|distance|close|near|gap|space|room|metres?|meters?)\b"
+_TWO_DISTANCES = r"^(?!.*\b(?:between|apart|together|each other|separates?|gap|space)\b).*@ and @"
 _CARRIES = r"(?:carry|carries|carrying|supports?|supporting|holds?|holding)"
 _THERE = r"\b(?:there|see|show|have|has|any|in front of me)\b|\bbe\b"
 
@@ -158,7 +159,7 @@ KINDS: dict[str, Kind] = {
         least=lambda t: t.measured_distance, patterns=(Pattern(_METRES, 40, unless=_COUNTS),)),
     "distance_between": Kind("distance", "metric", 2, symmetric=True, score=lambda r: r.gap,
         drawn=Drawn("measured", 0), least=lambda t: t.measured_gap,
-        patterns=(Pattern(_METRES, 40, unless=_COUNTS),)),
+        patterns=(Pattern(_METRES, 40, unless=rf"{_COUNTS}|{_TWO_DISTANCES}"),)),
     "nearer_to_me": Kind("distance", "choice", 2, score=lambda r: r.nearer, contrary="farther_from_me",
         drawn=Drawn("ordered", 5), patterns=(_word(rf"(?:{CLOSER}|in front)", 100),)),
     "farther_from_me": Kind("distance", "choice", 2, score=lambda r: -r.nearer,

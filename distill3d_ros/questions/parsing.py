@@ -31,9 +31,7 @@ _SHORT = {
     "what's": "what is", "whats": "what is", "which's": "which is", "there's": "there is", "it's": "it is",
     "how's": "how is", "who's": "who is", "what're": "what are", "i'd": "i would", "i'm": "i am",
 }  # fmt: skip
-_DETERMINERS = frozenset(
-    {"the", "a", "an", "any", "some", "my", "your", "our", "that", "this", "those", "these", "all", "another"}
-)
+_DETERMINERS = frozenset({"the", "a", "an", "any", "some", "my", "your", "our", "that", "this", "those", "these"})
 
 
 @dataclass(frozen=True, slots=True)

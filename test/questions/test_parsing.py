@@ -218,6 +218,23 @@ NOT_UNDERSTOOD = [
     "how many chairs and tables are there?",
     "are there more chairs than tables?",
     "is the chair near a table or not near it",
+    # what a question of the kind does not use would make it another question
+    "how far is the box on the left?",
+    "how far apart are the two chairs?",
+    "how far is the chair and the table?",
+    "how far is the robot from the table and the chair",
+    "is there a chair and is it near the table?",
+    "is there another chair?",
+    "are all chairs near the table?",
+    "are both chairs near the table?",
+    "which is closer, the lamp or the chair or the bed?",
+    "is the chair next to you or the table",
+    "is the chair seen by the lamp?",
+    "how close together are the chairs",
+    "is the chair left or right of the table?",
+    "is the chair near and left of the table?",
+    "is the top of the table near the lamp?",
+    "how many metres left of the table is the chair",
 ]
 
 
