@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import invert_pose, transform_points
+from distill3d_ros.training.data.sample import UNKNOWN_ID
 from distill3d_ros.worlds.rendering.pixel_rays import cast_rays
 
 NEAREST = 0.01
@@ -28,21 +29,21 @@ def render_instances(
         pose: (4, 4) rigid, world from camera (optical frame).
 
     Returns:
-        ids: (H, W), 0 where there is no mesh.
+        ids: (H, W), ``UNKNOWN_ID`` where there is no mesh.
         depth: (H, W) metres along the optical axis, 0 where there is no mesh.
     """
     hits = cast_rays(transform_points(invert_pose(pose), vertices), faces, camera, near=NEAREST)
-    ids = np.append(face_ids, 0)[hits.triangle]  # the last one where there is no triangle
+    ids = np.append(face_ids, np.uint16(UNKNOWN_ID))[hits.triangle]  # the last one where there is no triangle
     return ids.astype(np.uint16), hits.depth.astype(np.float32)
 
 
 def hide_what_is_not_there(
     ids: NDArray[np.uint16], mesh_depth: NDArray[np.float32], measured: NDArray[np.float32]
 ) -> NDArray[np.uint16]:
-    """The ids (H, W) without those pixels where the measured depth is not the mesh's: something else was there.
+    """The ids (H, W), unknown in those pixels where the measured depth is not the mesh's: something else was there.
 
     Where nothing was measured (0) the mesh decides.
     """
     tolerance = TOLERANCE + TOLERANCE_SHARE * mesh_depth
     agrees = (measured <= 0) | (np.abs(measured - mesh_depth) <= tolerance)
-    return np.where(agrees, ids, 0).astype(np.uint16)
+    return np.where(agrees, ids, UNKNOWN_ID).astype(np.uint16)

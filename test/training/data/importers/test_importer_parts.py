@@ -11,11 +11,12 @@ from support.scannet_scan import SCAN, publish
 
 from distill3d_ros.cli import main as cli
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.scene.labels import LABELS, SIMULATED_LABELS
+from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.training.data.importers.instance_boxes import LEAST_SIDE, smallest_upright_box
 from distill3d_ros.training.data.importers.instance_ids import hide_what_is_not_there, render_instances
 from distill3d_ros.training.data.importers.resampling import register_depth
 from distill3d_ros.training.data.importers.scannet.scan_labels import _TABLE, LABEL_OF, LabelMap
+from distill3d_ros.training.data.sample import UNKNOWN_ID
 from distill3d_ros.training.data.shards import ShardReader
 
 # ------------------------------------------------------------------------------------------------------------- boxes
@@ -86,7 +87,7 @@ def test_ids_of_triangles_everywhere(seed: int):
     triangles = middle + rng.normal(size=(150, 3, 3)) * 0.3
     triangles[:2] = [[[-9, 2, -9], [9, 2, -9], [1, 3, 20]], [[3, -9, -5], [3, 9, -5], [2, 0, 9]]]  # from behind it
     depths = np.stack([meet(camera.rays().astype(float), triangle) for triangle in triangles])
-    expected = np.where(np.isfinite(depths.min(axis=0)), depths.argmin(axis=0) + 1, 0)
+    expected = np.where(np.isfinite(depths.min(axis=0)), depths.argmin(axis=0) + 1, UNKNOWN_ID)
     assert len(np.unique(expected)) > 6
     assert np.isin(expected, (1, 2)).mean() > 0.05
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -97,23 +98,23 @@ def test_ids_of_triangles_everywhere(seed: int):
         world, np.arange(450).reshape(150, 3), np.arange(1, 151, dtype=np.uint16), camera, pose
     )
     assert (ids == expected).mean() > 0.999
-    same = (ids == expected) & (expected > 0)
+    same = (ids == expected) & (expected < UNKNOWN_ID)
     np.testing.assert_allclose(depth[same], depths.min(axis=0)[same], rtol=1e-5)
-    assert (depth[expected == 0] == 0).mean() > 0.999
+    assert (depth[expected == UNKNOWN_ID] == 0).mean() > 0.999
 
 
 def test_no_mesh_no_ids():
     camera = Intrinsics.from_fov(width=8, height=6, horizontal_fov=1.0)
     ids, depth = render_instances(np.zeros((0, 3)), np.zeros((0, 3), int), np.zeros(0, np.uint16), camera, np.eye(4))
     assert ids.shape == depth.shape == (6, 8)
-    assert not ids.any()
+    assert (ids == UNKNOWN_ID).all()
     assert not depth.any()
 
 
 def test_ids_where_the_measured_depth_disagrees():
     ids, mesh = np.full((1, 5), 7, np.uint16), np.full((1, 5), 2.0, np.float32)
     measured = np.array([[2.0, 2.15, 2.3, 1.0, 0.0]], np.float32)
-    np.testing.assert_array_equal(hide_what_is_not_there(ids, mesh, measured), [[7, 7, 0, 0, 7]])
+    np.testing.assert_array_equal(hide_what_is_not_there(ids, mesh, measured), [[7, 7, UNKNOWN_ID, UNKNOWN_ID, 7]])
 
 
 def test_depth_of_another_camera():
@@ -136,7 +137,7 @@ def test_depth_of_another_camera():
 def test_every_raw_category_has_one_label():
     names = [raw.strip() for line in _TABLE.strip().splitlines() for raw in line.split(":")[1].split("|")]
     assert len(names) == len(set(names)) == len(LABEL_OF)
-    assert set(LABEL_OF.values()) == set(SIMULATED_LABELS)
+    assert set(LABEL_OF.values()) == set(LABELS)
     for label in LABELS.values():
         assert LABEL_OF.get(label.name, label.name) == label.name
 

@@ -29,6 +29,7 @@ from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.training.data.importers.import_folder import RECORDS_NAME
 from distill3d_ros.training.data.importers.import_options import ScanNetOptions
 from distill3d_ros.training.data.importers.scannet.scannet import import_scannet
+from distill3d_ros.training.data.sample import UNKNOWN_ID
 from distill3d_ros.training.data.shards import ShardReader
 
 SIZE = (64, 48)
@@ -128,6 +129,8 @@ def test_what_the_scene_says(imported: Path):
         assert scene.contacts is None
         assert scene.gaps is None
         assert scene.supports is None
+        assert (scene.annotation.depth, scene.annotation.boxes) == ("measured", "amodal")
+        assert scene.annotation.tells_of("chair")
         assert (sample.room, sample.room_type, sample.split) == (SCAN, "living room / lounge", "train")
         for name in ("fx", "fy", "cx", "cy", "width", "height"):
             assert getattr(scene.intrinsics, name) == pytest.approx(getattr(SEEN, name), abs=1e-3), name
@@ -144,7 +147,7 @@ def test_what_is_hidden_by_something_else_is_not_seen(imported: Path):
     hidden = np.abs(sample.scene.depth - HIDING_DEPTH) < 0.001
     assert hidden.mean() > 0.05
     assert (expected[hidden] > 0).sum() > 30
-    assert (sample.ids[hidden] == 0).all()
+    assert (sample.ids[hidden] == UNKNOWN_ID).all()
     assert (sample.ids == expected)[~hidden].mean() > 0.995
 
 

@@ -130,7 +130,7 @@ def test_other_settings_are_refused(published_scans: Path, imported: Path, chang
     [
         ({"every": 0}, "every must be at least 1. Got 0"),
         ({"size": (20, 48)}, r"size must be .* Got \(20, 48\)"),
-        ({"split": "test_unseen"}, "split must be one of train, val, test_known. Got 'test_unseen'"),
+        ({"split": "test_unseen"}, "split must be one of train, val, test_known, test. Got 'test_unseen'"),
     ],
 )
 def test_settings_out_of_range(published_scans: Path, tmp_path: Path, changed: dict, message: str):

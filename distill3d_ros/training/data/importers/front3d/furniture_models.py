@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.worlds.furniture import facing
 from distill3d_ros.worlds.furniture.build import MIN_KEPT
 from distill3d_ros.worlds.furniture.decimate import triangle_areas
@@ -118,6 +119,8 @@ def _plain(name: str | None) -> str:
 
 
 _LABEL_OF = {_plain(name): label for label, names in _CATEGORIES.items() for name in names}
+MARKED = tuple(label for label in LABELS if label in {*_CATEGORIES, *_SUPER_CATEGORIES.values()})
+"""Labels that the categories can give; what else a house has is furniture without a name, or nothing at all."""
 
 
 def stable_fraction(text: str) -> float:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from distill3d_ros.system.files import only_writer, write_whole
 from distill3d_ros.training.data.generation.generation_plan import GENERATOR_VERSION, Recipe
-from distill3d_ros.training.data.importers.front3d.furniture_models import FrontError, FrontModels
+from distill3d_ros.training.data.importers.front3d.furniture_models import MARKED, FrontError, FrontModels
 from distill3d_ros.training.data.importers.front3d.render_workers import make_shards
 from distill3d_ros.training.data.importers.front3d.room_shards import GroupReport, HouseGroup, Settings, house_groups
 from distill3d_ros.training.data.importers.import_options import Front3dOptions
@@ -162,7 +162,7 @@ def _finished(
     folder: Path, recipe: Mapping[str, object], groups: Sequence[HouseGroup]
 ) -> tuple[dict[str, GroupReport], dict[str, ShardInfo]]:
     """File -> report of the shards that need no more work, and what the manifest says of those that have a file."""
-    manifest = resumable_manifest(folder, Manifest(recipe=recipe, planned_rooms={}))
+    manifest = resumable_manifest(folder, Manifest(recipe=recipe, planned_rooms={}, labels=MARKED))
     if manifest is None:
         return {}, {}
     return _whole_shards(folder, {shard.file: shard for shard in manifest.shards}, groups)
@@ -210,6 +210,7 @@ def _write(
             split: sum(shard.rooms for shard in listed if shard.split == split) for split in SIMULATED_SPLITS
         },
         shards=listed,
+        labels=MARKED,
         complete=all(group.file in reports for group in groups),
     )
     write_manifest(folder, manifest)

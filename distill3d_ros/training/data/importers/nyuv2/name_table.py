@@ -17,7 +17,7 @@ from distill3d_ros.scene.labels import LABELS
 TABLE = Path(__file__).with_name("names.json")
 NONE, ANYTHING = "", None
 """What a name stands for that is of no class, and one that may be anything."""
-_FLOORS: Final = frozenset(["floor", "floor mat", "rug", "carpet", "mat"])
+_FLOORS: Final = frozenset(["floor", "floor mat", "rug"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,10 @@ from distill3d_ros.training.data.importers.ply import read_ply
 from distill3d_ros.training.data.importers.published_files import SourceError
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles
 from distill3d_ros.training.data.importers.scannet.scan_labels import LabelMap
+from distill3d_ros.training.data.sample import UNKNOWN_ID
 from distill3d_ros.worlds.room import WorldBox
 
-MOST_IDS = np.iinfo(np.uint16).max
+MOST_IDS = UNKNOWN_ID - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class AnnotatedMesh:
     faces: NDArray[np.int64]
     """(F, 3)"""
     face_ids: NDArray[np.uint16]
-    """(F,) instance of each triangle; 0 for the room itself and what nobody annotated."""
+    """(F,) instance of each triangle; 0 for the room itself, ``UNKNOWN_ID`` for what nobody annotated."""
     instances: tuple[Instance, ...]
     """Those with a label. What has none keeps its id in ``face_ids`` alone, like clutter of simulated rooms."""
 
@@ -63,11 +64,12 @@ def read_annotated_mesh(files: ScanFiles, labels: LabelMap) -> AnnotatedMesh:
     order = np.argsort(segment_of, kind="stable")
     found, first = np.unique(segment_of[order], return_index=True)
     members = dict(zip(found.tolist(), np.split(order, first[1:]), strict=True))
-    vertex_ids = np.zeros(len(vertices), np.uint16)
+    vertex_ids = np.full(len(vertices), UNKNOWN_ID, np.uint16)
     instances = []
     for group in _field(files.aggregation, "segGroups"):
         number, words, own = _group(group, members, files)
         if labels.is_room(words):
+            vertex_ids[own] = 0
             continue
         vertex_ids[own] = number
         label = labels.label(words)

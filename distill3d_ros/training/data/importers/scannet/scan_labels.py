@@ -3,7 +3,7 @@
 ScanNet's instances carry free words (``raw_category`` of ``scannetv2-labels.combined.tsv``). Those in the table below
 become objects; every other one is clutter, which is seen and hides things but has no name. Words are left out on
 purpose where they stand for several things at once ("boxes"), for a part of one ("toilet seat"), for what may be part
-of the room ("closet", "doorframe", "counter"), or for something that the labels do not have ("monitor").
+of the room ("closet", "doorframe"), or for something that the labels do not have ("monitor").
 """
 
 from __future__ import annotations
@@ -53,6 +53,15 @@ cup: cup|mug|coffee mug|coffee cup|glass
 bowl: bowl|plate|fruit bowl
 bag: bag|backpack|suitcase|handbag|purse|luggage|duffel bag|paper bag|shopping bag|plastic bag|messenger bag|gym bag
 trash can: trash can|trash bin|garbage bin|garbage can|recycling bin|waste basket|wastebasket|dustbin|bin
+person: person
+picture: picture|painting|poster|photo|picture frame
+pillow: pillow|cushion|couch cushions|throw pillow
+curtain: curtain|curtains|shower curtain
+blinds: blinds|window blinds
+mirror: mirror
+counter: counter|kitchen counter|bathroom counter|countertop|kitchen island
+books: book|books
+towel: towel|towels
 """
 
 
@@ -63,6 +72,8 @@ def _parsed() -> dict[str, str]:
 
 LABEL_OF: dict[str, str] = _parsed()
 """Raw category -> label."""
+MARKED = frozenset(LABEL_OF.values())
+"""Labels that annotators' words can give: what else there is may be unmarked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distill3d_ros.scene.annotation import Annotation
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.scene.geometry import level_from_world, level_rotation
 from distill3d_ros.scene.objects import Scene, SceneObject
@@ -25,13 +26,13 @@ from distill3d_ros.training.data.importers.resampling import check_size, fit_pic
 from distill3d_ros.training.data.importers.rgbd_frames import RgbdFrames
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles, find_label_map, scan_folders
 from distill3d_ros.training.data.importers.scannet.scan_instances import AnnotatedMesh, read_annotated_mesh
-from distill3d_ros.training.data.importers.scannet.scan_labels import LabelMap
+from distill3d_ros.training.data.importers.scannet.scan_labels import MARKED, LabelMap
 from distill3d_ros.training.data.manifest import Manifest
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardWriter
 from distill3d_ros.worlds.rendering.render_view import MIN_VISIBLE_PIXELS, level_box, visible_parts
 
-IMPORTER_VERSION = 1
+IMPORTER_VERSION = 2
 """Raise it when the same scan gives other samples than before."""
 
 
@@ -113,6 +114,7 @@ class _Scan:
             intrinsics=camera,
             level_from_optical=level_rotation(up),
             depth=depth,
+            annotation=Annotation(depth="measured", boxes="amodal", classes=MARKED),
         )
         return Sample(
             key=f"{self._files.name}-{number:06d}",
