@@ -62,11 +62,10 @@ def augment(view: View, config: AugmentConfig, size: tuple[int, int], rng: np.ra
 
     What is switched off draws nothing from ``rng``.
     """
-    if config.rotate > 0:
-        angle = np.radians(rng.uniform(-config.rotate, config.rotate))
-        if view.scene.annotation.gravity:
-            view = rotated(view, float(angle))
-    view = random_cutout(view, size, config.zoom, rng, aspect=config.aspect)
+    angle = float(np.radians(rng.uniform(-config.rotate, config.rotate))) if config.rotate > 0 else 0.0
+    if not view.scene.annotation.gravity:
+        angle = 0.0  # boxes stand upright in a frame that would be turned
+    view = random_cutout(view, size, config.zoom, rng, aspect=config.aspect, angle=angle)
     if rng.random() < config.flip:
         view = mirrored(view)
     return replace(view, image=random_camera(view.image, config, rng))
@@ -89,11 +88,19 @@ def augment_batch(
 
 
 def random_cutout(
-    view: View, size: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator, *, aspect: float = 0.0
+    view: View,
+    size: tuple[int, int],
+    zoom: tuple[float, float],
+    rng: np.random.Generator,
+    *,
+    aspect: float = 0.0,
+    angle: float = 0.0,
 ) -> View:
     """Cuts out a rectangle of the shape of ``size`` and resizes it; zoomed in by 1 / share of the side kept.
 
-    ``aspect``: largest change of that shape, as a share.
+    Args:
+        aspect: largest change of that shape, as a share.
+        angle: as ``rotated`` turns the view before.
     """
     height, width = view.image.shape[:2]
     stretch = float(np.sqrt(1 + rng.uniform(0, aspect)) ** rng.choice((-1, 1))) if aspect > 0 else 1.0
@@ -101,34 +108,72 @@ def random_cutout(
     share = rng.uniform(*zoom) * min(height / high, width / wide)
     h, w = max(1, round(high * share)), max(1, round(wide * share))
     top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
-    return cutout(view, left=left, top=top, width=w, height=h, size=size)
+    return cutout(view, left=left, top=top, width=w, height=h, size=size, angle=angle)
 
 
-def cutout(view: View, *, left: int, top: int, width: int, height: int, size: tuple[int, int]) -> View:
-    """The rectangle, resized to ``size`` (height, width)."""
-    rows, columns = slice(top, top + height), slice(left, left + width)
-    image, depth, ids = view.image[rows, columns], view.depth[rows, columns], view.ids[rows, columns]
-    if (height, width) != size:
-        target = (size[1], size[0])
-        shrinks = width > size[1]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, target, interpolation=method).astype(np.uint8, copy=False)
-        r = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
-        c = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
-        depth, ids = depth[r[:, None], c], ids[r[:, None], c]
-    scale_x, scale_y = size[1] / width, size[0] / height
-    moved = np.array([[scale_x, 0, (0.5 - left) * scale_x - 0.5], [0, scale_y, (0.5 - top) * scale_y - 0.5]])
+def cutout(
+    view: View, *, left: int, top: int, width: int, height: int, size: tuple[int, int], angle: float = 0.0
+) -> View:
+    """The rectangle of the view, turned as ``rotated`` does, resized to ``size`` (height, width)."""
+    moved = _turn_of_pixels(view.intrinsics, angle) - [[0, 0, left], [0, 0, top]]
+    scale = np.array([[size[1] / width], [size[0] / height]])
+    into = moved * scale + [0, 0, 0.5] * (scale - 1)
+    if angle:
+        image = _warped(view.image, moved, (height, width), cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101)
+        depth = _warped(view.depth, into, size, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+        ids = _warped(view.ids, into, size, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, UNKNOWN_ID)
+    else:
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        image, depth, ids = view.image[rows, columns], view.depth[rows, columns], view.ids[rows, columns]
+        if (height, width) != size:
+            r = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
+            c = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
+            depth, ids = depth[r[:, None], c], ids[r[:, None], c]
     intrinsics = view.intrinsics.cropped(left=left, top=top, width=width, height=height)
     if (height, width) != size:
+        method = cv2.INTER_AREA if width > size[1] else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size[1], size[0]), interpolation=method).astype(np.uint8, copy=False)
         intrinsics = intrinsics.resized(width=size[1], height=size[0])
+    scene, up = replace(view.scene, intrinsics=intrinsics), view.up
+    if angle:
+        turn = _turn_of_points(angle)
+        scene, up = replace(scene, level_from_optical=scene.level_from_optical @ turn.T), turn @ up
     return replace(
         view,
         image=np.ascontiguousarray(image),
         depth=np.ascontiguousarray(depth),
         ids=np.ascontiguousarray(ids),
         intrinsics=intrinsics,
-        scene=shown_scene(replace(view.scene, intrinsics=intrinsics), ids, depth, moved),
+        up=up,
+        scene=shown_scene(scene, ids, depth, into),
     )
+
+
+def rotated(view: View, angle: float) -> View:
+    """The view of the camera turned about its optical axis, things clockwise in the image by ``angle`` radians.
+
+    What comes into the image at its corners is unknown: no depth, ``UNKNOWN_ID``, and the picture's own reflection.
+    """
+    height, width = view.image.shape[:2]
+    return cutout(view, left=0, top=0, width=width, height=height, size=(height, width), angle=angle)
+
+
+def _turn_of_points(angle: float) -> FloatArray:
+    """(3, 3) optical coordinates before -> after."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _turn_of_pixels(k: Intrinsics, angle: float) -> FloatArray:
+    """(2, 3) pixel (u, v, 1) before -> after; the principal point stays."""
+    turn = k.matrix @ _turn_of_points(angle) @ np.linalg.inv(k.matrix)
+    return turn[:2]
+
+
+def _warped(
+    array: NDArray[Any], moved: FloatArray, size: tuple[int, int], method: int, border: int, value: int = 0
+) -> NDArray[Any]:
+    return np.asarray(cv2.warpAffine(array, moved, size[::-1], flags=method, borderMode=border, borderValue=value))
 
 
 def resize_uncropped(view: View, *, area: int, multiple: int) -> View:
@@ -144,34 +189,6 @@ def resize_to(view: View, size: tuple[int, int]) -> View:
     if (height, width) == size:
         return view
     return cutout(view, left=0, top=0, width=width, height=height, size=size)
-
-
-def rotated(view: View, angle: float) -> View:
-    """The view of the camera turned about its optical axis, things clockwise in the image by ``angle`` radians.
-
-    What comes into the image at its corners is unknown: no depth, ``UNKNOWN_ID``, and the picture's own reflection.
-    """
-    k = view.intrinsics
-    c, s = math.cos(angle), math.sin(angle)
-    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])  # optical coordinates before -> after
-    across, down = -s * k.fx / k.fy, s * k.fy / k.fx
-    moved = np.array([[c, across, k.cx - c * k.cx - across * k.cy], [down, c, k.cy - down * k.cx - c * k.cy]])
-
-    def warp(array: NDArray[Any], interpolation: int, border: int, value: int = 0) -> NDArray[Any]:
-        size = (k.width, k.height)
-        return np.asarray(cv2.warpAffine(array, moved, size, flags=interpolation, borderMode=border, borderValue=value))
-
-    depth = warp(view.depth, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
-    ids = warp(view.ids, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, UNKNOWN_ID)
-    level_from_optical = view.scene.level_from_optical @ turn.T
-    return replace(
-        view,
-        image=warp(view.image, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101),
-        depth=depth,
-        ids=ids,
-        up=turn @ view.up,
-        scene=shown_scene(replace(view.scene, level_from_optical=level_from_optical), ids, depth, moved),
-    )
 
 
 def mirrored(view: View) -> View:

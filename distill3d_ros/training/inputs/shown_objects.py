@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ WHOLE = 0.9
 """A thing that shows this share of the pixels that it had has the visible surface that it had."""
 SURFACE_PERCENTILES = (3, 97)
 """Of the points of a visible surface along each side of its box: at a mask's edge depth may be of another thing."""
-FEWEST_POINTS = 12
+FEWEST_POINTS, MOST_POINTS = 12, 1000
 THINNEST = 0.01
 """Metres."""
 
@@ -50,16 +52,21 @@ def _from_mask(
     if scene.annotation.boxes == "visible" and o.visible_pixels is not None:
         before = o.visible_pixels * abs(float(np.linalg.det(moved[:, :2])))
         if pixels < WHOLE * before:
-            box = _surface_box(o.box, scene, mask, depth)
+            step = 1 + math.isqrt(pixels // MOST_POINTS)
+            v, u = np.nonzero(mask[top : bottom + 1 : step, left : right + 1 : step])
+            box = _surface_box(o.box, scene, top + v * step, left + u * step, depth)
     rectangle = (float(left), float(top), float(right), float(bottom))
     return replace(o, box=box, visible_pixels=pixels, image_box=rectangle)
 
 
-def _surface_box(box: Box3D, scene: Scene, mask: NDArray[np.bool_], depth: FloatArray) -> Box3D:
-    """The box around what is left of a visible surface, turned as before; as before where its depth is not known."""
-    v, u = np.nonzero(mask & (depth > 0))
-    if len(v) < FEWEST_POINTS:
+def _surface_box(
+    box: Box3D, scene: Scene, v: NDArray[np.integer[Any]], u: NDArray[np.integer[Any]], depth: FloatArray
+) -> Box3D:
+    """The box around pixels of a surface, turned as before; the box as before where their depth is not known."""
+    known = depth[v, u] > 0
+    if np.count_nonzero(known) < FEWEST_POINTS:
         return box
+    v, u = v[known], u[known]
     k, z = scene.intrinsics, depth[v, u].astype(np.float64)
     optical = np.stack([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z], -1)  # (n, 3)
     own = optical @ scene.level_from_optical.T @ box.rotation
