@@ -1,4 +1,4 @@
-"""What is known about the truth of a frame: by which sensor, of which classes, to which extent."""
+"""The annotation of a frame: the truth that is known about it, by which sensor, of which classes, to which extent."""
 
 from __future__ import annotations
 

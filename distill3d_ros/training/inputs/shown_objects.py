@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
+from distill3d_ros.training.data.surface_extents import LEAST_SIDE, in_main_layers, surface_extent
 
-Rectangle = tuple[float, float, float, float]
 WHOLE = 0.9
 """A thing that shows this share of the pixels that it had has the visible surface that it had."""
-SURFACE_PERCENTILES = (3, 97)
-"""Of the points of a visible surface along each side of its box: at a mask's edge depth may be of another thing."""
 FEWEST_POINTS, MOST_POINTS = 12, 1000
-THINNEST = 0.01
-"""Metres."""
+"""Pixels of known depth that a surface's box takes, and about as many as decide it."""
 
 
 def shown_scene(scene: Scene, ids: NDArray[np.uint16], depth: FloatArray, moved: FloatArray) -> Scene:
@@ -55,7 +52,7 @@ def _from_mask(
             step = 1 + math.isqrt(pixels // MOST_POINTS)
             v, u = np.nonzero(mask[top : bottom + 1 : step, left : right + 1 : step])
             box = _surface_box(o.box, scene, top + v * step, left + u * step, depth)
-    rectangle = (float(left), float(top), float(right), float(bottom))
+    rectangle = (left - 0.5, top - 0.5, right + 0.5, bottom + 0.5)
     return replace(o, box=box, visible_pixels=pixels, image_box=rectangle)
 
 
@@ -63,15 +60,16 @@ def _surface_box(
     box: Box3D, scene: Scene, v: NDArray[np.integer[Any]], u: NDArray[np.integer[Any]], depth: FloatArray
 ) -> Box3D:
     """The box around pixels of a surface, turned as before; the box as before where their depth is not known."""
-    known = depth[v, u] > 0
-    if np.count_nonzero(known) < FEWEST_POINTS:
+    z = depth[v, u].astype(np.float64)
+    v, u, z = v[z > 0], u[z > 0], z[z > 0]
+    if len(z) < FEWEST_POINTS:
         return box
-    v, u = v[known], u[known]
-    k, z = scene.intrinsics, depth[v, u].astype(np.float64)
+    kept = in_main_layers(z)
+    v, u, z, k = v[kept], u[kept], z[kept], scene.intrinsics
     optical = np.stack([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z], -1)  # (n, 3)
     own = optical @ scene.level_from_optical.T @ box.rotation
-    low, high = np.percentile(own, SURFACE_PERCENTILES, axis=0)
-    return Box3D(center=box.rotation @ ((low + high) / 2), size=np.maximum(high - low, THINNEST), yaw=box.yaw)
+    low, high = surface_extent(own)
+    return Box3D(center=box.rotation @ ((low + high) / 2), size=np.maximum(high - low, LEAST_SIDE), yaw=box.yaw)
 
 
 def _from_rectangle(
@@ -80,20 +78,14 @@ def _from_rectangle(
     if o.image_box is None:
         return o
     height, width = ids.shape
-    before = _outline(o.image_box)
-    middle = moved @ [(before[0] + before[2]) / 2, (before[1] + before[3]) / 2, 1.0]
-    # Half sides of what is round in the rectangle: that of its corners would grow with every turn.
-    half = np.hypot(*(moved[:, :2] * [(before[2] - before[0]) / 2, (before[3] - before[1]) / 2]).T)
+    low, high = np.reshape(o.image_box, (2, 2))
+    middle = moved @ [*(low + high) / 2, 1.0]
+    # Half sides of the ellipse in the rectangle: the bounds of its corners would grow with every turn.
+    half = np.hypot(*(moved[:, :2] * (high - low) / 2).T)
     left, top = np.maximum(middle - half, -0.5)
     right, bottom = np.minimum(middle + half, [width - 0.5, height - 0.5])
     if right - left < 1 or bottom - top < 1:
         return None
     pixels = None if o.visible_pixels is None else int((right - left) * (bottom - top))
-    rectangle = (float(left + 0.5), float(top + 0.5), float(right - 0.5), float(bottom - 0.5))
+    rectangle = (float(left), float(top), float(right), float(bottom))
     return replace(o, visible_pixels=pixels, image_box=rectangle)
-
-
-def _outline(rectangle: Rectangle) -> Rectangle:
-    """From the centres of the outermost pixels to their outer edges."""
-    left, top, right, bottom = rectangle
-    return left - 0.5, top - 0.5, right + 0.5, bottom + 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 from support.data_samples import make_sample
 
 from distill3d_ros.cli.main import main
+from distill3d_ros.scene.annotation import Annotation, DepthSource
 from distill3d_ros.training.data.inspection.stats import data_stats, plot_stats
 from distill3d_ros.training.data.manifest import Manifest, ShardError, write_manifest
-from distill3d_ros.training.data.mixture import MixedReader, open_split
+from distill3d_ros.training.data.mixture import MixedReader, RealKeys, open_split
 from distill3d_ros.training.data.reading import KeyedReader, open_when_ready
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
 
 
-def make_folder(folder: Path, *, seed: int, shards: int, splits: tuple[str, ...] = ("train",)) -> Path:
+def make_folder(
+    folder: Path, *, seed: int, shards: int, splits: tuple[str, ...] = ("train",), depth: DepthSource = "rendered"
+) -> Path:
     """Shards of two frames; the seed changes the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     infos = []
@@ -26,7 +30,8 @@ def make_folder(folder: Path, *, seed: int, shards: int, splits: tuple[str, ...]
             with ShardWriter(folder, split=split, number=number, first_room=number, rooms=1) as writer:
                 for frame in range(2):
                     key = f"{split}-{number:06d}-{frame:02d}"
-                    writer.add(make_sample(key, split=split, seed=1000 * seed + 10 * number + frame))
+                    sample = make_sample(key, split=split, seed=1000 * seed + 10 * number + frame)
+                    writer.add(replace(sample, scene=replace(sample.scene, annotation=Annotation(depth=depth))))
             infos.append(writer.info)
     manifest = Manifest(recipe={"seed": seed}, planned_rooms=dict.fromkeys(splits, shards), shards=tuple(infos))
     write_manifest(folder, manifest)
@@ -52,6 +57,18 @@ def test_samples_of_several_folders_are_told_apart(tmp_path: Path) -> None:
     for key in ("2/train-000000-00", "train-000000-00", "0/train-000009-00"):
         with pytest.raises(KeyError):
             mixed.index_of(key)
+
+
+def test_real_pictures_are_told_by_their_keys(tmp_path: Path) -> None:
+    a = make_folder(tmp_path / "a", seed=1, shards=1)
+    b = make_folder(tmp_path / "b", seed=2, shards=1, depth="measured")
+    c = make_folder(tmp_path / "c", seed=3, shards=1, depth="none", splits=("train", "val"))
+    is_real = RealKeys((a, b, c), "train")
+    assert [is_real(key) for key in open_split((a, b, c), "train").keys] == [False] * 2 + [True] * 4
+    for folder, real in ((a, False), (b, True)):
+        alone = RealKeys((folder,), "train")
+        assert {alone(key) for key in open_split((folder,), "train").keys} == {real}
+    assert len(open_split((a, b, c), "val")) == 2, "validation is on the folders that have such a split"
 
 
 def test_a_folder_that_grows_is_taken_in(tmp_path: Path) -> None:

@@ -12,18 +12,9 @@ from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import transform_points
 from distill3d_ros.scene.objects import Box3D, SceneObject
 from distill3d_ros.training.data.sample import UNKNOWN_ID
+from distill3d_ros.training.data.surface_extents import LEAST_SIDE, in_main_layers, surface_extent
 from distill3d_ros.worlds.rendering.render_view import MIN_VISIBLE_PIXELS, visible_parts
 
-TAIL = 0.03
-"""Share of a surface's points that may lie outside its box at either end of an axis: noise, and edges of masks. The
-extent between is lengthened by as much, so that an even surface keeps its size."""
-LEAST_SIDE = 0.02
-"""Metres; a picture is measured as a plane, and a box has a volume."""
-LAYER = 0.1
-"""Metres of depth by which a layer of points is known from the next one: a mask that reaches past the edge of a thing
-takes in what is behind it."""
-LEAST_LAYER = 0.1
-"""Share of a mask's points; smaller layers are no part of the thing."""
 POINTS = 2000
 """At most so many decide a box, evenly spread."""
 DIRECTIONS = np.radians(np.arange(0.0, 90.0, 3.0))
@@ -41,11 +32,11 @@ def visible_box(points: FloatArray) -> Box3D:
     c, s = np.cos(DIRECTIONS), np.sin(DIRECTIONS)
     along = points[:, :1] * c - points[:, 2:] * s  # (N, D): own x = (cos yaw, 0, -sin yaw)
     across = points[:, :1] * s + points[:, 2:] * c  # own z = (sin yaw, 0, cos yaw)
-    low, high = np.stack([_extent(along), _extent(across)], axis=1)  # (along or across, D) each
+    low, high = np.stack([surface_extent(along), surface_extent(across)], axis=1)  # (along or across, D) each
     best = int(np.argmin(np.prod(np.maximum(high - low, LEAST_SIDE), axis=0)))
     yaw, (width, depth) = float(DIRECTIONS[best]), (high - low)[:, best]
     middle = ((high + low) / 2)[:, best]
-    top, bottom = _extent(points[:, 1:2])[:, 0]
+    top, bottom = surface_extent(points[:, 1:2])[:, 0]
     center = np.array(
         [
             middle[0] * math.cos(yaw) + middle[1] * math.sin(yaw),
@@ -70,11 +61,7 @@ def surface_points(depth: FloatArray, mask: NDArray[np.bool_], rays: FloatArray)
     z, rays = z[known], rays[mask][known]
     if not len(z):
         return np.zeros((0, 3))
-    layer = np.floor((z - z.min()) / LAYER).astype(int)
-    count = np.bincount(layer)
-    run = np.cumsum(np.diff(np.concatenate([[False], count > 0]).astype(int)) == 1) - 1  # number of the run of layers
-    share = np.bincount(run, weights=count) / len(z)
-    kept = share[run[layer]] >= min(LEAST_LAYER, share.max())
+    kept = in_main_layers(z)
     return (rays[kept] * z[kept, None]).astype(np.float64)
 
 
@@ -115,10 +102,3 @@ def visible_objects(
             )
         )
     return tuple(objects), ids
-
-
-def _extent(values: FloatArray) -> FloatArray:
-    """(2, D) lower and upper ends of values (N, D)."""
-    low, high = np.quantile(values, [TAIL, 1 - TAIL], axis=0)
-    more = (high - low) * TAIL / (1 - 2 * TAIL)
-    return np.stack([low - more, high + more])
