@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 
 from distill3d_ros.scene.labels import LABELS
 
-DepthSource = Literal["rendered", "measured", "none"]
+DepthSource = Literal["rendered", "measured", "estimated", "relative", "none"]
 BoxExtent = Literal["amodal", "visible", "none"]
-DEPTH_SOURCES: Final = ("rendered", "measured", "none")
+DEPTH_SOURCES: Final = ("rendered", "measured", "estimated", "relative", "none")
 BOX_EXTENTS: Final = ("amodal", "visible", "none")
 
 
@@ -22,7 +22,9 @@ class Annotation:
     """
 
     depth: DepthSource = "rendered"
-    """``measured``: by a depth sensor, with holes and noise. ``none``: there is no depth."""
+    """``measured``: by a depth sensor, with holes and noise. ``estimated``: by a network, metres. ``relative``: by a
+    network, in no unit; its inverse is that of the true depth but for an unknown scale and shift. ``none``: there is no
+    depth."""
     boxes: BoxExtent = "amodal"
     """``amodal``: whole objects, also what is hidden. ``visible``: boxes enclose the visible surface alone; they say
     where a thing is and how far its nearest surface, and nothing of its hidden parts. ``none``: nobody looked for
@@ -52,6 +54,11 @@ class Annotation:
     def is_rendered(self) -> bool:
         """Whether a renderer made the picture; else a real camera took it."""
         return self.depth == "rendered"
+
+    @property
+    def depth_in_metres(self) -> bool:
+        """Whether the depth, where it is known, is a distance in metres."""
+        return self.depth not in ("relative", "none")
 
     def tells_of(self, label: str) -> bool:
         """Whether things of this class would have been marked, so that none marked means none in sight."""

@@ -93,7 +93,8 @@ class SceneObject:
     visible_pixels: int | None = None
     """Number of the image's pixels that show it; None when unknown."""
     image_box: tuple[float, float, float, float] | None = None
-    """(left, top, right, bottom) of its visible part, pixels."""
+    """(left, top, right, bottom) of its visible part, pixels: outer edges of the outermost pixels, so that the whole
+    picture is (-0.5, -0.5, width - 0.5, height - 0.5)."""
     has_front: bool = False
     """Whether the yaw distinguishes front and back (a chair has a front, a round table none)."""
     model: str = ""

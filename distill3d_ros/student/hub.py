@@ -25,6 +25,7 @@ def hub_folder(
     files: Sequence[str],
     what: str,
     cache_dir: str | os.PathLike[str] | None = None,
+    option: str = "model",
 ) -> Path:
     """The folder of a model.
 
@@ -34,6 +35,7 @@ def hub_folder(
         files: names or patterns of the files to fetch.
         what: description of the expected content, for the message.
         cache_dir: folder of the downloads; None is the hub's own choice (``HF_HOME``).
+        option: what the user named it with, for the message.
 
     Raises:
         FileNotFoundError: it is not on this machine and cannot be fetched; the message has the remedy.
@@ -44,12 +46,17 @@ def hub_folder(
     named = _HUB_ID.fullmatch(str(source))
     if named is None:
         raise FileNotFoundError(
-            f"model must be a folder with {what}, or owner/name@revision of one on the Hugging Face hub. Got "
+            f"{option} must be a folder with {what}, or owner/name@revision of one on the Hugging Face hub. Got "
             f"'{source}', which is no folder"
         )
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
     except ImportError as error:
         raise FileNotFoundError(
             f"'{source}' is on a hub, and huggingface_hub is not installed: pip install huggingface_hub, or fetch the "
@@ -74,7 +81,12 @@ def hub_folder(
     try:
         return fetched(here=False)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        if isinstance(error, RevisionNotFoundError):
+            reason = f"'{named['id']}' has no revision '{named['revision']}'"
+        elif isinstance(error, RepositoryNotFoundError):
+            reason = f"there is no repository '{named['id']}', or it may not be read without a login"
         raise FileNotFoundError(
-            f"'{source}' is not in the cache and could not be fetched: {str(error).strip().splitlines()[0]}. Check the "
-            "name and the revision, or fetch the folder elsewhere and give its path"
+            f"{option} '{source}' is not in the cache and could not be fetched: {reason}. Check the name, the revision "
+            "and the network, or fetch the folder elsewhere and give its path"
         ) from error

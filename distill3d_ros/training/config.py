@@ -148,7 +148,12 @@ class StageConfig:
     workers: int = 1
     """Processes that prepare batches in the stages that ask questions; 0 prepares them in a thread."""
     teacher: str = ""
-    """Folder of the answers that ``distill3d teach`` kept; for stages of kind distill and cached."""
+    """Folder of the answers that ``distill3d teach`` kept; for stages of kind distill, cached and perception. In the
+    last its depth and boxes take the place of a truth that a sample lacks."""
+    teacher_min_score: float = 0.5
+    """Class probability from which the teacher's boxes are objects, in pictures where nobody looked for any."""
+    teacher_unsure_score: float = 0.1
+    """Class probability below which the teacher has seen nothing there; boxes between are left open."""
     temperature: float = 2.0
     """Of the teacher's and the student's next tokens where they are compared (``text_kl``)."""
     multi_view_pairs: bool = False
@@ -229,10 +234,15 @@ class StageConfig:
         where = f"stage {self.name!r}:"
         if self.temperature <= 0:
             raise ValueError(f"{where} temperature must be positive. Got {self.temperature}")
-        for name, kinds in (("teacher", ("distill", "cached")), ("multi_view_pairs", ("distill",))):
+        for name, kinds in (("teacher", ("distill", "cached", "perception")), ("multi_view_pairs", ("distill",))):
             if getattr(self, name) and self.kind not in kinds:
                 of = " or ".join(kinds)
                 raise ValueError(f"{where} {name} belongs to a stage of kind {of}; leave it out. Got {self.kind}")
+        if not 0 < self.teacher_unsure_score <= self.teacher_min_score <= 1:
+            raise ValueError(
+                f"{where} teacher_unsure_score must be above 0 and at most teacher_min_score, which is at most 1. "
+                f"Got {self.teacher_unsure_score} and {self.teacher_min_score}"
+            )
         if self.kind != "distill":
             return
         if not self.teacher:

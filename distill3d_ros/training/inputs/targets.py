@@ -47,6 +47,7 @@ class PerceptionBatch:
     up_given: bool  # whether it is an input of the student; never unless it is known of all images
     gravity: Tensor  # (B,) bool: whether the true up is known
     depth: Tensor  # (B, H, W) metres, 0 unknown
+    relative_depth: Tensor  # (B, H, W) as ``losses.relative_depth`` takes it, 0 unknown
     fov: Tensor  # (B, 2) true vertical and horizontal field of view, radians
     labels: Tensor  # (B, M)
     mask: Tensor  # (B, M) bool
@@ -176,7 +177,8 @@ def _image_arrays(
         classes = class_image(rectangles_as_ids(ids.shape, every, cores=False), every, annotation, label_index)
     return {
         "gravity": np.asarray(annotation.gravity),
-        "depth": np.zeros_like(view.depth) if annotation.depth == "none" else view.depth,
+        "depth": view.depth if annotation.depth_in_metres else np.zeros_like(view.depth),
+        "relative_depth": view.depth if annotation.depth == "relative" else np.zeros_like(view.depth),
         "cells": cells,
         "shown": shown,
         "judged": judged_classes(annotation, label_index),
@@ -231,7 +233,7 @@ def _visible_arrays(view: View, objects: Sequence[SceneObject]) -> dict[str, np.
     The centre of a box lies about as far as the farthest of what is visible of its object (measured on rendered rooms).
     """
     annotation, k = view.scene.annotation, view.intrinsics
-    depth = np.zeros_like(view.depth) if annotation.depth == "none" else view.depth
+    depth = view.depth if annotation.depth_in_metres else np.zeros_like(view.depth)
     found = visible_surfaces(view.ids, depth, objects, annotation)
     middle = (found.rectangle[:, :2] + found.rectangle[:, 2:]) / 2
     rays = (middle - np.array([k.cx, k.cy])) / np.array([k.fx, k.fy])

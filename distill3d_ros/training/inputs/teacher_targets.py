@@ -78,7 +78,7 @@ def collate_teacher_targets(
     for b, (p, rows) in enumerate(zip(perceptions, boxes, strict=True)):
         if p is None:
             continue
-        if p.depth is not None:
+        if p.depth is not None and not p.depth_is_relative:
             arrays["depth"][b] = _resized(p.depth, grid)
             arrays["log_error"][b] = TRUE_DEPTH if p.log_error is None else _resized(p.log_error, grid)
         arrays["mask"][b, : len(rows)] = True
@@ -90,8 +90,8 @@ def collate_teacher_targets(
 
 
 def _confident_boxes(perception: TeacherPerception | None) -> np.ndarray:
-    """Numbers of the boxes that count."""
-    if perception is None or len(perception.class_probs) == 0:
+    """Numbers of the boxes in space that count."""
+    if perception is None or perception.center_level is None or len(perception.class_probs) == 0:
         return np.zeros(0, np.int64)
     return np.flatnonzero(np.asarray(perception.class_probs).max(1) >= MIN_CLASS_PROBABILITY)
 

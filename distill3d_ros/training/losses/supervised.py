@@ -16,12 +16,14 @@ from distill3d_ros.student.outputs import IGNORE, Boxes, LanguageOutput, Percept
 from distill3d_ros.training.inputs.box_matching import IGNORED, match_sets
 from distill3d_ros.training.inputs.targets import PerceptionBatch
 from distill3d_ros.training.losses import primitives
+from distill3d_ros.training.losses.relative_depth import relative_depth
 from distill3d_ros.training.losses.semantics import semantic_loss
 from distill3d_ros.training.losses.visible_boxes import rectangle_fit, visible_box_losses
 
 PERCEPTION_LOSSES = (
     "depth",
     "depth_gradient",
+    "relative_depth",
     "camera",
     "proposal_class",
     "proposal_box",
@@ -33,7 +35,8 @@ PERCEPTION_LOSSES = (
     "semantics",
 )
 """Of objects whose whole box is known those named after boxes; ``image_box`` and ``surface`` are of those of which only
-what is visible is known; ``semantics`` of a student that has a segmentation head."""
+what is visible is known; ``semantics`` of a student that has a segmentation head; ``relative_depth`` of pictures whose
+depth a public network taught without a unit."""
 LANGUAGE_LOSSES = ("text", "names", "grounding")
 ANSWER_LOSSES = ("text_kl", "teacher_text", "feature", "spatial_feature")
 """What a teacher's answers add to them."""
@@ -60,6 +63,7 @@ def perception_losses(perception: Perception, batch: PerceptionBatch) -> Losses:
             perception.depth[:, 0, ::2, ::2], true, perception.depth_log_error[:, 0, ::2, ::2]
         )
         found["depth_gradient"] = primitives.depth_gradient(perception.depth[:, 0, ::2, ::2], true)
+        found["relative_depth"] = relative_depth(perception.depth[:, 0, ::2, ::2], batch.relative_depth[:, ::2, ::2])
     camera = primitives.field_of_view_loss(perception.fov[:, 0], batch.fov)
     if batch.gravity.any():
         camera = primitives.direction_loss(perception.up[batch.gravity], batch.up[batch.gravity]) + camera

@@ -21,6 +21,7 @@ from distill3d_ros.training.inputs.augmentation import View, resize_to, resize_u
 from distill3d_ros.training.inputs.batch_builder import BatchBuilder
 from distill3d_ros.training.inputs.camera_effects import random_camera
 from distill3d_ros.training.inputs.targets import perceive_batch, training_batch
+from distill3d_ros.training.inputs.teacher_annotation import Sureness, TeacherAnnotation, sure_objects
 from distill3d_ros.training.inputs.teacher_targets import TeacherTargets, collate_teacher_targets
 from distill3d_ros.training.loop.batches import Build, KeySource
 from distill3d_ros.training.losses.answer_distillation import AnswerDistillation
@@ -71,6 +72,8 @@ class DistillBuilder(BatchBuilder[KeyedReader, DistillBatch]):
         super().__init__(partial(KeyedReader, data, "train"))
         self.config, self.teacher_cache = config, teacher_cache
         self.real = config.augmentation_of_real
+        sureness = Sureness(min_score=config.teacher_min_score, unsure_score=config.teacher_unsure_score)
+        self.annotation = TeacherAnnotation(cache=teacher_cache, sureness=sureness)
         self.area, self.multiple, self.stride = area, multiple, stride
         self.label_index = {name: i for i, name in enumerate(labels)}
         self._rooms: Rooms | None = None
@@ -80,7 +83,7 @@ class DistillBuilder(BatchBuilder[KeyedReader, DistillBatch]):
         views: list[View] = []
         poses = []
         for key in keys:
-            sample = self.reader[key]
+            sample = self.annotation(key, self.reader[key])
             views.append(self._recolored(view_from_sample(sample), views[0] if views else None, rng))
             poses.append(sample.frame.world_from_camera)
         asked = [rng.permutation(len(c.questions))[: self.config.questions_per_scene].tolist() for c in cached]
@@ -89,7 +92,7 @@ class DistillBuilder(BatchBuilder[KeyedReader, DistillBatch]):
         firsts = [None if pose is None else (view, pose) for view, pose in zip(views, poses, strict=True)]
         return DistillBatch(
             perception=training_batch(views, self.config, self.label_index, stride=self.stride, rng=rng),
-            scenes=[view.scene for view in views],
+            scenes=[sure_objects(view.scene) for view in views],
             questions=[[c.questions[i] for i in numbers] for c, numbers in zip(cached, asked, strict=True)],
             teacher_targets=targets,
             second=self._second_views(keys, firsts, rng) if self.config.multi_view_pairs else None,
@@ -156,6 +159,11 @@ class DistillStage(JointStage):
         super().__init__(config, data, out, student.config.labels, stride=stride, workers=config.workers)
         self.teacher_cache = teacher_cache
         self.area, self.multiple = student.config.image_area, student.multiple
+        if not teacher_cache.info.questions:
+            raise ValueError(
+                f"stage {config.name!r}: teacher {config.teacher!r} perceives alone and answers nothing; name it in a "
+                "stage of kind perception"
+            )
         self._check_labels(teacher_cache.info.labels)
         self.distillation = AnswerDistillation(config, teacher_cache.info, student)
         self.auxiliary_modules = self.distillation.auxiliary_modules

@@ -24,7 +24,8 @@ def make_stage(config: StageConfig, data: Folders, out: Path, student: Student) 
     """The stage of a configuration."""
     labels, stride = student.config.labels, student.encoder.patch_embed.patch_size
     if config.kind == "perception":
-        return PerceptionStage(config, data, labels, stride=stride)
+        teacher_cache = TeacherCache(config.teacher, data) if config.teacher else None
+        return PerceptionStage(config, data, labels, stride=stride, teacher_cache=teacher_cache)
     if config.kind == "cached":
         return CachedStage(config, student, TeacherCache(config.teacher, data) if config.teacher else None)
     max_objects = student.config.detection.queries

@@ -16,6 +16,7 @@ from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.evaluation.grading import parse_answer
 from distill3d_ros.training.inputs.question_sampling import Balance, sample_questions
+from distill3d_ros.training.teachers.perception_accuracy import describe_perception, measure_perception
 from distill3d_ros.training.teachers.teacher import Teacher
 
 Counts = dict[str, dict[str, int]]
@@ -47,6 +48,8 @@ def measure_accuracy(
 
 def describe_accuracy(accuracy: Mapping[str, Any]) -> str:
     """ "0.88 right in 1600 questions about 100 samples of val: contact 0.91 (120), ..."."""
+    if "depth" in accuracy:
+        return describe_perception(accuracy)
     overall, families = accuracy["overall"], accuracy["families"]
     if not overall["asked"]:
         return "not measured: no questions could be asked"
@@ -65,10 +68,15 @@ def measure_first(
     seed: int,
     samples: int,
     report: Callable[[str], None],
+    *,
+    min_score: float,
 ) -> dict[str, Any]:
-    """``measure_accuracy`` on validation samples, or on those that are taught where there are none."""
+    """``measure_accuracy``, or ``measure_perception`` of a teacher that answers nothing, on validation samples, or on
+    those that are taught where there are none."""
     split, validation = "val", open_split(data, "val")
     if not len(validation):
         split, validation = "the samples taught", reader
     report(f"{teacher.name}: measuring its own accuracy on {min(samples, len(validation))} samples first")
+    if not teacher.answers_questions:
+        return measure_perception(teacher, validation, split=split, samples=samples, min_score=min_score)
     return measure_accuracy(teacher, validation, balance, split=split, samples=samples, seed=seed)

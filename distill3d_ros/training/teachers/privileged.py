@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from distill3d_ros.scene.objects import Box3D
 from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
+from distill3d_ros.student.heads.measured_depth import is_known
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.language.text import tokenizer_sha256
 from distill3d_ros.student.outputs import Perception
@@ -19,6 +21,7 @@ from distill3d_ros.training.data.answers.teacher_answer import TOP_K, TeacherAns
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.targets import perceive_views
+from distill3d_ros.training.inputs.teacher_annotation import box_rectangles
 
 
 class PrivilegedTeacher:
@@ -26,6 +29,8 @@ class PrivilegedTeacher:
 
     Any student will do; one that estimates depth itself is given no more than the direction of gravity.
     """
+
+    answers_questions = True
 
     def __init__(self, student: Student, *, weights_sha256: str, top_k: int = TOP_K) -> None:
         self.student = student.eval()
@@ -59,16 +64,38 @@ class PrivilegedTeacher:
 
     @torch.inference_mode()
     def perceive(self, sample: Sample) -> TeacherPerception:
+        """Its depth where it has any (a measured one has holes), and its boxes: in space where it is told which way is
+        up, else, in no level frame that a sample has, their rectangles in the picture."""
         perception = self._perception_of(sample)
         found = self.student.objects(perception)
+        probs, labels = _numpy(found.class_probs[0]), tuple(self.student.config.labels)
+        given = self._given_depth(sample)
+        depth = _numpy(_quartered(perception.depth.log())[0, 0].exp()) if given is None else quartered_known(given)
+        log_error = None if perception.depth_measured else _numpy(_quartered(perception.depth_log_error)[0, 0])
+        center, size, yaw = (_numpy(x[0]) for x in (found.center, found.size, found.yaw))
+        if sample.scene.annotation.gravity:
+            return TeacherPerception(
+                depth=depth,
+                log_error=log_error,
+                center_level=center,
+                size=size,
+                yaw=yaw,
+                class_probs=probs,
+                labels=labels,
+            )
+        rectangles = box_rectangles(
+            [Box3D(center=c, size=s, yaw=float(y)) for c, s, y in zip(center, size, yaw, strict=True)],
+            _numpy(perception.level_from_optical[0]),
+            sample.frame.intrinsics,
+        )
+        in_view = np.isfinite(rectangles).all(1)
+        k = sample.frame.intrinsics
         return TeacherPerception(
-            depth=_numpy(_quartered(perception.depth.log())[0, 0].exp()),
-            log_error=None if perception.depth_measured else _numpy(_quartered(perception.depth_log_error)[0, 0]),
-            center_level=_numpy(found.center[0]),
-            size=_numpy(found.size[0]),
-            yaw=_numpy(found.yaw[0]),
-            class_probs=_numpy(found.class_probs[0]),
-            labels=tuple(self.student.config.labels),
+            depth=depth,
+            log_error=log_error,
+            rectangles=(rectangles / [k.width, k.height, k.width, k.height])[in_view],
+            class_probs=probs[in_view],
+            labels=labels,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -91,8 +118,18 @@ class PrivilegedTeacher:
             view = resize_uncropped(
                 view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
             )
-            self._latest = sample, perceive_views(self.student, [view])
+            up_given = sample.scene.annotation.gravity
+            self._latest = sample, perceive_views(self.student, [view], up_given=up_given)
         return self._latest[1]
+
+    def _given_depth(self, sample: Sample) -> np.ndarray | None:
+        """(H, W) the true depth at the size at which it looks, if it takes one."""
+        if not self.student.takes_depth:
+            return None
+        view = resize_uncropped(
+            view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
+        )
+        return view.depth
 
 
 def load_teacher(model: str, *, device: torch.device, top_k: int = TOP_K) -> PrivilegedTeacher:
@@ -100,6 +137,16 @@ def load_teacher(model: str, *, device: torch.device, top_k: int = TOP_K) -> Pri
     folder = student_folder(model)
     sha256 = str(read_description(folder)["sha256"][WEIGHTS])
     return PrivilegedTeacher(load_student(folder, device), weights_sha256=sha256, top_k=top_k)
+
+
+def quartered_known(depth: np.ndarray) -> np.ndarray:
+    """(H, W) metres, 0 where unknown -> (H/4, W/4): the geometric mean of what is known of each 4 x 4 pixels, 0 where
+    less than half is."""
+    given = torch.from_numpy(np.ascontiguousarray(depth, np.float32))[None, None]
+    known = is_known(given)
+    share = _quartered(known)
+    mean = _quartered(torch.where(known, given, 1.0).log()) / share.clamp_min(1e-6)
+    return _numpy(torch.where(share >= 0.5, mean.exp(), 0.0)[0, 0])
 
 
 def _quartered(x: Tensor) -> Tensor:

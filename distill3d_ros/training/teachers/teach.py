@@ -34,7 +34,8 @@ from distill3d_ros.training.data.reading import describe_folders
 from distill3d_ros.training.inputs.question_sampling import Balance, balance_from_data
 from distill3d_ros.training.loop.expected_end import describe_end
 from distill3d_ros.training.loop.process_group import ProcessGroup
-from distill3d_ros.training.teachers.accuracy import describe_accuracy, measure_first, questions_about
+from distill3d_ros.training.teachers.accuracy import describe_accuracy, measure_first
+from distill3d_ros.training.teachers.asking import asked_and_answered
 from distill3d_ros.training.teachers.teach_options import AnswerOptions
 from distill3d_ros.training.teachers.teacher import Teacher
 
@@ -78,6 +79,9 @@ def teach(
     for name, value in numbers.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1. Got {value}")
+    for name, share in (("min_score", options.min_score), ("min_confidence", options.min_confidence)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must lie between 0 and 1. Got {share}")
     order = np.random.default_rng([seed, 303]).permutation(len(reader))[: options.limit].tolist()
     wanted = CacheInfo(
         teacher=teacher.name,
@@ -86,7 +90,9 @@ def teach(
         data=data_identity(data),
         split=options.split,
         seed=seed,
-        questions=options.questions,
+        questions=options.questions if teacher.answers_questions else 0,
+        min_score=options.min_score,
+        min_confidence=options.min_confidence,
         shard_samples=shard_samples,
         samples=len(order),
     )
@@ -94,11 +100,12 @@ def teach(
         info, balance = wanted, Balance({})
         if group.is_first:
             info = _resumed(out, wanted, [[reader.keys[i] for i in part] for part in _parts(order, shard_samples)])
-            balance = balance_from_data(data, out)
+            balance = balance_from_data(data, out) if teacher.answers_questions else balance
             if not info.accuracy:
-                info = replace(
-                    info, accuracy=measure_first(teacher, data, reader, balance, seed, options.measure, report)
+                accuracy = measure_first(
+                    teacher, data, reader, balance, seed, options.measure, report, min_score=options.min_score
                 )
+                info = replace(info, accuracy=accuracy)
                 info.write(out)
             report(f"{teacher.name}: {describe_accuracy(info.accuracy)}")
         info, balance = group.gather((info, balance))[0]
@@ -144,14 +151,13 @@ class _TeachingPass:
 
     def _sample(self, number: int) -> CachedSample:
         key, sample = self.reader.keys[number], self.reader[number]
-        asked = questions_about(sample.scene, key, self.balance, number=self.info.questions, seed=self.info.seed)
-        teacher_answers = self.teacher.answer(sample, [q.text for q in asked]) if asked else []
         perception = self.teacher.perceive(sample)
+        asked, teacher_answers = asked_and_answered(self.teacher, sample, perception, key, self.balance, self.info)
         self.done += self.group.count  # the others are about as far; counted at the end of the round
         self.asked += len(asked) * self.group.count
         if time.monotonic() - self.reported > _REPORT_S:
             self._report_progress()
-        return CachedSample(key=key, questions=tuple(asked), answers=tuple(teacher_answers), perception=perception)
+        return CachedSample(key=key, questions=asked, answers=teacher_answers, perception=perception)
 
     def _shard(self, file: str, samples: Sequence[CachedSample]) -> tuple[CacheShard, dict[str, Any]]:
         """Writes one, which counts as soon as the manifest names it."""
@@ -231,7 +237,9 @@ def _resumed(out: Path, wanted: CacheInfo, keys: Sequence[Sequence[str]]) -> Cac
 
 
 def _settings(info: CacheInfo) -> dict[str, Any]:
-    names = ("teacher", "tokenizer_sha256", "data", "split", "seed", "questions", "shard_samples")
+    names = ["teacher", "tokenizer_sha256", "data", "split", "seed", "questions", "shard_samples"]
+    if info.min_score:  # not in the first caches
+        names += ["min_score", "min_confidence"]
     return {name: getattr(info, name) for name in names} | {f"its {k}": v for k, v in info.description.items()}
 
 

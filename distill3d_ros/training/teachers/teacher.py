@@ -24,6 +24,10 @@ class Teacher(Protocol):
     def tokenizer_sha256(self) -> str | None:
         """See ``student.language.text.tokenizer_sha256``; None where its answers are text alone."""
 
+    @property
+    def answers_questions(self) -> bool:
+        """False where it perceives alone; then it is asked nothing."""
+
     def answer(self, sample: Sample, questions: Sequence[str]) -> list[TeacherAnswer]:
         """Its answers to questions about one sample."""
 

@@ -27,6 +27,8 @@ BATCH = 8
 class TransformersTeacher:
     """Greedy answers through the model's own chat template, or behind an image token where it has none."""
 
+    answers_questions = True
+
     def __init__(
         self,
         model: Any,

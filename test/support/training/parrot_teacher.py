@@ -14,6 +14,7 @@ class Parrot:
 
     name = "parrot-0"
     tokenizer_sha256 = None
+    answers_questions = True
 
     def __init__(self, stop_after: int | None = None, error: BaseException | None = None) -> None:
         self.stop_after, self.error, self.samples = stop_after, error, 0

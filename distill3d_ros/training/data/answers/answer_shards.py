@@ -92,12 +92,16 @@ def _arrays(sample: CachedSample) -> dict[str, np.ndarray]:
         arrays["hidden"] = _half(np.stack(hidden), "hidden", sample.key)
     perception = sample.perception
     if perception is not None:
-        boxes = np.concatenate([perception.center_level, perception.size, perception.yaw[:, None]], 1)
-        arrays["boxes"] = np.ascontiguousarray(boxes, np.float32)
+        center, size, yaw = perception.center_level, perception.size, perception.yaw
+        if center is not None and size is not None and yaw is not None:
+            arrays["boxes"] = np.ascontiguousarray(np.concatenate([center, size, yaw[:, None]], 1), np.float32)
+        if perception.rectangles is not None:
+            arrays["rectangles"] = np.ascontiguousarray(perception.rectangles, np.float32)
         arrays["class_probs"] = _half(perception.class_probs, "class_probs", sample.key)
         if perception.depth is not None:
             with np.errstate(divide="ignore"):
-                arrays["log_depth"] = np.log(perception.depth).astype(np.float16)  # -inf where unknown
+                log_depth = np.log(perception.depth).astype(np.float16)  # -inf where unknown
+            arrays["relative_log_depth" if perception.depth_is_relative else "log_depth"] = log_depth
         arrays["log_error"] = _half(perception.log_error, "log_error", sample.key)
     return {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
 
@@ -118,16 +122,20 @@ def _half(array: Any, name: str, key: str) -> np.ndarray | None:
 
 
 def _perception(tensor: Any, labels: tuple[str, ...]) -> TeacherPerception | None:
-    boxes, probs = tensor("boxes"), tensor("class_probs")
-    if boxes is None or probs is None:
+    probs = tensor("class_probs")
+    if probs is None:
         return None
-    log_depth, log_error = tensor("log_depth"), tensor("log_error")
+    boxes, rectangles, log_error = tensor("boxes"), tensor("rectangles"), tensor("log_error")
+    log_depth, relative = tensor("log_depth"), tensor("relative_log_depth")
+    log_depth = relative if log_depth is None else log_depth
     return TeacherPerception(
         depth=None if log_depth is None else np.exp(log_depth.astype(np.float32)),
+        depth_is_relative=relative is not None,
         log_error=None if log_error is None else log_error.astype(np.float32),
-        center_level=boxes[:, :3],
-        size=boxes[:, 3:6],
-        yaw=boxes[:, 6],
+        center_level=None if boxes is None else boxes[:, :3],
+        size=None if boxes is None else boxes[:, 3:6],
+        yaw=None if boxes is None else boxes[:, 6],
+        rectangles=rectangles,
         class_probs=probs.astype(np.float32),
         labels=labels,
     )
@@ -144,7 +152,8 @@ def _question_json(q: Question) -> dict[str, Any]:
         "held_out_wording": q.held_out_wording,
         "labels": fact.labels,
         "object_ids": fact.object_ids,
-        "answer": {"text": answer.text, "value": answer.value, "object_ids": answer.object_ids},
+        "answer": {"text": answer.text, "value": answer.value, "object_ids": answer.object_ids}
+        | ({"reason": answer.reason} if answer.reason else {}),
         "group": fact.group,
         "accepted": fact.accepted,
     }
@@ -156,7 +165,12 @@ def _question(data: Mapping[str, Any]) -> Question:
         kind=data["kind"],
         labels=tuple(data["labels"]),
         object_ids=tuple(data["object_ids"]),
-        answer=Answer(text=answer["text"], value=answer["value"], object_ids=tuple(answer["object_ids"])),
+        answer=Answer(
+            text=answer["text"],
+            value=answer["value"],
+            object_ids=tuple(answer["object_ids"]),
+            reason=answer.get("reason", ""),
+        ),
         group=data["group"],
         accepted=tuple(data["accepted"]),
     )

@@ -35,19 +35,34 @@ class TeacherAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherPerception:
-    """A teacher's perception of a sample; N boxes in the level frame, C classes."""
+    """A teacher's perception of a sample; N boxes, C classes.
+
+    Its boxes are in space (``center_level``, ``size`` and ``yaw``), or rectangles in the picture (``rectangles``), or
+    there are none.
+    """
 
     depth: FloatArray | None
-    """(h, w) metres at a quarter of the side of its input picture; 0 where unknown."""
+    """(h, w) metres at a quarter or a half of the side of its input picture; 0 where unknown."""
+    depth_is_relative: bool = False
+    """Whether ``depth`` has no unit: its inverse is that of the true depth but for an unknown scale and shift."""
     log_error: FloatArray | None
-    """(h, w) log of the |log depth error| that it expects of itself; None where its depth is the truth."""
-    center_level: FloatArray
+    """(h, w) log of the |log depth error| that it expects of itself; None where its depth is the truth, or where it
+    expects nothing."""
+    center_level: FloatArray | None = None
+    """(N, 3) metres, level frame."""
+    size: FloatArray | None = None
     """(N, 3) metres."""
-    size: FloatArray
-    """(N, 3) metres."""
-    yaw: FloatArray
+    yaw: FloatArray | None = None
     """(N,) radians."""
+    rectangles: FloatArray | None = None
+    """(N, 4) left, top, right and bottom of the visible part, as shares of the picture's width and height, 0..1 between
+    its outer edges."""
     class_probs: FloatArray
     """(N, C) 0..1."""
     labels: tuple[str, ...]
     """Its classes, in the order of ``class_probs``."""
+
+    def __post_init__(self) -> None:
+        given = [x is not None for x in (self.center_level, self.size, self.yaw)]
+        if any(given) != all(given) or (any(given) and self.rectangles is not None):
+            raise ValueError("boxes must have center_level, size and yaw, or rectangles alone. Got another mixture")

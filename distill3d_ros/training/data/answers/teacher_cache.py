@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class CacheInfo:
     split: str
     seed: int
     questions: int
-    """Asked about each sample, at most."""
+    """Asked about each sample, at most; 0 of a teacher that perceives alone."""
     shard_samples: int
     samples: int
     """That the finished cache will have."""
@@ -66,12 +66,22 @@ class CacheInfo:
     hidden_size: int = 0
     labels: tuple[str, ...] = ()
     """Its classes; none where it sees no boxes."""
+    min_score: float = 0.0
+    """Class probability from which its boxes counted where questions are about them, not about the truth."""
+    min_confidence: float = 0.0
+    """Confidence that its answers to such questions have at least."""
     shards: tuple[CacheShard, ...] = ()
 
     @property
     def vocabulary(self) -> int | None:
         """Number of the teacher's tokens."""
         return self.description.get("vocabulary")
+
+    @property
+    def covers(self) -> Mapping[str, tuple[str, ...]]:
+        """Class of its -> finer classes that it does not tell apart; see ``Annotation.covers``."""
+        covers = (self.description.get("detector") or {}).get("covers", {})
+        return {label: tuple(finer) for label, finer in covers.items()}
 
     @property
     def complete(self) -> bool:
@@ -110,8 +120,9 @@ def read_info(folder: Path) -> CacheInfo:
     try:
         data["shards"] = tuple(CacheShard(**{**s, "keys": tuple(s["keys"])}) for s in data["shards"])
         known = {f.name for f in fields(CacheInfo)}
-        if set(data) != known:
-            raise KeyError(*sorted(set(data) ^ known))
+        wrong = (set(data) ^ known) - {"min_score", "min_confidence"}  # not in the first caches
+        if wrong:
+            raise KeyError(*sorted(wrong))
         return CacheInfo(**{**data, "data": tuple(data["data"]), "labels": tuple(data["labels"])})
     except (KeyError, TypeError, AttributeError) as error:
         raise resumable.not_an_index(error) from error
@@ -139,22 +150,19 @@ class TeacherCache:
         """Checks every file, which reads it once.
 
         Args:
-            data: the folders that are trained on, in their order.
+            data: the folders that are trained on, in their order; the answers may be about some of them.
 
         Raises:
             CacheError: the answers are about other data, or a file is missing or damaged.
         """
         self.folder = Path(folder)
         self.info = read_info(self.folder)
-        theirs, ours = self.info.data, data_identity(data)
-        if [d["manifest_sha256"] for d in theirs] != [d["manifest_sha256"] for d in ours]:
-            raise CacheError(
-                f"{self.folder} holds answers about {_named(theirs)}, but the training data are {_named(ours)}; name "
-                "the same data folders in the same order, or let the teacher answer about these"
-            )
+        key_of = self._translation(data)
         for shard in self.info.shards:
             answers_folder(self.folder).check(shard.file, sha256=shard.sha256, size=shard.bytes)
-        self._places = {key: (s, n) for s, shard in enumerate(self.info.shards) for n, key in enumerate(shard.keys)}
+        self._places = {
+            key_of(key): (s, n) for s, shard in enumerate(self.info.shards) for n, key in enumerate(shard.keys)
+        }
         self.keys: list[str] = list(self._places)
         self._open: OrderedDict[int, tuple[Any, frozenset[str]]] = OrderedDict()
         self._pid = os.getpid()
@@ -175,6 +183,23 @@ class TeacherCache:
             raise KeyError(f"{self.folder} has no answers about sample {key!r}") from None
         file, names = self._file(shard)
         return decode_sample(number, file.get_tensor, names, self.info.labels)
+
+    def _translation(self, data: Folders) -> Callable[[str], str]:
+        """Key of a sample as the answers have it -> its key among the training data (see ``MixedReader``)."""
+        theirs, ours = self.info.data, data_identity(data)
+        numbers = {d["manifest_sha256"]: number for number, d in enumerate(ours)}
+        if not all(d["manifest_sha256"] in numbers for d in theirs):
+            raise CacheError(
+                f"{self.folder} holds answers about {_named(theirs)}, but the training data are {_named(ours)}; train "
+                "on these data folders, too, or let the teacher answer about those that are trained on"
+            )
+
+        def key_of(key: str) -> str:
+            place, _, own = key.rpartition("/")  # one folder alone numbers nothing
+            number = numbers[theirs[int(place or 0)]["manifest_sha256"]]
+            return own if len(ours) == 1 else f"{number}/{own}"
+
+        return key_of
 
     def _file(self, number: int) -> tuple[Any, frozenset[str]]:
         if self._pid != os.getpid():

@@ -42,6 +42,8 @@ class Llava3dTeacher:
     who asks: "left of" is the network's guess. It has no heads for depth and boxes.
     """
 
+    answers_questions = True
+
     def __init__(
         self,
         model: Llava3d,
