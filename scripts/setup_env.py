@@ -110,7 +110,7 @@ def set_up(robot: bool) -> bool:
     """Everything that is not up to date. Returns whether there was anything to do."""
     stamps = Stamps()
     python, sourced = settle_interpreter(stamps)
-    names = ["runtime"] if robot else ["runtime", "extras", "test"]
+    names = ["runtime"] if robot else ["runtime", "extras", "onnx", "test"]
     with stamps.step("packages", digest(*(REQUIREMENTS / f"{name}.txt" for name in names), sourced)) as stale:
         if stale:
             steps.install_python_packages(names, python, sourced)

@@ -45,7 +45,9 @@ def ask_image(options: AskOptions) -> int:
     for target in (options.depth, options.picture):
         _check_target(target)
     with lasting_objects():
-        engine = Engine.from_pretrained(options.model)
+        engine = Engine.from_pretrained(
+            options.model, backend=options.backend, execution_provider=options.execution_provider
+        )
     scene = engine.perceive(frame)
     answers = engine.ask_many(scene, options.question)
     written = {}

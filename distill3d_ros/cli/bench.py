@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from distill3d_ros.cli.bench_frame import QUESTIONS, SEED, benchmark_frame
 from distill3d_ros.cli.options import BenchOptions
 from distill3d_ros.demo.robot import SimulatedRobot, own_domain
 from distill3d_ros.system.files import write_whole
@@ -25,16 +26,6 @@ from distill3d_ros.system.threads import available_cores
 if TYPE_CHECKING:
     from distill3d_ros.engine import Engine
     from distill3d_ros.scene.frame import Frame
-
-SEED = 900_000_100
-QUESTIONS = (
-    "Is the chair left of the table?",
-    "How far away is the table?",
-    "How many chairs are there?",
-    "Is there a lamp?",
-    "What is on the table?",
-    "Which is closer to the door, the chair or the table?",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +61,7 @@ def run_benchmarks(options: BenchOptions) -> int:
     console.print("measuring rendering ...")
     timings = render_timings(seconds)
     console.print("measuring the student ...")
-    timings += engine_timings(model, seconds)
+    timings += engine_timings(model, seconds, backend=options.backend, execution_provider=options.execution_provider)
     console.print("measuring the nodes ...")
     through_ros, memory_mib = ros_timings(model, seconds)
     timings += through_ros
@@ -105,7 +96,7 @@ def busy_benchmark(options: BenchOptions) -> int:
     from distill3d_ros.cli.bench_busy import busy_json, busy_timings, print_busy_table
 
     cores = available_cores()
-    durations = busy_timings(options.model, options.seconds, cores=cores)
+    durations = busy_timings(options.model, options.seconds, cores=cores, backend=options.backend)
     print_busy_table(durations, cores)
     _write(options.json, {"machine": machine()} | busy_json(durations, cores))
     return 0
@@ -204,18 +195,17 @@ def render_for(seconds: float) -> list[float]:
 # ------------------------------------------------------------------------------------------------------ the student
 
 
-def engine_timings(model: Path | None, seconds: float) -> list[Timing]:
+def engine_timings(
+    model: Path | None, seconds: float, *, backend: str = "torch", execution_provider: str = "cpu"
+) -> list[Timing]:
     """The student without ROS."""
     from distill3d_ros.engine.engine import Engine
-    from distill3d_ros.scene.frame import Frame, Intrinsics
 
-    engine = Engine.from_pretrained(model)
-    camera = Intrinsics.from_fov(width=640, height=480, horizontal_fov=1.13)
-    image = np.random.default_rng(SEED).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    frame = Frame(image=image, intrinsics=camera, up=np.array([0.0, -1.0, 0.0]))
+    engine = Engine.from_pretrained(model, backend=backend, execution_provider=execution_provider)
+    frame, note = benchmark_frame(), f"{engine.device_name}, {backend}"
     scene = engine.perceive(frame)
     return [
-        repeat("perceive, 640x480 image", lambda i: engine.perceive(frame), seconds, note=engine.device_name),
+        repeat("perceive, 640x480 image", lambda i: engine.perceive(frame), seconds, note=note),
         timing("ask, first question about a scene", first_questions(engine, frame, seconds)),
         repeat("ask", lambda i: engine.ask(scene, QUESTIONS[i % len(QUESTIONS)]), seconds),
     ]

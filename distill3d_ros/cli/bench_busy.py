@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from distill3d_ros.cli.bench_frame import QUESTIONS, benchmark_frame
 from distill3d_ros.system.processes import Processes
 from distill3d_ros.system.threads import SLEEPING, SPINNING, available_cores
 
@@ -74,7 +75,12 @@ def default_settings(cores: int) -> list[Setting]:
 
 
 def busy_timings(
-    model: Path | None, seconds: float, *, settings: list[Setting] | None = None, cores: int | None = None
+    model: Path | None,
+    seconds: float,
+    *,
+    settings: list[Setting] | None = None,
+    cores: int | None = None,
+    backend: str = "torch",
 ) -> list[Durations]:
     """Measures each stage of each setting for about ``seconds`` idle and ``seconds`` beside ``cores`` busy processes.
 
@@ -85,7 +91,7 @@ def busy_timings(
     settings = settings or default_settings(cores)
     results = {s: [Durations(setting=s.name, stage=stage) for stage in STAGES] for s in settings}
     with ExitStack() as stack:
-        measuring = {s: stack.enter_context(_engine_process(model, s)) for s in settings}
+        measuring = {s: stack.enter_context(_engine_process(model, s, backend)) for s in settings}
         for _ in range(ROUNDS):
             for setting, durations in results.items():
                 for index, found in enumerate(_measure(measuring[setting], seconds / ROUNDS)):
@@ -139,11 +145,11 @@ def busy_json(durations: list[Durations], cores: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _engine_process(model: Path | None, setting: Setting) -> Iterator[Connection]:
+def _engine_process(model: Path | None, setting: Setting, backend: str) -> Iterator[Connection]:
     """A process with an engine in one setting, which ``_measure`` asks."""
     here, there = multiprocessing.Pipe()
     before = dict(os.environ)
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there, model), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there, model, backend), daemon=True)
     os.environ.update(setting.environment)
     try:
         process.start()
@@ -176,10 +182,10 @@ def _received(connection: Connection) -> Any:
     return answer
 
 
-def _serve(connection: Connection, model: Path | None) -> None:
+def _serve(connection: Connection, model: Path | None, backend: str) -> None:
     """Runs in the process: measures as often as it is asked, until the other end closes."""
     try:
-        perceive, ask = _stages(model)
+        perceive, ask = _stages(model, backend)
         connection.send(None)
         while True:
             seconds = connection.recv()
@@ -190,15 +196,10 @@ def _serve(connection: Connection, model: Path | None) -> None:
         connection.send(error)
 
 
-def _stages(model: Path | None) -> tuple[Any, Any]:
-    from distill3d_ros.cli.bench import QUESTIONS, SEED
+def _stages(model: Path | None, backend: str) -> tuple[Any, Any]:
     from distill3d_ros.engine.engine import Engine
-    from distill3d_ros.scene.frame import Frame, Intrinsics
 
-    engine = Engine.from_pretrained(model, device="cpu")
-    camera = Intrinsics.from_fov(width=640, height=480, horizontal_fov=1.13)
-    image = np.random.default_rng(SEED).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    frame = Frame(image=image, intrinsics=camera, up=np.array([0.0, -1.0, 0.0]))
+    engine, frame = Engine.from_pretrained(model, device="cpu", backend=backend), benchmark_frame()
     scene = engine.perceive(frame)
     engine.ask(scene, QUESTIONS[0])
     return (lambda i: engine.perceive(frame)), (lambda i: engine.ask(scene, QUESTIONS[i % len(QUESTIONS)]))

@@ -5,11 +5,11 @@
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from distill3d_ros.system.command_options import StudentOptions
+from distill3d_ros.system.command_options import BackendOptions
 
 
 @dataclass(frozen=True)
-class AskOptions(StudentOptions):
+class AskOptions(BackendOptions):
     """A picture, its camera, and the questions about it."""
 
     image: Path
@@ -47,7 +47,7 @@ class InfoOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(StudentOptions):
+class BenchOptions(BackendOptions):
     """What is measured, and for how long."""
 
     seconds: float = 10.0

@@ -59,6 +59,11 @@ def _export(options: ExportOptions) -> int:
         if options.data is not None:
             evaluate(EvaluateOptions(model=options.out, data=options.data, out=options.report, teacher=options.teacher))
         add_report(options.out, options.report)
+    if options.onnx is not None:
+        from distill3d_ros.student.onnx_export import export_onnx
+
+        width, height = options.onnx
+        print(f"wrote {export_onnx(options.out, width=width, height=height)}")
     print(f"wrote {options.out}")
     return 0
 

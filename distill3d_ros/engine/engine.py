@@ -17,7 +17,9 @@ from torch.nn import functional
 
 from distill3d_ros.engine.answer_fusion import fuse_answers, not_understood, unreadable_because
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
+from distill3d_ros.engine.computation import choose_device, set_arithmetic, set_threads
 from distill3d_ros.engine.metric_scale import scale_source, scaled_by_floor
+from distill3d_ros.engine.onnx_perception import OnnxPerception, choose_onnx
 from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.engine.registration import first_from_second
 from distill3d_ros.engine.scene_features import SceneFeatures, deduplicate_views
@@ -28,18 +30,15 @@ from distill3d_ros.questions.description import asks_for_description, describe
 from distill3d_ros.questions.parsing import ParsedQuestion, parse
 from distill3d_ros.questions.references import resolve
 from distill3d_ros.questions.rephrasing import rephrase_to_training
-from distill3d_ros.scene.frame import FloatArray, Frame, check_image_size
+from distill3d_ros.scene.frame import FloatArray, Frame, Intrinsics, check_image_size
 from distill3d_ros.scene.geometry import invert_pose, turned_pose
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.scene.orientation import quarter_turns_to_upright, turn_frame, turn_scene_back
-from distill3d_ros.student.checkpoint import WEIGHTS, load_student, read_description
+from distill3d_ros.student.checkpoint import load_student, weights_sha256
 from distill3d_ros.student.hub import student_folder
 from distill3d_ros.student.rays import MAX_VIEWS
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.environment import shared_path
-
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("", "float32", "bfloat16")
 
 
 class Engine:
@@ -56,6 +55,7 @@ class Engine:
         decoding: DecodingConfig | None = None,
         min_confidence: float = 0.0,
         model_sha256: str = "",
+        runtime: OnnxPerception | None = None,
     ) -> None:
         """
         Args:
@@ -66,20 +66,16 @@ class Engine:
             compiled: compile the perception with torch.compile at the first frame of each size, which takes a minute
                 or two and needs a C++ compiler (Triton on a GPU). On a CPU it gained nothing, 0.95 with bfloat16.
             min_confidence: answers that are less sure are not given, see ``ask_many``; 0 gives all.
+            runtime: perceives single frames in torch's place.
         """
-        self.device = torch.device(_choose_device(device))
-        if threads is not None:
-            if threads < 1:
-                raise ValueError(f"threads must be at least 1. Got {threads}")
-            torch.set_num_threads(threads)
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(map(repr, PRECISIONS))}. Got {precision!r}")
+        self.device = torch.device(choose_device(device))
+        set_threads(threads)
         self.student = student.to(self.device).eval()
-        if precision:
-            self.student.inference_dtype = precision
-        if compiled:
-            for part in (self.student.encoder, self.student.depth_head, self.student.detection_head):
-                part.compile()
+        set_arithmetic(self.student, precision=precision, compiled=compiled)
+        self._runtime = runtime
+        self._perceive_views = perceive_views if runtime is None else runtime.perceive_views
+        self.backend = "perception by torch" if runtime is None else runtime.describe()
+        """What perceives, and why, for a log."""
         if not 0.0 <= min_confidence <= 1.0:
             raise ValueError(f"min_confidence must lie in 0..1. Got {min_confidence}")
         self.decoding = decoding or DecodingConfig()
@@ -95,16 +91,28 @@ class Engine:
         threads: int | None = None,
         precision: str = "",
         compiled: bool = False,
+        backend: str = "torch",
+        execution_provider: str = "cpu",
     ) -> Engine:
         """Loads the student in folder ``path``, or ``owner/name@revision`` from a hub; None takes the packaged one.
+
+        Args:
+            backend: one of BACKENDS, for the perception of single frames. ``onnxruntime`` needs files of ``distill3d
+                export --onnx``; ``auto`` takes it where it is installed and they fit, else torch.
+            execution_provider: of ONNX Runtime: ``cpu``, ``cuda``, ``tensorrt`` or another that it has here.
 
         Raises:
             FileNotFoundError, ValueError: there is none, or its files are damaged; the message says which.
         """
         folder = packaged_model() if path is None else student_folder(path)
-        student = load_student(folder, device=_choose_device(device))
-        sha256 = str(read_description(folder)["sha256"][WEIGHTS])
-        return cls(student, device=device, threads=threads, precision=precision, compiled=compiled, model_sha256=sha256)
+        student = load_student(folder, device=choose_device(device))
+        set_threads(threads)
+        runtime, why = choose_onnx(
+            backend, folder, student, provider=execution_provider, threads=threads, precision=precision
+        )
+        engine = cls(student, device=device, precision=precision, compiled=compiled, runtime=runtime)
+        engine.model_sha256, engine.backend = weights_sha256(folder), why
+        return engine
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -127,17 +135,16 @@ class Engine:
         millions = sum(p.numel() for p in self.student.parameters()) / 1e6
         return (
             f"student '{self.student.config.preset}', {millions:.1f} M parameters, {len(self.labels)} labels, "
-            f"weights {self.model_sha256[:12] or 'unsaved'}, on {self.device_name}"
+            f"weights {self.model_sha256[:12] or 'unsaved'}, on {self.device_name}; {self.backend}"
         )
 
     def warm_up(self) -> float:
         """Runs an empty frame and a question, so that the first real ones are not slow; returns milliseconds."""
-        from distill3d_ros.scene.frame import Intrinsics
-
         started = time.perf_counter()
-        camera = Intrinsics.from_fov(width=640, height=480, horizontal_fov=1.0)
-        depth = np.full((480, 640), 2.0) if self.student.takes_depth else None
-        scene = self.perceive(Frame(image=np.full((480, 640, 3), 128, np.uint8), intrinsics=camera, depth=depth))
+        width, height = (640, 480) if self._runtime is None else self._runtime.sizes[0]
+        camera = Intrinsics.from_fov(width=width, height=height, horizontal_fov=1.0)
+        depth = np.full((height, width), 2.0) if self.student.takes_depth else None
+        scene = self.perceive(Frame(image=np.full((height, width, 3), 128, np.uint8), intrinsics=camera, depth=depth))
         self.ask(scene, f"Is there a {self.labels[0]}?")
         return 1e3 * (time.perf_counter() - started)
 
@@ -174,7 +181,7 @@ class Engine:
     def _perceive_upright(self, views: list[Frame], min_score: float | None) -> Scene:
         first = views[0]
         views, poses = self._resolve_poses(views)
-        perception = perceive_views(self.student, views, poses)
+        perception = self._perceive_views(self.student, views, poses)
         source = scale_source(self.student, views)
         if len(views) == 1 and self.is_metric:
             perception, by_floor = scaled_by_floor(perception, first.camera_height)
@@ -306,7 +313,7 @@ class Engine:
         elif self.student.pose_head is not None:
             return views, None
         else:
-            depth = perceive_views(self.student, [first], None).depth[0, 0]
+            depth = self._perceive_views(self.student, [first], None).depth[0, 0]
             metres = _resized(depth, first.image.shape[:2])
             poses += [first_from_second(first, metres, f) for f in views[1:]]
         known = [(frame, pose) for frame, pose in zip(views, poses, strict=True) if pose is not None]
@@ -319,16 +326,6 @@ class Engine:
 def packaged_model() -> Path:
     """The folder of the student that comes with this package."""
     return shared_path("models", "pico")
-
-
-def _choose_device(device: str) -> str:
-    if device not in DEVICES:
-        raise ValueError(f"device must be one of {', '.join(DEVICES)}. Got '{device}'")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' was asked for but torch sees no GPU; use 'auto' or 'cpu'")
-    return device
 
 
 def _resized(values: torch.Tensor, size: tuple[int, int]) -> FloatArray:

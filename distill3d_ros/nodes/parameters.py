@@ -85,6 +85,17 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         description="Arithmetic of the perception; bfloat16 is faster on a GPU or AMX; empty for the student's own.",
     ),
     Setting(
+        name="backend",
+        default="torch",
+        choices=("torch", "onnxruntime", "auto"),
+        description="What perceives single frames; auto: ONNX Runtime where it is installed and has files, else torch.",
+    ),
+    Setting(
+        name="execution_provider",
+        default="cpu",
+        description="Of ONNX Runtime: cpu, cuda, tensorrt or another that it has here.",
+    ),
+    Setting(
         name="compile",
         default=False,
         description="Compile the perception at the start (a minute or two, needs a compiler); no gain on a CPU.",

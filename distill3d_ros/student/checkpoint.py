@@ -94,6 +94,11 @@ def read_description(directory: str | Path) -> dict[str, Any]:
     return description
 
 
+def weights_sha256(directory: str | Path) -> str:
+    """Checksum of the checkpoint's weights, as its ``config.json`` has it."""
+    return str(read_description(directory)["sha256"][WEIGHTS])
+
+
 def load_student(
     directory: str | Path, device: str | torch.device = "cpu", *, preset: str | None = None, verify: bool = True
 ) -> Student:

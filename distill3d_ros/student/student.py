@@ -107,7 +107,7 @@ class Student(nn.Module):
         check_views(images, intrinsics, up, poses, multiple=self.multiple)
         check_depth(depth, images, taken=self.takes_depth)
         with self._arithmetic(images.device.type):
-            return self._perceive(images, intrinsics, up, poses, depth, semantics)
+            return self.perceive_unchecked(images, intrinsics, up, poses, depth, semantics)
 
     def _arithmetic(self, device: str) -> AbstractContextManager[object]:
         """The configured type outside training; in training the trainer decides."""
@@ -115,15 +115,21 @@ class Student(nn.Module):
             return nullcontext()
         return torch.autocast(device, getattr(torch, self.inference_dtype))
 
-    def _perceive(
+    def perceive_unchecked(
         self,
         images: Tensor,
         intrinsics: Tensor,
-        up: Tensor | None,
-        poses: Tensor | None,
-        measured: Tensor | None,
-        semantics: bool,
+        up: Tensor | None = None,
+        poses: Tensor | None = None,
+        measured: Tensor | None = None,
+        semantics: bool = False,
+        *,
+        up_known: Tensor | None = None,
     ) -> Perception:
+        """``perceive`` of valid inputs in the caller's arithmetic, as one graph.
+
+        ``up_known`` (B,) bool says of which scenes ``up`` is to be used; None: of all.
+        """
         if measured is None:
             features = self.encoder(images)
             depth = self.depth_head(features, intrinsics)
@@ -135,7 +141,10 @@ class Student(nn.Module):
             features = self.encoder(images, points)
             depth = self.depth_head(features, intrinsics, measured)
         predicted_up, fov = self.camera_head(features.camera, intrinsics, (images.shape[-2], images.shape[-1]))
-        level = level_from_optical((predicted_up if up is None else up)[:, 0])  # (B, 3, 3)
+        first_up = (predicted_up if up is None else up)[:, 0]
+        if up_known is not None:
+            first_up = torch.where(up_known[:, None], first_up, predicted_up[:, 0])
+        level = level_from_optical(first_up)  # (B, 3, 3)
         if poses is None and self.pose_head is not None and images.shape[1] > 1:
             poses = first_from_each(self.pose_head(features.camera)[-1], depth.scale)
         boxes = self.detection_head(features, depth, intrinsics, level, poses)

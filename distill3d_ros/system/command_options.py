@@ -50,7 +50,7 @@ Seed = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 """A whole number of at least 0, as numpy's generators take it."""
 PictureSize = Annotated[
     tuple[int, int],
-    Parameter(converter=_to_size, n_tokens=1, show_default=lambda size: f"{size[0]}x{size[1]}"),
+    Parameter(converter=_to_size, n_tokens=1, show_default=lambda size: size and f"{size[0]}x{size[1]}"),
 ]
 """Width and height: ``224x224``."""
 Span = Annotated[
@@ -78,7 +78,17 @@ class StudentOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferenceOptions(StudentOptions):
+class BackendOptions(StudentOptions):
+    """A student, and what computes its perception."""
+
+    backend: Literal["torch", "onnxruntime", "auto"] = "torch"
+    """What perceives single frames; onnxruntime needs files of export --onnx, auto takes it where they fit."""
+    execution_provider: str = "cpu"
+    """Of ONNX Runtime: cpu, cuda, tensorrt or another that it has here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceOptions(BackendOptions):
     """A student, and where it runs."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"

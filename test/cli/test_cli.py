@@ -111,7 +111,7 @@ def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsy
         ("evaluate --data a --out b --device tpu", 'Choose from: "auto", "cpu", "cuda".'),
         ("ablate --config a --data b --out c --seeds 1,1", "must be different whole numbers with commas between. Got"),
         ("data show a --plain --model b", "only one of model, plain, relations may be given. Got model, plain"),
-        ("export --out a", "export needs --run (a training run), --report (an evaluation), or both"),
+        ("export --out a", "export needs --run (a training run), --report (an evaluation), or --onnx"),
         ("export --out a --run b --data c", "needs --report, the folder for what it finds"),
     ],
 )

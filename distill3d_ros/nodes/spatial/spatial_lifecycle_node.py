@@ -119,6 +119,8 @@ class SpatialNode(LifecycleNode):
                 threads=self.setting("threads") or None,
                 precision=self.setting("precision"),
                 compiled=self.setting("compile"),
+                backend=self.setting("backend"),
+                execution_provider=self.setting("execution_provider"),
             )
             self._engine.warm_up()
         self.get_logger().info(f"{self._engine.describe()}; loaded in {time.monotonic() - started:.1f} s")

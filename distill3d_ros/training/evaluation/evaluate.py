@@ -57,7 +57,13 @@ def evaluate(options: EvaluateOptions, *, report: Callable[[str], None] = print)
     began = time.monotonic()
     data, out, seed = Path(options.data), Path(options.out), options.seed
     splits = chosen_splits(data, options.splits)
-    engine = Engine.from_pretrained(options.model, device=options.device, threads=options.threads)
+    engine = Engine.from_pretrained(
+        options.model,
+        device=options.device,
+        threads=options.threads,
+        backend=options.backend,
+        execution_provider=options.execution_provider,
+    )
     report(engine.describe())
     engine.warm_up()
     comparison = None

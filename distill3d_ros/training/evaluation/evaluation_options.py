@@ -5,7 +5,7 @@
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from distill3d_ros.system.command_options import InferenceOptions, PositiveInt, Seed, Words
+from distill3d_ros.system.command_options import InferenceOptions, PictureSize, PositiveInt, Seed, Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,8 @@ class ExportOptions:
     """Student that the run went on from: mix in what it sees with."""
     earlier_share: float = 0.3
     """Its share of the average, above 0 and below 1; choose it on validation rooms."""
+    onnx: PictureSize | None = None
+    """Write the perception for pictures of this size (640x480) as ONNX, beside the student in --out."""
     report: Path | None = None
     """Folder of its evaluation, for its card."""
     data: Path | None = None
@@ -62,8 +64,8 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.data is not None and self.report is None:
             raise ValueError("export --data measures the student and needs --report, the folder for what it finds")
-        if self.run is None and self.report is None:
-            raise ValueError("export needs --run (a training run), --report (an evaluation), or both")
+        if self.run is None and self.report is None and self.onnx is None:
+            raise ValueError("export needs --run (a training run), --report (an evaluation), or --onnx")
 
 
 @dataclass(frozen=True)

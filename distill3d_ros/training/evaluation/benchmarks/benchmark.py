@@ -57,7 +57,13 @@ def run_benchmark(options: BenchmarkOptions, *, report: Callable[[str], None] = 
     if absent := [file for scan in files for file in scan.missing_for_views()]:
         raise missing_files_error(absent)
     out.mkdir(parents=True, exist_ok=True)
-    engine = Engine.from_pretrained(options.model, device=options.device, threads=options.threads)
+    engine = Engine.from_pretrained(
+        options.model,
+        device=options.device,
+        threads=options.threads,
+        backend=options.backend,
+        execution_provider=options.execution_provider,
+    )
     report(engine.describe())
     report(f"{asked.name}: {len(asked.questions)} questions about {len(files)} scans")
     marks: dict[str, Mark] = {}
