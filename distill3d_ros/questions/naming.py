@@ -27,7 +27,7 @@ class Named:
     """How clear it is; at least 1 where the margins hold."""
 
 
-Contest = tuple[list[int], list[float], list[float], Callable[[float, float], float]]
+Contest = tuple[list[int], list[float], list[float], list[float], Callable[[float, float], float]]
 
 
 def clear_name(relations: Relations, kind: str, reference: int | None, clear: np.ndarray) -> Named | None:
@@ -42,7 +42,7 @@ def clear_name(relations: Relations, kind: str, reference: int | None, clear: np
 
 def best_name(relations: Relations, kind: str, reference: int | None) -> Named:
     """The best guess at the same; its score is below 1 where a margin is not kept."""
-    others, fits, key, margin = _contest(relations, kind, reference)
+    others, fits, key, _, margin = _contest(relations, kind, reference)
     candidates = sorted((i for i in others if fits[i] > 0), key=lambda i: key[i])
     if not candidates:
         return Named(NOTHING, (), (), -max((fits[i] for i in others), default=-1.0))
@@ -57,6 +57,7 @@ def _clear_winner(
     others: list[int],
     fits: list[float],
     key: list[float],
+    least: list[float],
     margin: Callable[[float, float], float],
     clear: np.ndarray,
     *,
@@ -71,14 +72,15 @@ def _clear_winner(
     if not clear[best]:
         return None
     for i in possible:
-        if _label(relations, i) != label and key[i] < key[best] + margin(key[best], key[i]):
+        if _label(relations, i) != label and least[i] < key[best] + margin(key[best], least[i]):
             return None
     accepted = sorted({_label(relations, i) for i in certain} - {label}) if several_right else ()
     return Named(label, (relations.objects[best].id,), tuple(accepted))
 
 
 def _contest(relations: Relations, kind: str, reference: int | None) -> Contest:
-    """The candidates, the fit of each to the relation, and the preference among those that fit."""
+    """The candidates, the fit of each to the relation, and the preference among those that fit: what it is at the
+    most, and at the least."""
     record = KINDS[kind]
     superlative = SUPERLATIVES[record.preference]
     others = [i for i in range(len(relations.objects)) if i != reference]
@@ -90,7 +92,8 @@ def _contest(relations: Relations, kind: str, reference: int | None) -> Contest:
     def margin(best: float, rival: float) -> float:
         return superlative.margin(relations.thresholds, best, rival)
 
-    return others, fits.tolist(), superlative.measure(relations, reference).tolist(), margin
+    least, most = relations.bounds(lambda r: superlative.measure(r, reference))
+    return others, fits.tolist(), most.tolist(), least.tolist(), margin
 
 
 def _label(relations: Relations, i: int) -> str:

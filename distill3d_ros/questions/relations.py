@@ -10,7 +10,7 @@ Letters in shape comments: N objects. Matrices read [subject, reference]: ``left
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -63,6 +63,11 @@ class Relations:
         if a == b:
             raise ValueError(f"a relation needs two different objects. Got {a} twice")
         return cls(replace(scene, features=None), (scene.by_id(a), scene.by_id(b)), thresholds)
+
+    def bounds(self, measure: Callable[[Relations], FloatArray]) -> tuple[FloatArray, FloatArray]:
+        """The least and the largest that a measure may be: one and the same where whole things are known."""
+        value = measure(self)
+        return value, value
 
     # ---- measures of single objects, (N,)
 

@@ -71,6 +71,13 @@ class Thresholds:
     """Smallest gap that is asked for in metres; smaller ones are a matter of contact."""
     measured_distance: float = 0.25
     """Smallest distance from the camera that is asked for in metres."""
+    hidden_share: float = 1.2
+    """Of things of which only the visible surface is known: ratio of the largest to the least that metres may be, with
+    whatever is hidden, up to which they are asked for."""
+    cut_margin: float = 0.008
+    """Share of the image's width within which a thing touches the picture's edge, or another in the picture."""
+    apart_share: float = 0.02
+    """Share of the image's width by which the rectangles of things of a name are apart, so that masks count them."""
     metres_tolerance: float = 0.25
     """Relative error up to which an answer in metres is right."""
 

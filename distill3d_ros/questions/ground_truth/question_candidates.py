@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
+from math import isnan
 
 import numpy as np
 
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.ground_truth.pair_candidates import PAIRWISE, PairCandidates
+from distill3d_ros.questions.ground_truth.usual_sizes import NOT_COUNTED, mistaken_for
+from distill3d_ros.questions.ground_truth.visible_relations import VisibleRelations, rectangles_meet, touches_edge
 from distill3d_ros.questions.kinds import KINDS, drawn
 from distill3d_ros.questions.naming import clear_name
 from distill3d_ros.questions.relations import DECIDED, Relations
@@ -21,6 +25,15 @@ from distill3d_ros.questions.thresholds import THRESHOLDS, Thresholds
 from distill3d_ros.scene.objects import Scene, SceneObject
 
 _ANCHORED, _SINGLE = drawn("anchored"), drawn("single")
+NAMED_BY_SURFACES = frozenset(
+    {
+        *("what_is_left_of", "what_is_right_of", "what_is_in_front_of", "what_is_behind"),
+        *("nearest_to", "nearest_to_me", "farthest_thing", "tallest_thing"),
+    }
+)
+"""The kinds of naming that visible surfaces can decide; of the classes that were marked."""
+MOST_COUNTED = 4
+"""Things of one name that are counted where masks alone tell them apart."""
 
 
 def question_candidates(
@@ -32,8 +45,12 @@ def question_candidates(
     """Everything that can be asked about a scene with a clear answer.
 
     ``min_visible_pixels``: what an object must show to be asked about; by default a share of the image. Objects whose
-    visible pixels are unknown count as visible.
+    visible pixels are unknown count as visible. Where only visible surfaces are known (``Scene.annotation``), what they
+    do not decide is left out, see ``VisibleRelations`` and ``usual_sizes``; where nobody looked for things there is
+    nothing.
     """
+    if scene.annotation.boxes == "none":
+        return []
     return list(_Candidates(scene, min_visible_pixels, thresholds).all())
 
 
@@ -55,14 +72,20 @@ class _Candidates:
         seen, clear = visible_objects(scene, thresholds, min_visible_pixels)
         self.t = thresholds
         self.scene = scene
-        self.relations = Relations(scene, seen, thresholds)
+        self.whole = scene.annotation.boxes == "amodal"
+        self.relations = (Relations if self.whole else VisibleRelations)(scene, seen, thresholds)
         self.clear = np.array([o.id in clear for o in seen], bool)
         self.seen_labels = Counter(o.label for o in seen)
         self.unique = [i for i, o in enumerate(seen) if self.clear[i] and self.seen_labels[o.label] == 1]
         present = {o.label for o in scene.objects}
         self.absent = [label for label in scene.annotation.marked_classes() if label not in present]
+        if not self.whole:
+            self.absent = [label for label in self.absent if not mistaken_for(label) & present]
 
     def all(self) -> Iterator[GroundTruthQA]:
+        if self.scene.annotation.depth == "none":  # nobody knows where things are
+            yield from self._categories()
+            return
         yield from self._pairs()
         yield from self._triples()
         yield from self._singles()
@@ -129,14 +152,14 @@ class _Candidates:
                     answer = answer_text.yes_no(value > 0, (o.id,))
                 else:
                     least = KINDS[kind].least
-                    if not self.scene.is_metric or (least is not None and value < least(self.t)):
+                    if not self.scene.is_metric or (least is not None and value < least(self.t)) or isnan(value):
                         continue
                     answer = answer_text.metres(value, (o.id,))
                 yield GroundTruthQA(kind, (o.label,), (o.id,), answer, f"{kind}:{o.label}")
 
     def _naming(self) -> Iterator[GroundTruthQA]:
         for kind, spec in KINDS.items():
-            if spec.family != "naming":
+            if spec.family != "naming" or not (self.whole or kind in NAMED_BY_SURFACES):
                 continue
             for reference in self.unique if spec.slots else [None]:
                 named = clear_name(self.relations, kind, reference, self.clear)
@@ -151,7 +174,9 @@ class _Candidates:
                 answer = answer_text.naming(named.label, rests_on)
                 if answer.value in labels:  # "what is nearest to the chair?" - "a chair": another one, but confusing
                     continue
-                yield GroundTruthQA(kind, labels, ids, answer, ":".join((kind, *labels)), named.accepted)
+                finer = self.scene.annotation.covers.get(named.label, ())
+                accepted = (*named.accepted, *finer)
+                yield GroundTruthQA(kind, labels, ids, answer, ":".join((kind, *labels)), accepted)
 
     def _categories(self) -> Iterator[GroundTruthQA]:
         """Counting and existence. A thing of which too little shows leaves its category out."""
@@ -165,11 +190,25 @@ class _Candidates:
                 yield GroundTruthQA(
                     "exists", (label,), (None,), answer_text.yes_no(True, ids[label]), f"exists:{label}"
                 )
-            elif not self.seen_labels[label]:
+            elif not self.seen_labels[label] and (self.whole or label in self.absent):
                 yield GroundTruthQA("exists", (label,), (None,), answer_text.yes_no(False), f"exists:{label}")
-            if counts[label] == self.seen_labels[label]:
+            if counts[label] == self.seen_labels[label] and (self.whole or self._countable(label)):
                 answer = answer_text.count(counts[label], ids.get(label, ()))
                 yield GroundTruthQA("count", (label,), (None,), answer, f"count:{label}")
+
+    def _countable(self, label: str) -> bool:
+        """Whether masks tell how many there are: things that consist of one part, whole in the picture and apart."""
+        if label in NOT_COUNTED or label in self.scene.annotation.covers:
+            return False
+        things = [o for o in self.scene.objects if o.label == label]
+        if not things:
+            return label in self.absent
+        if len(things) > MOST_COUNTED or any(o.image_box is None for o in things):
+            return False
+        cut = [touches_edge(o, self.scene, self.t) for o in things]
+        return not any(cut) and not any(
+            rectangles_meet(a, b, self.t.apart_share * self.scene.intrinsics.width) for a, b in combinations(things, 2)
+        )
 
     def _absent(self) -> Iterator[GroundTruthQA]:
         """For every kind that names things one question about something that is not there."""

@@ -28,8 +28,11 @@ def reference_candidates(
     """Facts whose question needs a reference, each with it; only where the reference is clear.
 
     The fact's ``object_ids`` name the thing that is meant. Counts are of all things of a name that stand so to another
-    thing. What shows too little to be asked about is no referent, but keeps others from being clear.
+    thing. What shows too little to be asked about is no referent, but keeps others from being clear. There are none
+    where only visible surfaces are known: which of several things is larger or nearer to another, they rarely tell.
     """
+    if scene.annotation.boxes != "amodal":
+        return []
     seen, clear = visible_objects(scene, thresholds)
     names = Counter(o.label for o in seen)
     relations = Relations(scene, seen, thresholds)
