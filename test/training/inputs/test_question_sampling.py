@@ -15,8 +15,9 @@ from distill3d_ros.questions.ground_truth.phrasing import phrase
 from distill3d_ros.questions.ground_truth.question import is_correct
 from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.scene.annotation import Annotation
 from distill3d_ros.scene.frame import Intrinsics
-from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.labels import LABELS, SIMULATED_LABELS
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
 from distill3d_ros.training.config import NoiseConfig, StageConfig
 from distill3d_ros.training.evaluation.baselines import MajorityBaseline, QuestionOnlyBaseline
@@ -38,7 +39,7 @@ def room(seed: int) -> Scene:
         center = [rng.uniform(-2, 2), 1.2 - size[1] / 2, rng.uniform(1.5, 5)]
         box = Box3D(center=center, size=size, yaw=rng.uniform(-3, 3))
         objects.append(SceneObject(id=i, label=str(label), box=box, visible_pixels=int(rng.integers(300, 3000))))
-    return Scene(objects=tuple(objects), intrinsics=CAMERA)
+    return Scene(objects=tuple(objects), intrinsics=CAMERA, annotation=Annotation(classes=frozenset(SIMULATED_LABELS)))
 
 
 ROOMS = [room(seed) for seed in range(60)]
