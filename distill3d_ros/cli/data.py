@@ -10,6 +10,7 @@ from distill3d_ros.training.data.generation.generation_options import GenerateOp
 from distill3d_ros.training.data.importers.import_options import (
     Front3dOptions,
     NyuV2Options,
+    PicturesOptions,
     RgbdOptions,
     ScanNetOptions,
 )
@@ -42,6 +43,13 @@ def _import_rgbd(options: RgbdOptions) -> int:
     from distill3d_ros.training.data.importers.rgbd_folder import import_rgbd
 
     import_rgbd(options)
+    return 0
+
+
+def _import_pictures(options: PicturesOptions) -> int:
+    from distill3d_ros.training.data.importers.pictures import import_pictures
+
+    import_pictures(options)
     return 0
 
 
@@ -98,6 +106,7 @@ DATA_COMMANDS: dict[str, Command[Any]] = {
     "data import scannet": Command("read scans of ScanNet", ScanNetOptions, _import_scannet),
     "data import nyuv2": Command("read NYU Depth V2", NyuV2Options, _import_nyuv2),
     "data import rgbd": Command("read an RGB-D camera's pictures, to measure depth on", RgbdOptions, _import_rgbd),
+    "data import pictures": Command("read pictures without labels, for a teacher", PicturesOptions, _import_pictures),
     "data import 3d-front": Command("render the rooms of 3D-FRONT", Front3dOptions, _import_front3d),
     "data show": Command("draw samples with boxes, ids, depth and questions", ShowOptions, _show),
     "data stats": Command("count labels, designs, depths and questions", StatsOptions, _stats),

@@ -95,7 +95,10 @@ def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsy
     ("words", "message"),
     [
         ("", "a command must follow distill3d: ask, demo, doctor, data, teach, train, evaluate, export, ablate,"),
-        ("data import", "a command must follow distill3d data import: scannet, nyuv2, rgbd, 3d-front (see distill3d"),
+        (
+            "data import",
+            "a command must follow distill3d data import: scannet, nyuv2, rgbd, pictures, 3d-front (see distill3d",
+        ),
         ("evalute", 'Unknown command "evalute". Did you mean "evaluate"?'),
         ("nothing", "evaluate, export, ablate, results, benchmark, info, bench. (see distill3d --help)"),
         ("info --prset pico", "Unknown option: --prset. Did you mean --preset?"),

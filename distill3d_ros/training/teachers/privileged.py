@@ -69,7 +69,7 @@ class PrivilegedTeacher:
         perception = self._perception_of(sample)
         found = self.student.objects(perception)
         probs, labels = _numpy(found.class_probs[0]), tuple(self.student.config.labels)
-        given = self._given_depth(sample)
+        given = self._depth_looked_at(sample)
         depth = _numpy(_quartered(perception.depth.log())[0, 0].exp()) if given is None else quartered_known(given)
         log_error = None if perception.depth_measured else _numpy(_quartered(perception.depth_log_error)[0, 0])
         center, size, yaw = (_numpy(x[0]) for x in (found.center, found.size, found.yaw))
@@ -122,7 +122,7 @@ class PrivilegedTeacher:
             self._latest = sample, perceive_views(self.student, [view], up_given=up_given)
         return self._latest[1]
 
-    def _given_depth(self, sample: Sample) -> np.ndarray | None:
+    def _depth_looked_at(self, sample: Sample) -> np.ndarray | None:
         """(H, W) the true depth at the size at which it looks, if it takes one."""
         if not self.student.takes_depth:
             return None

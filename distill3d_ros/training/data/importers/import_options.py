@@ -69,6 +69,25 @@ class RgbdOptions(ImportOptions):
 
 
 @dataclass(frozen=True)
+class PicturesOptions(ImportOptions):
+    """Pictures without depth and labels, for `distill3d teach`."""
+
+    folder: Path
+    """Folder of pictures, also in folders below it."""
+    _: KW_ONLY
+    size: PictureSize = (512, 384)
+    """Pixels of a picture, WIDTHxHEIGHT."""
+    camera: Path | None = None
+    """Calibration of their camera as camera_calibration writes it (default: camera.yaml in FOLDER)."""
+    fov: float | None = None
+    """Horizontal field of view in degrees, where there is no calibration."""
+    split: Literal["train", "val"] = "train"
+    """What the pictures are for."""
+    every: PositiveInt = 1
+    """Take every so many pictures, in the order of their names."""
+
+
+@dataclass(frozen=True)
 class Front3dOptions(ImportOptions):
     """Rooms of 3D-FRONT with the furniture of 3D-FUTURE."""
 
