@@ -61,9 +61,10 @@ class NoiseConfig:
                 raise ValueError(f"noise.{name} must not be negative. Got {getattr(self, name)}")
 
 
-HIGHER_IS_BETTER = ("accuracy", "map25", "map50", "delta1", *FAMILIES)
+HIGHER_IS_BETTER = ("accuracy", "map25", "map50", "delta1", "miou", *FAMILIES)
 LOWER_IS_BETTER = ("absrel", "rmse")
-"""What is measured against geometry. Figures of answers may have a prefix: ``seen_accuracy``, ``noisy_contact``."""
+"""What is measured against geometry or marked pixels. Figures may have a prefix: ``seen_accuracy``, ``noisy_contact``,
+``real_delta1`` of real pictures."""
 
 
 @dataclass(kw_only=True, slots=True)

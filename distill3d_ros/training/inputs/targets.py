@@ -84,13 +84,15 @@ def perceive_batch(student: Student, batch: PerceptionBatch, *, semantics: bool 
     return student.perceive(batch.images, batch.intrinsics, up, depth=depth, semantics=semantics)
 
 
-def perceive_views(student: Student, views: Sequence[View], *, up_given: bool = True) -> Perception:
+def perceive_views(
+    student: Student, views: Sequence[View], *, up_given: bool = True, semantics: bool = False
+) -> Perception:
     """The student's perception of views of one size, without targets; on the student's device."""
     stride = student.encoder.patch_embed.patch_size
     height, width = views[0].image.shape[:2]
     grid = (height // stride, width // stride)
     batch = perception_batch(views, {}, min_visible_pixels=0, grid=grid, up_given=up_given)
-    return perceive_batch(student, batch.to(next(student.parameters()).device))
+    return perceive_batch(student, batch.to(next(student.parameters()).device), semantics=semantics)
 
 
 def split_visible(objects: Sequence[SceneObject], least: float) -> tuple[list[SceneObject], list[SceneObject]]:

@@ -6,23 +6,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-import torch
 
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.config import TRAINED_PARTS, StageConfig
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache
-from distill3d_ros.training.data.mixture import Folders, open_split
+from distill3d_ros.training.data.mixture import Folders, RealKeys, open_split
 from distill3d_ros.training.data.reading import KeyedReader, evenly_spaced
 from distill3d_ros.training.data.sample import Sample
-from distill3d_ros.training.evaluation.detections import detected_scenes
-from distill3d_ros.training.evaluation.metrics import box_score, depth_score, mean_depth_score
-from distill3d_ros.training.inputs.augmentation import augment_batch, resize_uncropped, view_from_sample
+from distill3d_ros.training.inputs.augmentation import augment_batch
 from distill3d_ros.training.inputs.batch_builder import BatchBuilder
-from distill3d_ros.training.inputs.targets import PerceptionBatch, perceive_batch, perceive_views, training_batch
+from distill3d_ros.training.inputs.targets import PerceptionBatch, perceive_batch, training_batch
 from distill3d_ros.training.inputs.teacher_annotation import Sureness, TeacherAnnotation
 from distill3d_ros.training.loop.batches import Build, KeySource
 from distill3d_ros.training.loop.stage import Stage
 from distill3d_ros.training.losses.supervised import PERCEPTION_LOSSES, Losses, perception_losses
+from distill3d_ros.training.stages.perception_figures import REAL, perception_figures
 
 
 def teacher_annotation(config: StageConfig, teacher_cache: TeacherCache | None) -> TeacherAnnotation | None:
@@ -101,29 +99,13 @@ class PerceptionStage(Stage):
         return perception_losses(perceive_batch(student, batch, semantics=True), batch)
 
     def validate(self, student: Student) -> dict[str, float]:
-        """mAP of the boxes that the robot would publish, and the errors of the depth, on validation images."""
+        """Figures of depth, boxes and segmentation, on at most ``validate_samples`` rendered and as many real images."""
         reader = open_split(self.data, "val")
-        if len(reader) == 0:
-            return {}
-        scenes, truths, depths = [], [], []
-        picked = evenly_spaced(len(reader), self.config.validate_samples)
-        for start in range(0, len(picked), self.config.batch_size):
-            samples = [reader[i] for i in picked[start : start + self.config.batch_size]]
-            views = [
-                resize_uncropped(view_from_sample(s), area=student.config.image_area, multiple=student.multiple)
-                for s in samples
-            ]
-            with torch.inference_mode():
-                perception = perceive_views(student, views)
-            found = detected_scenes(perception, self.labels, [s.scene for s in samples])
-            depth = perception.depth[:, 0].float().cpu().numpy()
-            for i, sample in enumerate(samples):
-                depths.append(depth_score(depth[i], views[i].depth))
-                scenes.append(found[i])
-                truths.append(sample.scene)
-        boxes = box_score(scenes, truths)
-        score = mean_depth_score(depths)
-        figures = {"map25": boxes.mean(0.25), "map50": boxes.mean(0.5)}
-        if score is not None:
-            figures |= {"absrel": score.absrel, "delta1": score.delta1, "rmse": score.rmse}
+        is_real = RealKeys(self.data, "val")
+        figures: dict[str, float] = {}
+        for real, prefix in ((False, ""), (True, REAL)):
+            numbers = [i for i, key in enumerate(reader.keys) if is_real(key) == real]
+            picked = [numbers[i] for i in evenly_spaced(len(numbers), self.config.validate_samples)] if numbers else []
+            if picked:
+                figures |= perception_figures(student, reader, picked, batch_size=self.config.batch_size, prefix=prefix)
         return figures
