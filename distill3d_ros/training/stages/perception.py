@@ -99,7 +99,7 @@ class PerceptionStage(Stage):
         return perception_losses(perceive_batch(student, batch, semantics=True), batch)
 
     def validate(self, student: Student) -> dict[str, float]:
-        """Figures of depth, boxes and segmentation, on at most ``validate_samples`` rendered and as many real images."""
+        """Figures of depth, boxes and segmentation on ``validate_samples`` rendered and as many real pictures."""
         reader = open_split(self.data, "val")
         is_real = RealKeys(self.data, "val")
         figures: dict[str, float] = {}
