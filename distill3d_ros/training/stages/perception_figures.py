@@ -14,9 +14,9 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.mixture import Reader
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.evaluation.detections import detected_scenes
-from distill3d_ros.training.evaluation.image_boxes import image_box_precision, mean_precision
 from distill3d_ros.training.evaluation.metrics import DepthScore, box_score, depth_score, mean_depth_score
-from distill3d_ros.training.evaluation.segmentation import SegmentationScore
+from distill3d_ros.training.evaluation.real.image_boxes import image_box_precision, mean_precision
+from distill3d_ros.training.evaluation.real.segmentation import SegmentationScore
 from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.known_classes import class_image, semantic_targets
 from distill3d_ros.training.inputs.targets import perceive_views
