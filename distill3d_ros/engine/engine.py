@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from distill3d_ros.engine.answer_fusion import fuse_answers, not_understood, unreadable_because
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.engine.computation import choose_device, set_arithmetic, set_threads
-from distill3d_ros.engine.metric_scale import scale_source, scaled_by_floor
+from distill3d_ros.engine.metric_scale import scale_source, scaled_by_depth, scaled_by_floor
 from distill3d_ros.engine.onnx_perception import OnnxPerception, choose_onnx
 from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.engine.registration import first_from_second
 from distill3d_ros.engine.scene_features import SceneFeatures, deduplicate_views
 from distill3d_ros.engine.student_inputs import perceive_views
+from distill3d_ros.engine.tensor_arrays import resized, to_numpy
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.description import asks_for_description, describe
@@ -125,6 +125,11 @@ class Engine:
         return self.student.config.depth.metric
 
     @property
+    def takes_depth(self) -> bool:
+        """Whether every frame must come with the depth that a camera measured."""
+        return self.student.takes_depth
+
+    @property
     def device_name(self) -> str:
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
@@ -150,7 +155,12 @@ class Engine:
 
     @torch.inference_mode()
     def perceive(
-        self, frames: Frame | Sequence[Frame], *, min_score: float | None = None, quarter_turns: int | None = None
+        self,
+        frames: Frame | Sequence[Frame],
+        *,
+        min_score: float | None = None,
+        quarter_turns: int | None = None,
+        scale_by_depth: bool = False,
     ) -> Scene:
         """The scene of a frame, or of up to eight frames of the same place, in the level frame of the first camera.
 
@@ -164,6 +174,7 @@ class Engine:
         Args:
             min_score: leaves objects with a lower score out; None for the decoding's own.
             quarter_turns: counter-clockwise turns that make the pictures upright; None: ``up`` tells, 0 without it.
+            scale_by_depth: a single frame's ``depth`` corrects the scale, rather than ``camera_height``.
 
         Raises:
             ValueError: a frame cannot be used.
@@ -176,17 +187,19 @@ class Engine:
             raise ValueError(f"all frames of a scene must have the same size. Got (height, width) {shapes}")
         check_image_size(width=shapes[0][1], height=shapes[0][0])
         turns = quarter_turns_to_upright(views[0].up) if quarter_turns is None else quarter_turns
-        return turn_scene_back(self._perceive_upright([turn_frame(f, turns) for f in views], min_score), turns)
+        upright = [turn_frame(f, turns) for f in views]
+        return turn_scene_back(self._perceive_upright(upright, min_score, scale_by_depth), turns)
 
-    def _perceive_upright(self, views: list[Frame], min_score: float | None) -> Scene:
+    def _perceive_upright(self, views: list[Frame], min_score: float | None, scale_by_depth: bool) -> Scene:
         first = views[0]
         views, poses = self._resolve_poses(views)
         perception = self._perceive_views(self.student, views, poses)
         source = scale_source(self.student, views)
         if len(views) == 1 and self.is_metric:
-            perception, by_floor = scaled_by_floor(perception, first.camera_height)
-            source = "camera_height" if by_floor else source
-        level = _numpy(perception.level_from_optical[0]).astype(np.float64)
+            perception, by_depth = scaled_by_depth(perception, first.depth if scale_by_depth else None)
+            perception, by_floor = scaled_by_floor(perception, None if by_depth else first.camera_height)
+            source = "depth" if by_depth else "camera_height" if by_floor else source
+        level = to_numpy(perception.level_from_optical[0]).astype(np.float64)
         boxes = RawBoxes.of(perception)
         objects, owner = decode_objects(
             boxes,
@@ -203,8 +216,8 @@ class Engine:
             objects=objects,
             intrinsics=first.intrinsics,
             level_from_optical=level,
-            depth=_resized(perception.depth[0, 0], size),
-            depth_confidence=_resized(perception.depth_confidence[0, 0], size),
+            depth=resized(perception.depth[0, 0], size),
+            depth_confidence=resized(perception.depth_confidence[0, 0], size),
             stamp_ns=first.stamp_ns,
             frame_id=first.frame_id,
             is_metric=self.is_metric,
@@ -314,7 +327,7 @@ class Engine:
             return views, None
         else:
             depth = self._perceive_views(self.student, [first], None).depth[0, 0]
-            metres = _resized(depth, first.image.shape[:2])
+            metres = resized(depth, first.image.shape[:2])
             poses += [first_from_second(first, metres, f) for f in views[1:]]
         known = [(frame, pose) for frame, pose in zip(views, poses, strict=True) if pose is not None]
         if len(known) == 1:
@@ -326,16 +339,6 @@ class Engine:
 def packaged_model() -> Path:
     """The folder of the student that comes with this package."""
     return shared_path("models", "pico")
-
-
-def _resized(values: torch.Tensor, size: tuple[int, int]) -> FloatArray:
-    """(h, w) -> (H, W) float32, pixel centres kept in place."""
-    large = functional.interpolate(values.float()[None, None], size=size, mode="bilinear", align_corners=False)
-    return _numpy(large[0, 0])
-
-
-def _numpy(tensor: torch.Tensor) -> FloatArray:
-    return tensor.float().cpu().numpy()
 
 
 def _features(scene: Scene) -> SceneFeatures:

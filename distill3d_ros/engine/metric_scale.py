@@ -1,14 +1,22 @@
-"""The source of a perception's metric scale, and its correction by the known height of the camera."""
+"""The source of a perception's metric scale, and its correction by the camera's height or a depth camera."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from distill3d_ros.scene.floor import floor_distance, scale_by_floor
-from distill3d_ros.scene.frame import Frame, Intrinsics
+from distill3d_ros.scene.frame import FloatArray, Frame, Intrinsics
 from distill3d_ros.scene.scale import ScaleSource
 from distill3d_ros.student.outputs import Perception
+from distill3d_ros.student.preprocess import resize_depth
 from distill3d_ros.student.student import Student
+
+LEAST_MEASURED = 0.02
+"""Share of the picture's pixels with a measured depth below which its scale is not taken from them."""
+_NEAREST_M, _FARTHEST_M = 0.2, 8.0
+"""Where depth cameras measure well."""
 
 
 def scale_source(student: Student, views: Sequence[Frame]) -> ScaleSource:
@@ -38,3 +46,23 @@ def scaled_by_floor(perception: Perception, camera_height: float | None) -> tupl
     up = -perception.level_from_optical[0, 1].float().cpu().numpy()
     factor = scale_by_floor(floor_distance(depth, camera.resized(width=width, height=height), up), camera_height)
     return (perception, False) if factor == 1.0 else (perception.scaled(factor), True)
+
+
+def scaled_by_depth(perception: Perception, depth: FloatArray | None) -> tuple[Perception, bool]:
+    """One frame's perception at the scale of a depth camera: by the median ratio of measured to estimated depth.
+
+    Args:
+        depth: (H, W) metres registered to the picture, 0 or NaN where unknown; None without a depth camera.
+
+    Returns:
+        the perception, and whether there was enough depth to tell.
+    """
+    if depth is None or perception.depth_measured:
+        return perception, False
+    estimated = perception.log_depth[0, 0].float().exp().cpu().numpy()
+    measured = resize_depth(np.asarray(depth, np.float32), (estimated.shape[0], estimated.shape[1])).numpy()
+    with np.errstate(invalid="ignore"):
+        known = (measured > _NEAREST_M) & (measured < _FARTHEST_M) & (estimated > 0)
+    if known.mean() < LEAST_MEASURED:
+        return perception, False
+    return perception.scaled(float(np.median(measured[known] / estimated[known]))), True

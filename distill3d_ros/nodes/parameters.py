@@ -4,55 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from distill3d_ros.nodes.camera_settings import CAMERA_SETTINGS
+from distill3d_ros.nodes.setting import Setting
 from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS
 
+__all__ = ["CAMERA_SETTINGS", "MAX_STANDING_QUESTIONS", "SPATIAL_SETTINGS", "Setting", "declare", "up_or_none"]
+
 MAX_STANDING_QUESTIONS = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One parameter."""
-
-    name: str
-    default: Any
-    """Its type is the parameter's type. Lists must not be empty: rclpy takes [] for a byte array."""
-    description: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
-    """Whether a change applies to a running node at once; the others are read when the node is configured."""
-    check: Callable[[Any], str] = lambda value: ""
-    """What is wrong with a value; empty when it is fine."""
-
-    def descriptor(self) -> ParameterDescriptor:
-        notes = [self.description]
-        if self.choices:
-            notes.append("One of: " + ", ".join(c or "''" for c in self.choices) + ".")
-        notes.append("Applies at once." if self.live else "Read when the node is configured.")
-        descriptor = ParameterDescriptor(name=self.name, description=" ".join(notes))
-        if self.low is not None and self.high is not None:
-            if isinstance(self.default, int):
-                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=0)]
-            else:
-                limits = FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)
-                descriptor.floating_point_range = [limits]
-        return descriptor
-
-    def problem(self, value: Any) -> str:
-        """The problem of ``value``; empty when it is valid. rclpy checks ranges."""
-        if self.choices and value not in self.choices:
-            return f"parameter '{self.name}' must be one of {', '.join(self.choices)}. Got '{value}'"
-        found = self.check(value)
-        return f"parameter '{self.name}' {found}. Got {value}" if found else ""
 
 
 def _check_up(value: Sequence[float]) -> str:
@@ -116,6 +80,44 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         default="best_effort",
         choices=("best_effort", "reliable"),
         description="QoS of the image subscription; best_effort hears every publisher.",
+    ),
+    Setting(
+        name="on_demand",
+        default=True,
+        live=True,
+        description="Look at images only while somebody subscribes to an output or asks; false looks at every one.",
+    ),
+    Setting(
+        name="frames_kept",
+        default=8,
+        low=1,
+        high=64,
+        description="Newest images, and newest ones looked at, that a question can name by their stamp.",
+    ),
+    Setting(
+        name="max_frame_age",
+        default=5.0,
+        low=0.0,
+        high=3600.0,
+        live=True,
+        description="Seconds that the newest image may be old for a question that names no stamp; 0 for any age.",
+    ),
+    Setting(
+        name="image_rotation",
+        default="auto",
+        choices=("auto", "0", "90", "180", "270"),
+        live=True,
+        description="Degrees to turn the image counter-clockwise to make it upright; auto does as tf or `up` tells.",
+    ),
+    Setting(
+        name="optical_frame",
+        default="",
+        description="The image's tf frame (z forward, x right) where its header names another; empty for the header's.",
+    ),
+    Setting(
+        name="depth_input",
+        default=False,
+        description="Also take `depth`, a depth image registered to `image` (16UC1 or 32FC1), for the scale.",
     ),
     Setting(
         name="rectified",
@@ -246,58 +248,6 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         high=600.0,
         live=True,
         description="Seconds without a usable image after which the node says what is missing.",
-    ),
-)
-
-CAMERA_SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        name="source",
-        default="drive",
-        choices=("drive", "folder", "bag"),
-        description="What to play: a simulated robot's drive, a folder of pictures, or a bag.",
-    ),
-    Setting(name="path", default="", description="The folder or the bag (.mcap, .db3 or its folder)."),
-    Setting(name="image_topic", default="", description="Topic of the bag's images; empty for the first one."),
-    Setting(
-        name="seed", default=0, low=0, high=2**31 - 1, description="Which room and which way the simulated drive takes."
-    ),
-    Setting(
-        name="room_type",
-        default="",
-        description="Type of the simulated room: living_room, bedroom, kitchen, office, bathroom; empty for any.",
-    ),
-    Setting(
-        name="split",
-        default="test",
-        choices=("train", "test"),
-        description="Furniture of the simulated room: models that training saw, or models it never saw.",
-    ),
-    Setting(name="frames", default=120, low=1, high=100000, description="Length of the simulated drive, in frames."),
-    Setting(name="width", default=640, low=32, high=4096, description="Pixels of the simulated image."),
-    Setting(name="height", default=480, low=32, high=4096, description="Pixels of the simulated image."),
-    Setting(
-        name="horizontal_fov",
-        default=60.0,
-        low=10.0,
-        high=150.0,
-        description="Degrees; of the simulated camera, and of a folder's pictures that come without camera.yaml.",
-    ),
-    Setting(name="rate", default=10.0, low=0.1, high=120.0, live=True, description="Frames a second."),
-    Setting(name="loop", default=True, description="Start again at the end; false ends the node there."),
-    Setting(name="compressed", default=False, description="Publish image/compressed (JPEG) instead of image."),
-    Setting(
-        name="reliability",
-        default="reliable",
-        choices=("best_effort", "reliable"),
-        description="QoS of what is published; reliable serves every subscriber.",
-    ),
-    Setting(name="frame_id", default="camera_optical_frame", description="The camera's tf frame."),
-    Setting(
-        name="start_subscribers",
-        default=0,
-        low=0,
-        high=16,
-        description="Wait for this many subscribers of the image before the first frame.",
     ),
 )
 

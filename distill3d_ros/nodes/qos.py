@@ -16,3 +16,13 @@ def sensor_qos(reliability: str, depth: int = 1) -> QoSProfile:
 def output_qos(depth: int = 1) -> QoSProfile:
     """Reliable, since that serves every subscriber; a depth of 1 keeps a slow one from holding old frames."""
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def latched_qos(depth: int = 1) -> QoSProfile:
+    """Also what was published before, by those who keep it."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )

@@ -172,6 +172,10 @@ class Robot:
 
         return result
 
+    def make_client(self, kind: Any, name: str, *, depth: int) -> Any:
+        """A client of its own; ``call_async`` of it may be used from any thread."""
+        return self._do(lambda: self.node.create_client(kind, name, qos_profile=QoSProfile(depth=depth)))
+
     def now_ns(self) -> int:
         return self.node.get_clock().now().nanoseconds
 

@@ -15,6 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
+from distill3d_ros.nodes.conversions.encodings import COLOUR_ENCODINGS, decode_colour
+from distill3d_ros.scene.frame import check_image_size
+from distill3d_ros.system.texts import shown
+
 try:
     from cv_bridge import CvBridge
 
@@ -24,17 +28,10 @@ except (ImportError, AttributeError) as reason:  # AttributeError: built for ano
     _BRIDGE = None
     CV_BRIDGE_STATE = f"not used ({reason}); numpy converts the images"
 
-COLOUR_CHANNELS: dict[str, int] = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
-"""Encodings of colour images that are understood without cv_bridge, and their channels."""
 DEPTH_TYPES: dict[str, str] = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 """Encodings of depth images, and their numpy types less the byte order."""
-_TO_RGB: dict[str, list[int]] = {
-    "rgb8": [0, 1, 2],
-    "bgr8": [2, 1, 0],
-    "rgba8": [0, 1, 2],
-    "bgra8": [2, 1, 0],
-    "mono8": [0, 0, 0],
-}
+LONGEST_ASPECT = 10.0
+"""Of a camera's picture; a panorama has 4."""
 
 
 class BadMessageError(ValueError):
@@ -45,22 +42,32 @@ def image_to_rgb(message: Image, *, bridge: bool = True) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB. ``bridge=False`` takes the numpy path even where cv_bridge is installed.
 
     Raises:
-        BadMessageError: the size is zero, the encoding unknown or the data too short.
+        BadMessageError: the size is that of no picture, the encoding unknown or the data too short.
     """
-    channels = COLOUR_CHANNELS.get(message.encoding)
-    if channels is None:
-        if bridge and _BRIDGE is not None and message.encoding not in DEPTH_TYPES:
-            return _rgb_by_bridge(message)
-        raise BadMessageError(
-            f"image encoding must be one of {', '.join(COLOUR_CHANNELS)}. Got '{message.encoding}'"
-            + ("; that is a depth image: remap `image` to a colour topic" if message.encoding in DEPTH_TYPES else "")
+    try:
+        pixels = decode_colour(
+            message.encoding,
+            width=message.width,
+            height=message.height,
+            big_endian=bool(message.is_bigendian),
+            rows=lambda kind, values, rows: _rows(message, kind, values, rows),
         )
-    pixels = _pixels(message, np.dtype(np.uint8), channels)
-    if bridge and _BRIDGE is not None:
+    except BadMessageError:
+        raise
+    except Exception as error:  # ValueError, cv2.error
+        raise BadMessageError(f"a '{message.encoding}' image cannot be decoded: {error}") from error
+    if pixels is not None:
+        return pixels
+    if bridge and _BRIDGE is not None and message.encoding not in DEPTH_TYPES:
         return _rgb_by_bridge(message)
-    if message.encoding == "rgb8":
-        return np.ascontiguousarray(pixels)
-    return np.ascontiguousarray(pixels[..., _TO_RGB[message.encoding]])
+    raise BadMessageError(
+        f"image encoding must be one of {', '.join(COLOUR_ENCODINGS)}. Got {shown(message.encoding)}"
+        + (
+            "; that is a depth image: remap `image` to a colour topic, and `depth` to this one"
+            if message.encoding in DEPTH_TYPES
+            else "; image_proc and image_transport convert images"
+        )
+    )
 
 
 def image_to_depth(message: Image) -> NDArray[np.float32]:
@@ -71,8 +78,8 @@ def image_to_depth(message: Image) -> NDArray[np.float32]:
     """
     kind = DEPTH_TYPES.get(message.encoding)
     if kind is None:
-        raise BadMessageError(f"depth encoding must be one of {', '.join(DEPTH_TYPES)}. Got '{message.encoding}'")
-    values = _pixels(message, np.dtype((">" if message.is_bigendian else "<") + kind), 1)[..., 0]
+        raise BadMessageError(f"depth encoding must be one of {', '.join(DEPTH_TYPES)}. Got {shown(message.encoding)}")
+    values = _rows(message, np.dtype((">" if message.is_bigendian else "<") + kind), message.width, message.height)
     depth = values.astype(np.float32)
     if kind == "u2":
         depth *= np.float32(0.001)
@@ -95,9 +102,10 @@ def compressed_to_rgb(message: CompressedImage) -> NDArray[np.uint8]:
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if decoded is None:
         raise BadMessageError(
-            f"compressed image could not be decoded: {data.size} bytes, format '{message.format}'; "
+            f"compressed image could not be decoded: {data.size} bytes, format {shown(message.format)}; "
             "jpeg and png are understood"
         )
+    _check_size(decoded.shape[1], decoded.shape[0])
     return np.ascontiguousarray(decoded[..., ::-1])
 
 
@@ -146,22 +154,28 @@ def set_stamp(stamp: Any, ns: int) -> None:
     stamp.sec, stamp.nanosec = divmod(int(ns), 1_000_000_000)
 
 
-def _pixels(message: Image, dtype: np.dtype[Any], channels: int) -> NDArray[Any]:
-    """(H, W, channels) view into the message's data; padding at the end of rows is skipped."""
-    height, width, step = message.height, message.width, message.step
-    if height == 0 or width == 0:
-        raise BadMessageError(f"image must be at least 1x1 pixels. Got {width}x{height}")
-    row = width * channels * dtype.itemsize
+def _check_size(width: int, height: int) -> None:
+    try:
+        check_image_size(width=width, height=height, longest_aspect=LONGEST_ASPECT)
+    except ValueError as error:
+        raise BadMessageError(str(error)) from error
+
+
+def _rows(message: Image, kind: np.dtype[Any], values: int, rows: int) -> NDArray[Any]:
+    """(rows, values) view into the message's data; padding at the end of rows is skipped."""
+    step, row = message.step, values * kind.itemsize
+    if message.width == 0 or message.height == 0:
+        raise BadMessageError(f"image must be at least 1x1 pixels. Got {message.width}x{message.height}")
     if step < row:
         raise BadMessageError(
-            f"image step must be at least {row} bytes for {width} pixels of {message.encoding}. Got {step}"
+            f"image step must be at least {row} bytes for {message.width} pixels of {message.encoding}. Got {step}"
         )
-    if len(message.data) < step * height:
+    if len(message.data) < step * (rows - 1) + row:
         raise BadMessageError(
-            f"image data must hold step x height = {step} x {height} = {step * height} bytes. Got {len(message.data)}"
+            f"image data must hold step x height = {step} x {rows} = {step * rows} bytes. Got {len(message.data)}"
         )
-    strides = (step, channels * dtype.itemsize, dtype.itemsize)
-    return np.ndarray((height, width, channels), dtype, np.frombuffer(message.data, np.uint8), strides=strides)
+    _check_size(message.width, message.height)
+    return np.ndarray((rows, values), kind, np.frombuffer(message.data, np.uint8), strides=(step, kind.itemsize))
 
 
 def _rgb_by_bridge(message: Image) -> NDArray[np.uint8]:

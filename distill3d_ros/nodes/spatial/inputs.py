@@ -3,94 +3,76 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from distill3d_ros.nodes.conversions.camera_info import distortion_warning, intrinsics_from
+from distill3d_ros.nodes.conversions.encodings import encoding_warning
 from distill3d_ros.nodes.conversions.images import compressed_to_rgb, image_to_rgb, stamp_to_ns
-from distill3d_ros.nodes.qos import sensor_qos
+from distill3d_ros.nodes.conversions.rectification import PictureCamera, Rectifier
+from distill3d_ros.nodes.qos import latched_qos, sensor_qos
+from distill3d_ros.nodes.spatial.info_matcher import InfoMatcher, Pair, Picture
+from distill3d_ros.nodes.spatial.time_watch import STEADY
 from distill3d_ros.scene.frame import FloatArray, Frame
 
-_INFOS_KEPT = 16
-_MISSES_ALLOWED = 3
+__all__ = ["CameraInputs", "CameraItem", "InfoMatcher"]
+
+_LOOK_S, _LATCHED_S = 0.05, 0.25
+"""Seconds between two looks after images that wait, and after a latched camera_info."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraItem:
     """An image as it came, with the camera_info of its time; decoded only when its turn comes."""
 
-    image: Image | CompressedImage
+    image: Picture
     info: CameraInfo
     arrived: float
     """time.monotonic()"""
 
-    def to_frame(self, *, rectified: bool, up: FloatArray | None) -> Frame:
-        """Raises BadMessageError when the image or the camera_info cannot be used."""
+    @property
+    def stamp_ns(self) -> int:
+        return stamp_to_ns(self.image.header.stamp)
+
+    @property
+    def frame_id(self) -> str:
+        return self.image.header.frame_id or self.info.header.frame_id or "camera_optical_frame"
+
+    def decoded(self, rectifier: Rectifier, *, rectified: bool) -> tuple[Frame, PictureCamera]:
+        """The frame, undistorted, and the camera that did it.
+
+        Raises:
+            BadMessageError: the image or the camera_info cannot be used.
+        """
         decode = image_to_rgb if isinstance(self.image, Image) else compressed_to_rgb
         pixels = decode(self.image)  # (H, W, 3)
         height, width = pixels.shape[:2]
-        return Frame(
-            image=pixels,
-            intrinsics=intrinsics_from(self.info, width=width, height=height, rectified=rectified),
-            up=up,
-            stamp_ns=stamp_to_ns(self.image.header.stamp),
-            frame_id=self.image.header.frame_id or self.info.header.frame_id or "camera_optical_frame",
+        camera = rectifier.camera(self.info, width=width, height=height, rectified=rectified)
+        frame = Frame(
+            image=camera.picture(pixels),
+            intrinsics=camera.intrinsics,
+            stamp_ns=self.stamp_ns,
+            frame_id=self.frame_id,
         )
+        return frame, camera
 
-
-class InfoMatcher:
-    """Finds the camera_info that belongs to an image: the one with its stamp.
-
-    Image and camera_info travel apart, so an image may have to wait a moment for its own. Cameras whose stamps never
-    match (a latched camera_info, say) get the newest one.
-    """
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[int, CameraInfo] = OrderedDict()
-        self._held: Image | CompressedImage | None = None
-        self._misses = _MISSES_ALLOWED
-        """Images in a row whose own camera_info never came; starts as if there were no matching ones."""
-        self.newest: CameraInfo | None = None
-
-    def image(self, message: Image | CompressedImage) -> tuple[Image | CompressedImage, CameraInfo] | None:
-        """The pair to go on with, or None as long as it is not complete."""
-        if self._held is not None:
-            self._misses += 1
-        self._held = None
-        own = self._known.get(stamp_to_ns(message.header.stamp))
-        if own is not None:
-            self._misses = 0
-            return message, own
-        if self.newest is not None and self._misses >= _MISSES_ALLOWED:
-            return message, self.newest
-        self._held = message
-        return None
-
-    def info(self, message: CameraInfo) -> tuple[Image | CompressedImage, CameraInfo] | None:
-        """The pair that this one completes, if an image waits for it."""
-        stamp_ns = stamp_to_ns(message.header.stamp)
-        self.newest = self._known[stamp_ns] = message
-        while len(self._known) > _INFOS_KEPT:
-            self._known.popitem(last=False)
-        if self._held is None or stamp_to_ns(self._held.header.stamp) != stamp_ns:
-            return None
-        image, self._held, self._misses = self._held, None, 0
-        return image, message
+    def to_frame(self, *, rectified: bool, up: FloatArray | None) -> Frame:
+        """The frame alone. Raises BadMessageError when the image or the camera_info cannot be used."""
+        return replace(self.decoded(Rectifier(), rectified=rectified)[0], up=up)
 
 
 class CameraInputs:
     """Subscribes to `image` and `camera_info`; hands every image over together with its camera_info."""
 
     def __init__(
-        self, node: Node, *, compressed: bool, reliability: str, rectified: bool, on_item: Callable[[CameraItem], None]
+        self, node: Node, *, compressed: bool, reliability: str, on_item: Callable[[CameraItem], None]
     ) -> None:
-        self._node, self._on_item, self._rectified = node, on_item, rectified
+        self._node, self._on_item, self._encoding = node, on_item, ""
         self._matcher = InfoMatcher()
         self._last_item = time.monotonic()
         self._images = 0
@@ -102,13 +84,23 @@ class CameraInputs:
         self._camera_info = node.create_subscription(
             CameraInfo, "camera_info", self._on_info, sensor_qos("best_effort", depth=5), callback_group=group
         )
+        self._latched_info: Any = None
+        self._group, self._look_again = group, 0.0
         self._image = node.create_subscription(
             kind, topic, self._on_image, sensor_qos(reliability), callback_group=group
         )
+        self._timer = node.create_timer(_LOOK_S, self._on_time, callback_group=group, clock=STEADY)
 
     def close(self) -> None:
-        self._node.destroy_subscription(self._image)
-        self._node.destroy_subscription(self._camera_info)
+        self._node.destroy_timer(self._timer)
+        for subscription in (self._image, self._camera_info, self._latched_info):
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+
+    @property
+    def unmatched(self) -> int:
+        """Images that no camera_info was found for."""
+        return self._matcher.unmatched
 
     def quiet_for(self) -> float:
         """Seconds since the last image that had a camera_info, or since the start."""
@@ -116,6 +108,8 @@ class CameraInputs:
 
     def complaint(self) -> str:
         """The reason why there is no input: topic, publishers and their QoS."""
+        if self._matcher.problem and self._images:
+            return self.mismatch()
         if self._images and self._matcher.newest is None:
             return (
                 f"images arrive on {self._image.topic_name} but no camera_info on {self._camera_info.topic_name} "
@@ -126,8 +120,14 @@ class CameraInputs:
         found = self._publishers(topic)
         if found == "no publisher":
             others = self._image_topics()
+            if f"{topic}/compressed" in others:
+                return (
+                    f"no image on {topic}: no publisher, but {topic}/compressed has one; set `image_transport` to "
+                    "compressed"
+                )
             return f"no image on {topic}: no publisher. " + (
-                f"Topics with images: {', '.join(others)}; remap `image` to one of them"
+                f"Topics with images: {', '.join(others)}; remap `image` to one of them; "
+                "a compressed one needs `image_transport` set to compressed, and `image/compressed` remapped to it"
                 if others
                 else "No topic has images; is the camera running, with the same ROS_DOMAIN_ID?"
             )
@@ -136,16 +136,42 @@ class CameraInputs:
             f"{self._reliability}. Large images over Fast DDS need the profile in config/fastdds.xml"
         )
 
+    def mismatch(self) -> str:
+        """Why images find no camera_info; empty when they do."""
+        if not self._matcher.problem:
+            return ""
+        return (
+            f"images on {self._image.topic_name} find no camera_info on {self._camera_info.topic_name}: stamps differ "
+            f"and {self._matcher.problem}; {self._matcher.unmatched} images were left out. Remap `camera_info` to the "
+            "topic that belongs to `image`"
+        )
+
     def _on_info(self, message: CameraInfo) -> None:
-        if self._matcher.newest is None and (warning := distortion_warning(message, rectified=self._rectified)):
-            self._node.get_logger().warning(warning)
         self._hand_over(self._matcher.info(message))
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, message: Picture) -> None:
         self._images += 1
+        if isinstance(message, Image) and message.encoding != self._encoding:
+            self._encoding = message.encoding
+            if warning := encoding_warning(message.encoding):
+                self._node.get_logger().warning(warning)
         self._hand_over(self._matcher.image(message))
 
-    def _hand_over(self, pair: tuple[Image | CompressedImage, CameraInfo] | None) -> None:
+    def _on_time(self) -> None:
+        if self._matcher.newest is None and self._latched_info is None and time.monotonic() > self._look_again:
+            self._look_again = time.monotonic() + _LATCHED_S
+            self._hear_latched_info()
+        self._hand_over(self._matcher.overdue())
+
+    def _hear_latched_info(self) -> None:
+        """One that was published once, before this node came. Whoever latches nothing would complain of such a wish."""
+        publishers = self._node.get_publishers_info_by_topic(self._camera_info.topic_name)
+        if any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers):
+            self._latched_info = self._node.create_subscription(
+                CameraInfo, "camera_info", self._on_info, latched_qos(), callback_group=self._group
+            )
+
+    def _hand_over(self, pair: Pair | None) -> None:
         if pair is not None:
             self._last_item = time.monotonic()
             self._on_item(CameraItem(*pair, self._last_item))

@@ -45,6 +45,10 @@ class SpatialOutputs:
         if messages.HAVE_VISION_MSGS:
             self._detections = self._publisher(messages.Detection3DArray, "~/detections")
 
+    def wanted(self) -> bool:
+        """Whether somebody listens to anything about the scenes."""
+        return any(_wanted(publisher) for publisher in self._made if publisher is not self._answer)
+
     def publish_scene(self, frame: Frame, scene: Scene) -> None:
         """Messages in metres are for metric scenes only; of others there are pictures and relative depth."""
         where: dict[str, Any] = {"stamp_ns": scene.stamp_ns, "frame_id": scene.frame_id}

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from distill3d_ros.engine.answer_fusion import unreadable_because
-from distill3d_ros.engine.worker import BusyError, NoFrameError, Reply, StoppedError, Worker
+from distill3d_ros.engine.worker import BusyError, NoFrameError, Reply, StaleFrameError, StoppedError, Worker
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.images import stamp_to_ns
 from distill3d_ros.nodes.spatial.diagnostics import Statistics
@@ -24,12 +24,18 @@ from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Scene
 
 _REASONS: dict[type[Exception], str] = {
+    StaleFrameError: "stale_frame",
     NoFrameError: "no_frame",
     BusyError: "busy",
     StoppedError: "inactive",
     TimeoutError: "busy",
 }
 """What the worker raises -> reason code."""
+
+
+REFUSAL_S = 0.005
+"""Refusals for a crowd go out at this interval: every client hears the replies to all clients, and loses its own among
+those that come faster than it reads."""
 
 
 class _Outcome(NamedTuple):
@@ -50,7 +56,7 @@ class QuestionServer:
         self,
         node: LifecycleNode,
         *,
-        group: ReentrantCallbackGroup,
+        group: CallbackGroup,
         outputs: SpatialOutputs,
         statistics: Statistics,
         transform: Callable[[str, str, int], FloatArray],
@@ -66,7 +72,7 @@ class QuestionServer:
         self._service = None
         if messages.HAVE_INTERFACES:
             # The default holds ten requests and loses the eleventh without a word; a busy node is to say that it is.
-            qos = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
+            qos = QoSProfile(depth=2000, reliability=ReliabilityPolicy.RELIABLE)
             self._service = node.create_service(
                 messages.AskSpatial, "~/ask", self._on_ask, qos_profile=qos, callback_group=group
             )
@@ -151,7 +157,8 @@ class QuestionServer:
 
         def ask() -> tuple[Scene, Answer]:
             timeout = limit or float(self._node.get_parameter("answer_timeout").value)
-            return worker.ask(question, not_before_ns=not_before_ns, timeout=timeout)
+            oldest = float(self._node.get_parameter("max_frame_age").value)
+            return worker.ask(question, not_before_ns=not_before_ns, timeout=timeout, max_age_s=oldest)
 
         return self._outcome(question, ask)
 
@@ -161,6 +168,8 @@ class QuestionServer:
             scene, answer = reply()
         except tuple(_REASONS) as error:
             code = next(code for kind, code in _REASONS.items() if isinstance(error, kind))
+            if isinstance(error, BusyError):
+                time.sleep(REFUSAL_S)
             return _Outcome(problem=str(error), reason=code)
         except Exception as error:  # the student failed on this question; the node serves the next one
             self._statistics.failed(f"question not answered: {error}")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from distill3d_ros.engine.box_decoding import filter_by_score
@@ -18,21 +16,31 @@ from distill3d_ros.engine.engine import Engine
 from distill3d_ros.engine.keyframes import Keyframes
 from distill3d_ros.engine.worker import Worker
 from distill3d_ros.nodes.conversions import messages
-from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS, declare, up_or_none
+from distill3d_ros.nodes.limited_group import LimitedCallbackGroup
+from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS, declare
 from distill3d_ros.nodes.spatial.camera_transforms import CameraTransforms
+from distill3d_ros.nodes.spatial.depth_input import DepthInput
 from distill3d_ros.nodes.spatial.diagnostics import Statistics, status_message
+from distill3d_ros.nodes.spatial.frame_maker import FrameMaker
 from distill3d_ros.nodes.spatial.inputs import CameraInputs, CameraItem
 from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
 from distill3d_ros.nodes.spatial.question_server import QuestionServer
+from distill3d_ros.nodes.spatial.time_watch import STEADY, TimeWatch
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.system.memory import lasting_objects, peak_rss_mib
 
 WAITING_QUESTIONS = 5
-EXECUTOR_THREADS = WAITING_QUESTIONS + 3
-"""A waiting question holds a thread; the rest stays free for images, parameters and transitions."""
+JUMP_NS = 1_000_000_000
+"""Images whose stamps go back by more are of another time: a bag loops, or a simulator was reset."""
+FRAME_SETTINGS = ("gravity_frame", "floor_frame", "odom_frame", "base_frame", "optical_frame")
+EXECUTOR_THREADS = WAITING_QUESTIONS + 4
+"""A waiting question holds a thread, and so does one that is refused; the rest stays free for images, parameters and
+transitions."""
 _REPEAT_ERROR_S = 5.0
+MISMATCH_S = 1.0
+"""Seconds of images without a camera_info of theirs until that is told."""
 
 
 class SpatialNode(LifecycleNode):
@@ -50,15 +58,19 @@ class SpatialNode(LifecycleNode):
         self._keyframes = Keyframes()
         self._views = 0
         """Of the newest scene."""
-        self._height: float | None = None
-        """Metres of the camera above the floor at the newest scene, as far as it is known."""
+        self._frames: FrameMaker | None = None
+        self._depth: DepthInput | None = None
+        self._arrived_ns = self._newest_ns = 0
+        """Stamps of the newest image, and of the newest that was looked at together with others."""
         self._statistics = Statistics()
         self._state, self._quiet = "unconfigured", ""
         self._warned: dict[str, float] = {}
         declare(self, SPATIAL_SETTINGS, configured=lambda: self._engine is not None)
-        self._question_group = ReentrantCallbackGroup()
+        self._question_group = LimitedCallbackGroup(WAITING_QUESTIONS + 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(1.0, self._report, callback_group=MutuallyExclusiveCallbackGroup())
+        self._time = TimeWatch(self, on_jump_back=self._begin_anew)
+        # Steady: with `use_sim_time` and no /clock the node must still say what it waits for.
+        self.create_timer(1.0, self._report, callback_group=MutuallyExclusiveCallbackGroup(), clock=STEADY)
 
     def setting(self, name: str) -> Any:
         """The present value of a parameter."""
@@ -130,10 +142,13 @@ class SpatialNode(LifecycleNode):
                 "this student's depth has no metric scale: depth, points, boxes and markers, which are in metres, are "
                 f"not published; {relative} as it is"
             )
+        if self._engine.takes_depth and not self.setting("depth_input"):
+            raise ValueError(
+                "this student takes a depth image beside the picture: set `depth_input` to true and remap `depth` to a "
+                "depth image that is registered to `image`, or choose another `model`"
+            )
         self._outputs = SpatialOutputs(self, self.setting)
-        self._transforms = CameraTransforms(
-            self, **{name: self.setting(name) for name in ("gravity_frame", "floor_frame", "odom_frame", "base_frame")}
-        )
+        self._transforms = CameraTransforms(self, **{name: self.setting(name) for name in FRAME_SETTINGS})
         self._questions = QuestionServer(
             self,
             group=self._question_group,
@@ -150,7 +165,13 @@ class SpatialNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._engine is not None
         assert self._questions is not None
+        assert self._transforms is not None
         self._keyframes = Keyframes()
+        self._arrived_ns = self._newest_ns = 0
+        if self.setting("depth_input"):
+            group = MutuallyExclusiveCallbackGroup()
+            self._depth = DepthInput(self, reliability=self.setting("reliability"), group=group)
+        self._frames = FrameMaker(self, setting=self.setting, transforms=self._transforms, depth=self._depth)
         self._worker = Worker(
             perceive=self._perceive,
             ask=self._ask,
@@ -159,7 +180,11 @@ class SpatialNode(LifecycleNode):
             standing_questions=self._questions.standing_questions,
             on_standing=self._questions.publish_standing,
             min_period=self._min_period,
+            wanted=self._wanted,
+            inspect=self._inspect,
+            clock=self._time.seconds,
             max_waiting=WAITING_QUESTIONS,
+            kept=self.setting("frames_kept"),
         )
         self._worker.start()
         self._questions.open(self._worker)
@@ -167,8 +192,7 @@ class SpatialNode(LifecycleNode):
             self,
             compressed=self.setting("image_transport") == "compressed",
             reliability=self.setting("reliability"),
-            rectified=self.setting("rectified"),
-            on_item=self._worker.submit,
+            on_item=self._take,
         )
 
     def _succeeds(self, what: str, action: Callable[[], None]) -> bool:
@@ -188,7 +212,9 @@ class SpatialNode(LifecycleNode):
             self._questions.shut()
         if self._worker is not None and not self._worker.stop():
             self.get_logger().warning("the student is still busy with a frame after 10 s")
-        self._inputs = self._worker = None
+        if self._depth is not None:
+            self._depth.close()
+        self._inputs = self._worker = self._depth = None
 
     def _release(self) -> None:
         for part in (self._questions, self._outputs, self._transforms):
@@ -198,29 +224,53 @@ class SpatialNode(LifecycleNode):
 
     def _perceive(self, item: CameraItem) -> tuple[Frame, Scene]:
         assert self._engine is not None
-        header = item.image.header
-        stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-        assert self._transforms is not None
-        up = self._transforms.up(header.frame_id, stamp_ns)
-        if up is None and (given := up_or_none(self.setting("up"))):
-            up = np.asarray(given)
+        assert self._frames is not None
         started = time.monotonic()
-        height = self._transforms.height(header.frame_id, stamp_ns) or self.setting("camera_height") or None
-        frame = replace(
-            item.to_frame(rectified=self.setting("rectified"), up=up),
-            camera_height=height,
-            base_from_camera=self._transforms.base_from_camera(header.frame_id, stamp_ns),
-        )
+        several = self.setting("views") > 1
+        frame = self._frames.frame(item, with_pose=several)
         views = [frame]
-        if self.setting("views") > 1:
-            frame = replace(frame, world_from_camera=self._transforms.world_from_camera(header.frame_id, stamp_ns))
+        if several and item.stamp_ns >= self._newest_ns:  # a question may ask for an earlier one, which stands alone
+            self._newest_ns = item.stamp_ns
             views = self._keyframes.together(frame, self.setting("views"), memory_s=self.setting("view_memory"))
         self._statistics.took("decode", 1e3 * (time.monotonic() - started))
         started = time.monotonic()
-        scene = self._engine.perceive(views)
-        self._views, self._height = scene.views, height
+        scene = self._engine.perceive(views, quarter_turns=self._frames.quarter_turns(), scale_by_depth=True)
+        self._views = scene.views
         self._statistics.took("perceive", 1e3 * (time.monotonic() - started))
         return frame, scene
+
+    def _inspect(self, item: CameraItem) -> None:
+        """So that what is wrong with the images is known though nobody wants to know what they show."""
+        assert self._frames is not None
+        self._frames.frame(item)
+
+    def _take(self, item: CameraItem) -> None:
+        """An image has come."""
+        assert self._worker is not None
+        stamp_ns = item.stamp_ns
+        if stamp_ns < self._arrived_ns - JUMP_NS:
+            self._begin_anew()
+        self._arrived_ns = stamp_ns
+        self._worker.submit(item, stamp_ns=stamp_ns, age_s=self._time.age_of(stamp_ns))
+
+    def _begin_anew(self) -> None:
+        """A bag loops or a simulator was reset: what is known is of another time."""
+        self.get_logger().info("time went back: earlier images and transforms are forgotten")
+        self._arrived_ns = self._newest_ns = 0
+        self._keyframes = Keyframes()
+        for part in (self._transforms, self._depth):
+            if part is not None:
+                part.clear()
+        if self._worker is not None:
+            self._worker.forget()
+
+    def _wanted(self) -> bool:
+        """Whether somebody wants to know what every image shows."""
+        if not self.setting("on_demand"):
+            return True
+        assert self._outputs is not None
+        assert self._questions is not None
+        return self._outputs.wanted() or bool(self._questions.standing_questions())
 
     def _ask(self, scene: Scene, question: str) -> Answer:
         assert self._engine is not None
@@ -253,22 +303,46 @@ class SpatialNode(LifecycleNode):
 
     def _report(self) -> None:
         inputs, worker = self._inputs, self._worker
-        self._quiet = ""
-        if inputs is not None and inputs.quiet_for() > self.setting("quiet_after"):
-            self._quiet = inputs.complaint()
+        self._quiet = self._trouble()
+        if self._quiet:
             self._say_sometimes(self._quiet)
         counts = worker.counts if worker else None
-        names = ("received", "processed", "dropped", "failed", "answered")
-        height = "not known" if self._height is None else f"{self._height:.2f} m"
-        seen = {"views": self._views, "camera_height": height}
+        names = ("received", "processed", "dropped", "skipped", "failed", "answered")
+        facts: dict[str, int | str] = {}
+        if counts is not None and worker is not None and inputs is not None:
+            facts = {name: getattr(counts, name) for name in names}
+            facts |= {"unmatched": inputs.unmatched, "views": self._views}
+            height = self._frames.height if self._frames is not None else None
+            facts |= {"camera_height": "not known" if height is None else f"{height:.2f} m"}
+            facts |= {"frame_age": _seconds(worker.newest_age()), "frame_delay": _seconds(self._time.delay_s)}
         engine = self._engine
         message = status_message(
-            name=f"{self.get_name()}: perception",
+            name=f"{self.get_fully_qualified_name()}: perception",
             hardware_id=engine.device_name if engine else "",
             state=self._state,
-            facts={name: getattr(counts, name) for name in names} | seen if counts else {},
+            facts=facts,
             statistics=self._statistics,
-            now_ns=self.get_clock().now().nanoseconds,
+            now_ns=self._time.stamp_ns(),
             quiet=self._quiet,
         )
         self._diagnostics.publish(message)
+
+    def _trouble(self) -> str:
+        """What keeps the node from seeing, or from seeing rightly; empty for nothing."""
+        inputs, transforms, depth = self._inputs, self._transforms, self._depth
+        if inputs is None:
+            return ""
+        after_s = self.setting("quiet_after")
+        if time_trouble := self._time.complaint(after_s=after_s):
+            return time_trouble
+        if inputs.quiet_for() > after_s:
+            return inputs.complaint()
+        if inputs.quiet_for() > MISMATCH_S and (mismatch := inputs.mismatch()):
+            return mismatch
+        if transforms is not None and (lost := transforms.complaint()):
+            return lost
+        return depth.complaint() if depth is not None else ""
+
+
+def _seconds(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.2f} s"

@@ -6,11 +6,11 @@ follows /tf and /tf_static itself: it takes the transform nearest in time and do
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any, Protocol
 
 import numpy as np
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
@@ -34,6 +34,10 @@ except ImportError:
 STALE_NS = 500_000_000
 """A moving transform this far from the image's stamp says nothing about it."""
 _KEPT = 200
+_WAIT_S = 0.05
+"""tf travels apart from the image: tf2's buffer is asked again for so long."""
+_JUMP_NS = 1_000_000_000
+"""A frame's transform older by this than its last one: a bag loops, or a simulator was reset."""
 
 
 class NoTransformError(RuntimeError):
@@ -45,6 +49,9 @@ class Transforms(Protocol):
 
     def find(self, target: str, source: str, stamp_ns: int) -> FloatArray:
         """(4, 4) target_from_source. Raises NoTransformError."""
+
+    def clear(self) -> None:
+        """Forgets what moves: time began anew."""
 
     def close(self) -> None: ...
 
@@ -58,20 +65,32 @@ def listen_to_tf(node: Node) -> Transforms | None:
 
 class _Tf2Transforms:
     def __init__(self, node: Node) -> None:
-        self._buffer = Buffer()
+        # With the node the buffer is on the node's clock, and clears itself when simulated time jumps back.
+        self._node, self._buffer = node, Buffer(node=node)
         self._listener: Any = TransformListener(self._buffer, node)
 
     def find(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        try:
-            found = self._buffer.lookup_transform(
-                target, source, Time(nanoseconds=stamp_ns), timeout=Duration(seconds=0.05)
-            )
-        except TransformException as error:
-            raise NoTransformError(str(error)) from error
-        return pose_of(found.transform)
+        end = time.monotonic() + _WAIT_S
+        while True:
+            try:
+                # Waited for here: tf2 would wait by the node's clock, for ever where a simulated one stands still.
+                found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns))
+                return pose_of(found.transform)
+            except TransformException as error:
+                if time.monotonic() > end:
+                    raise NoTransformError(str(error)) from error
+            time.sleep(0.005)
+
+    def clear(self) -> None:
+        self._buffer.clear()
 
     def close(self) -> None:
         self._listener.unregister()
+        jump_handle, service = getattr(self._buffer, "jump_handle", None), getattr(self._buffer, "srv", None)
+        if jump_handle is not None:
+            jump_handle.unregister()
+        if service is not None:
+            self._node.destroy_service(service)
 
 
 class TransformTree:
@@ -99,8 +118,14 @@ class TransformTree:
         """A (4, 4) rigid motion; ``stamp_ns`` None for one that never changes."""
         if stamp_ns is None:
             self._static[child] = (parent, parent_from_child)
-        else:
-            self._moving.setdefault(child, deque(maxlen=_KEPT)).append((stamp_ns, parent, parent_from_child))
+            return
+        known = self._moving.setdefault(child, deque(maxlen=_KEPT))
+        if known and stamp_ns < known[-1][0] - _JUMP_NS:
+            known.clear()
+        known.append((stamp_ns, parent, parent_from_child))
+
+    def clear(self) -> None:
+        self._moving.clear()
 
     def find(self, target: str, source: str, stamp_ns: int) -> FloatArray:
         """(4, 4) target_from_source. Raises NoTransformError."""

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from distill3d_ros.nodes.conversions import images as conversions
-from distill3d_ros.nodes.conversions.camera_info import distortion_warning, info_from, intrinsics_from
+from distill3d_ros.nodes.conversions.camera_info import info_from, intrinsics_from
 from distill3d_ros.nodes.conversions.clouds import cloud_from, points_of
 from distill3d_ros.nodes.conversions.images import (
     BadMessageError,
@@ -69,14 +68,6 @@ def test_mono_becomes_grey():
     np.testing.assert_array_equal(read, [[[0, 0, 0], [200, 200, 200]]])
 
 
-def test_cv_bridge_gives_the_same_arrays():
-    pytest.importorskip("cv_bridge")
-    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 4), np.uint8)
-    for encoding, channels in conversions.COLOUR_CHANNELS.items():
-        message = message_of(picture[..., :channels].squeeze(), encoding)
-        np.testing.assert_array_equal(image_to_rgb(message), image_to_rgb(message, bridge=False))
-
-
 @settings(deadline=None, max_examples=40)
 @given(mm=SIZES.flatmap(lambda s: hnp.arrays(np.uint16, s)), big_endian=st.booleans(), padding=st.integers(0, 3))
 def test_millimetres_in_any_byte_order(mm, big_endian, padding):
@@ -127,6 +118,8 @@ def broken(**changes: object) -> Image:
         (broken(data=byte_array(np.zeros(71, np.uint8))), "18 x 4 = 72 bytes. Got 71"),
         (broken(data=byte_array(np.zeros(0, np.uint8))), "72 bytes. Got 0"),
         (broken(height=2**31, step=2**31), "bytes. Got 72"),
+        (broken(encoding="\x1b[2J" + "x" * 10_000), r"Got '.x1b\[2Jx+\.\.\. \(10004 characters\)'"),
+        (message_of(np.zeros((1, 10_000, 3), np.uint8), "rgb8"), "at most 10 times as long.*Got 10000x1"),
     ],
 )
 def test_bad_images_are_named(message, says):
@@ -197,14 +190,6 @@ def test_cameras_that_are_not_calibrated_are_named(index, value, says):
 def test_an_empty_camera_info_is_named():
     with pytest.raises(BadMessageError, match="width must be at least 1"):
         intrinsics_from(CameraInfo(), width=64, height=48)
-
-
-def test_a_bent_lens_is_told_unless_rectified():
-    message = info_from(CAMERA)
-    assert distortion_warning(message, rectified=False) is None
-    message.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
-    assert "image_proc" in (distortion_warning(message, rectified=False) or "")
-    assert distortion_warning(message, rectified=True) is None
 
 
 def test_clouds_hold_the_right_points_and_colours():

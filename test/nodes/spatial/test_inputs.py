@@ -94,7 +94,7 @@ def node() -> Iterator[Node]:
 
 def listening(node: Node, **options) -> tuple[CameraInputs, list[CameraItem]]:
     items: list[CameraItem] = []
-    options = {"compressed": False, "reliability": "best_effort", "rectified": False} | options
+    options = {"compressed": False, "reliability": "best_effort"} | options
     return CameraInputs(node, on_item=items.append, **options), items
 
 

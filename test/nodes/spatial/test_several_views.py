@@ -54,7 +54,14 @@ class Walk:
 
 def test_frames_from_other_places_are_looked_at_together(tmp_path: Path) -> None:
     student = save_random_student(tmp_path / "student")
-    parameters = {"model": student, "threads": 1, "views": 3, "gravity_frame": "", "camera_height": 0.4}
+    parameters = {
+        "model": student,
+        "threads": 1,
+        "views": 3,
+        "on_demand": False,
+        "gravity_frame": "",
+        "camera_height": 0.4,
+    }
     with NodeProcess("spatial_node", parameters) as process:
         process.says("active")
         robot = Robot()
