@@ -25,7 +25,10 @@ from distill3d_ros.training.evaluation.metrics import box_score, wilson_interval
 
 @dataclass(slots=True)
 class TeacherTally:
-    """Answers of student and teacher, question by question, and what the teacher perceived, frame by frame."""
+    """Answers of student and teacher, question by question, and what the teacher perceived, frame by frame.
+
+    Boxes are noted of frames alone in which whole boxes are known.
+    """
 
     questions: list[Question] = field(default_factory=list)
     frames: list[str] = field(default_factory=list)
@@ -54,8 +57,9 @@ class TeacherComparison:
         t0 = time.perf_counter()
         scene = self.engine.perceive(sample.frame)  # which carries the true depth, for a teacher that is told it
         tally.perceive_ms.append(1e3 * (time.perf_counter() - t0))
-        tally.found.append(with_all_boxes(self.engine, scene))
-        tally.true.append(replace(sample.scene, depth=None))
+        if sample.scene.annotation.boxes == "amodal":  # nothing else says how large things are
+            tally.found.append(with_all_boxes(self.engine, scene))
+            tally.true.append(replace(sample.scene, depth=None))
         if not asked:
             return
         tally.questions += asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,12 @@ from distill3d_ros.training.augment_config import AugmentConfig
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.data.answers.teacher_answer import TeacherAnswer, TeacherPerception
 from distill3d_ros.training.data.answers.teacher_cache import TeacherCache
+from distill3d_ros.training.data.manifest import Manifest, write_manifest
 from distill3d_ros.training.data.mixture import open_split
 from distill3d_ros.training.data.sample import UNKNOWN_ID, Sample
+from distill3d_ros.training.data.shards import ShardWriter
+from distill3d_ros.training.evaluation.evaluate import evaluate
+from distill3d_ros.training.evaluation.evaluation_options import EvaluateOptions
 from distill3d_ros.training.evaluation.grading import parse_answer
 from distill3d_ros.training.inputs.augmentation import view_from_sample
 from distill3d_ros.training.inputs.targets import perceive_batch, perception_batch
@@ -228,3 +233,33 @@ def test_a_student_learns_from_it_on_unlabelled_pictures(tmp_path: Path) -> None
     losses = stage.losses(learner, batch)
     assert {"text", "names", "depth", "teacher_box", "detection_box", "depth_kl"} <= set(losses)
     assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_retention_is_measured_on_real_questions(student: Student, tmp_path: Path) -> None:
+    """Student and teacher are asked the same; boxes of what is visible say nothing about sizes."""
+    data = tmp_path / "real"
+    data.mkdir()
+    with ShardWriter(data, split="val", number=0, first_room=0, rooms=4) as writer:
+        for number in range(4):
+            writer.add(replace(real_frame(number), key=f"val-{number}-00", split="val", room=f"place-{number}"))
+    assert writer.info is not None
+    write_manifest(data, Manifest(recipe={"real": 1}, planned_rooms={"val": 4}, shards=(writer.info,), complete=True))
+    save_student(tmp_path / "teacher", student)
+    torch.manual_seed(1)
+    save_student(tmp_path / "student", new_student(tiny_config()))
+    evaluate(
+        EvaluateOptions(
+            model=tmp_path / "student",
+            data=data,
+            splits=("val",),
+            out=tmp_path / "report",
+            questions=16,
+            teacher=tmp_path / "teacher",
+        ),
+        report=lambda _: None,
+    )
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["teacher"]["n"] == report["n"] > 0
+    assert 0 <= report["teacher"]["accuracy"] <= 1
+    assert "retention_interval" in report["teacher"]
+    assert report["teacher"]["boxes"]["map25"] is None or np.isnan(report["teacher"]["boxes"]["map25"])
