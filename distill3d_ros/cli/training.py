@@ -55,10 +55,10 @@ def _export(options: ExportOptions) -> int:
 
     if options.run is not None:
         export_student(options)
-    if options.report is not None:
-        if options.data is not None:
-            evaluate(EvaluateOptions(model=options.out, data=options.data, out=options.report, teacher=options.teacher))
-        add_report(options.out, options.report)
+    if options.report is not None and options.data is not None:
+        evaluate(EvaluateOptions(model=options.out, data=options.data, out=options.report, teacher=options.teacher))
+    if options.report is not None or options.real_report is not None:
+        add_report(options.out, options.report, options.real_report)
     if options.onnx is not None:
         from distill3d_ros.student.onnx_export import export_onnx
 

@@ -29,6 +29,7 @@ from distill3d_ros.training.evaluation.evaluation_options import EvaluateOptions
 from distill3d_ros.training.evaluation.lenses import lens_figures
 from distill3d_ros.training.evaluation.metrics import depth_score
 from distill3d_ros.training.evaluation.question_sets import chosen_splits, has_objects, question_set
+from distill3d_ros.training.evaluation.real.real_tally import RealTally
 from distill3d_ros.training.evaluation.reference_evaluation import ReferenceQuestions
 from distill3d_ros.training.evaluation.report import write_report
 from distill3d_ros.training.evaluation.several_views import view_figures
@@ -81,6 +82,8 @@ def evaluate(options: EvaluateOptions, *, report: Callable[[str], None] = print)
         reader = ShardReader(data, split)
         tally, referring = evaluation.measure(reader)
         part = figures(tally.questions, tally.perception) | {"outcomes": outcomes(tally.questions)}
+        if tally.real is not None:
+            part["real"] = tally.real.figures()
         if comparison is not None:
             part["teacher"] = teacher_figures(tally.teacher, seed=seed)
         if options.views:
@@ -121,6 +124,8 @@ class _Tally:
     questions: QuestionTally = field(default_factory=QuestionTally)
     perception: PerceptionTally = field(default_factory=PerceptionTally)
     teacher: TeacherTally = field(default_factory=TeacherTally)
+    real: RealTally | None = None
+    """None without real frames."""
 
     def extend(self, other: _Tally) -> None:
         self.questions.extend(other.questions)
@@ -155,6 +160,9 @@ class _Evaluation:
                 sample = replace(sample, frame=with_camera_height(sample.frame))
                 known_heights += sample.frame.camera_height is not None
             scene = self._perceive(sample, tally.perception)
+            if sample.scene.annotation.depth == "measured":
+                tally.real = tally.real or RealTally.of(self.engine)
+                tally.real.add(self.engine, sample, scene)
             answers: list[Answer] = []
             if asked.get(i):
                 answers = self._ask(asked[i], sample, scene, before, tally, rng)
@@ -183,7 +191,8 @@ class _Evaluation:
                 f"{reader.split}: no objects are marked in its frames, so only depth is measured, on {len(picked)}"
             )
             return {}
-        asked = question_set(reader, picked, self.options.questions, self.options.seed)
+        known = frozenset(self.engine.labels)
+        asked = question_set(reader, picked, self.options.questions, self.options.seed, known=known)
         number = sum(map(len, asked.values()))
         self.report(f"{reader.split}: {number} questions about {len(asked)} of {len(picked)} frames")
         return asked
@@ -196,8 +205,9 @@ class _Evaluation:
         predicted, true = np.asarray(scene.depth), np.asarray(sample.scene.depth)
         tally.depth.append(depth_score(predicted, true))
         tally.scaled.append(depth_score(predicted, true, median_scaled=True))
-        tally.found.append(with_all_boxes(self.engine, scene))
-        tally.true.append(replace(sample.scene, depth=None))
+        if sample.scene.annotation.boxes == "amodal":
+            tally.found.append(with_all_boxes(self.engine, scene))
+            tally.true.append(replace(sample.scene, depth=None))
         return scene
 
     def _ask(

@@ -56,6 +56,8 @@ class ExportOptions:
     """Write the perception for pictures of this size (640x480) as ONNX, beside the student in --out."""
     report: Path | None = None
     """Folder of its evaluation, for its card."""
+    real_report: Path | None = None
+    """Folder of its evaluation on real pictures; its figures come first in the card."""
     data: Path | None = None
     """Measure it on this data set first, into --report, as evaluate does."""
     teacher: Path | None = None
@@ -64,7 +66,7 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.data is not None and self.report is None:
             raise ValueError("export --data measures the student and needs --report, the folder for what it finds")
-        if self.run is None and self.report is None and self.onnx is None:
+        if self.run is None and self.report is None and self.real_report is None and self.onnx is None:
             raise ValueError("export needs --run (a training run), --report (an evaluation), or --onnx")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from distill3d_ros.questions.answer_text import NOTHING
 from distill3d_ros.questions.ground_truth.balancing import balanced
 from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.ground_truth.phrasing import phrase
@@ -17,7 +18,7 @@ from distill3d_ros.training.data.mixture import Reader
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.data.shards import ShardReader
 
-TEST_SPLITS = ("test_known", "test_unseen")
+TEST_SPLITS = ("test_known", "test_unseen", "test")
 TRAINING_SCENES = 3000
 """Training scenes from which the baselines learn how questions are answered."""
 TRAINING_QUESTIONS = 40_000
@@ -40,13 +41,28 @@ def has_objects(reader: Reader, picked: Sequence[int]) -> bool:
     return any(reader.scene(i).objects for i in picked)
 
 
-def question_set(reader: Reader, picked: Sequence[int], number: int, seed: int) -> dict[int, list[Question]]:
-    """Number of the frame -> its questions; balanced over all frames."""
+def question_set(
+    reader: Reader, picked: Sequence[int], number: int, seed: int, *, known: Collection[str] | None = None
+) -> dict[int, list[Question]]:
+    """Number of the frame -> its questions; balanced over all frames.
+
+    ``known``: classes of the student that is asked; what names another, or is answered by one, is left out. None leaves
+    nothing out.
+    """
     rng = np.random.default_rng([seed, 2])
     asked: dict[int, list[Question]] = defaultdict(list)
-    for key, fact in balanced(_facts_of(reader, picked), rng, number):
+    facts = _facts_of(reader, picked)
+    if known is not None:
+        facts = [(key, fact) for key, fact in facts if is_about(fact, known)]
+    for key, fact in balanced(facts, rng, number):
         asked[reader.index_of(key)].append(phrase(fact, rng))
     return asked
+
+
+def is_about(fact: GroundTruthQA, known: Collection[str]) -> bool:
+    """Whether a student that knows these classes can know the answer."""
+    value = fact.answer.value
+    return {*fact.labels} <= {*known} and (not isinstance(value, str) or value in known or value == NOTHING)
 
 
 def chosen_splits(data: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:

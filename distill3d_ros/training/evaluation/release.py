@@ -69,20 +69,36 @@ def mixed_perception(student: Student, earlier: Student, share: float) -> None:
                 value.lerp_(other[name].to(value), share)
 
 
-def add_report(model: Path, report: Path) -> None:
-    """Puts the figures of ``report`` (a folder that `distill3d evaluate` wrote) into the model's card.
+def add_report(model: Path, report: Path | None, real: Path | None = None) -> None:
+    """Puts the figures of ``report`` and ``real`` (folders that `distill3d evaluate` wrote) into the model's card.
+
+    Args:
+        real: on real pictures; comes first.
 
     Raises:
-        ValueError: the report is about other weights.
+        ValueError: a report is about other weights, or ``real`` is about rendered pictures.
     """
-    result = json.loads((report / REPORT).read_text())
+    texts = []
+    if real is not None:
+        if not any("real" in part for part in _checked_result(model, real)["splits"].values()):
+            raise ValueError(f"real_report must be an evaluation on real pictures; give {real} as --report")
+        texts.append((real / "report.md").read_text().replace("# Evaluation", "# Evaluation on real pictures", 1))
+    if report is not None:
+        _checked_result(model, report)
+        texts.append((report / "report.md").read_text())
+    write_card(model, "\n".join(texts))
+
+
+def _checked_result(model: Path, report: Path) -> dict[str, Any]:
+    """The figures of a report, which must be about the model's weights."""
+    result: dict[str, Any] = json.loads((report / REPORT).read_text())
     weights = read_description(model)["sha256"]["model.safetensors"]
     if result["model_sha256"] != weights:
         raise ValueError(
             f"{report / REPORT} is about the weights {result['model_sha256'][:16]}, but {model} holds {weights[:16]}; "
             f"run `distill3d evaluate --model {model}` first"
         )
-    write_card(model, (report / "report.md").read_text())
+    return result
 
 
 def write_card(model: Path, report: str = "") -> None:
@@ -120,7 +136,7 @@ def _card(description: Mapping[str, Any], report: str) -> str:
     if card.get("notes"):
         lines += ["", card["notes"]]
     lines += ["", f"Classes: {', '.join(description['student']['labels'])}.", ""]
-    lines.append(report.replace("\n#", "\n##").replace("# Evaluation", "## Evaluation", 1) if report else _NO_REPORT)
+    lines.append(f"\n{report}".replace("\n#", "\n##").removeprefix("\n") if report else _NO_REPORT)
     return "\n".join(lines)
 
 

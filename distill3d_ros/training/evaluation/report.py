@@ -14,6 +14,7 @@ from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.evaluation.confidence_calibration import abstention_lines
 from distill3d_ros.training.evaluation.lenses import lens_lines
 from distill3d_ros.training.evaluation.metrics import wilson_interval
+from distill3d_ros.training.evaluation.real.real_lines import REAL_ROWS_EXPLAINED, real_lines
 from distill3d_ros.training.evaluation.reference_evaluation import reference_lines
 from distill3d_ros.training.evaluation.several_views import view_lines
 from distill3d_ros.training.evaluation.teacher_report import teacher_lines
@@ -27,6 +28,7 @@ NAMES = {
     "rules_on_true_boxes": "rules on true boxes",
 }
 SPLIT_NAMES = {
+    "test": "real rooms that training never saw",
     "test_known": "unseen rooms, known furniture",
     "test_unseen": "unseen rooms, unseen furniture",
     "val": "validation rooms",
@@ -102,6 +104,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += ["", *teacher_lines(result, SPLIT_NAMES)]
     for split, part in result["splits"].items():
         lines += ["", f"## {SPLIT_NAMES.get(split, split)} (`{split}`)", "", *_families(part), "", *_perception(part)]
+        if "real" in part:
+            lines += ["", *real_lines(part["real"]), "", REAL_ROWS_EXPLAINED]
         if "several_views" in part:
             lines += ["", *view_lines(part["several_views"])]
         if "references" in part:
@@ -232,6 +236,8 @@ def depth_lines(part: Mapping[str, Any]) -> list[str]:
 def _perception(part: Mapping[str, Any]) -> list[str]:
     boxes = part["boxes"]
     lines = depth_lines(part)
+    if not boxes["objects"]:
+        return lines
     lines += [
         "",
         f"3D boxes: mAP@0.25 {_share(boxes['map25'])}, mAP@0.5 {_share(boxes['map50'])} over {boxes['objects']} "

@@ -69,7 +69,7 @@ class PerceptionTally:
         raw, scaled = mean_depth_score(self.depth), mean_depth_score(self.scaled)
         depth = {} if raw is None or scaled is None else raw.to_dict() | {"median_scaled": scaled.to_dict()}
         return {
-            "frames": len(self.true),
+            "frames": len(self.depth),
             "depth": depth,
             "boxes": {
                 "map25": boxes.mean(0.25),

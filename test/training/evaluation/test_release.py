@@ -115,6 +115,21 @@ def test_a_report_about_other_weights_is_refused(run: Path, tmp_path: Path) -> N
     assert "## Evaluation" in (out / "README.md").read_text()
 
 
+def test_real_figures_come_first_in_the_card(run: Path, tmp_path: Path) -> None:
+    out = export_student(ExportOptions(run=run, out=tmp_path / "ship"))
+    sha = read_description(out)["sha256"]["model.safetensors"]
+    for name, part in (("rendered", {}), ("real", {"real": {}})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.md").write_text(f"# Evaluation\n\nfigures of {name} rooms\n")
+        splits = {"model_sha256": sha, "splits": {"test": part}}
+        (tmp_path / name / "report.json").write_text(json.dumps(splits))
+    add_report(out, tmp_path / "rendered", tmp_path / "real")
+    card = (out / "README.md").read_text()
+    assert card.index("## Evaluation on real pictures") < card.index("figures of real") < card.index("figures of rend")
+    with pytest.raises(ValueError, match="must be an evaluation on real pictures"):
+        add_report(out, None, tmp_path / "rendered")
+
+
 def test_one_command_measures_what_ships(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     rooms = data_folder(tmp_path, SPLITS)

@@ -1,1 +1,1 @@
-"""Figures of frames of which only what is visible is known, as of real cameras."""
+"""Figures on real pictures: what their annotation tells, and nothing of what it leaves unknown."""

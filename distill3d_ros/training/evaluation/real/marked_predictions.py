@@ -1,0 +1,74 @@
+"""Predicted objects as an annotation names them, without those of which it says nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill3d_ros.scene.annotation import Annotation
+from distill3d_ros.scene.objects import Box3D, SceneObject
+from distill3d_ros.training.data.sample import UNKNOWN_ID
+
+Rectangle = tuple[float, float, float, float]
+UNKNOWN_SHARE = 0.5
+"""Share of unknown pixels in a predicted rectangle from which the prediction is neither right nor wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedPrediction:
+    """A predicted object under the names that the annotation has for it."""
+
+    scores: dict[str, float]
+    """Marked class -> score. Of the finer classes that it covers, the surest."""
+    best: str
+    """The marked class of its own label; empty where that is not marked."""
+    score: float
+    box: Box3D
+    rectangle: Rectangle
+
+
+def marked_predictions(
+    objects: tuple[SceneObject, ...], annotation: Annotation, ids: NDArray[np.uint16]
+) -> list[MarkedPrediction]:
+    """The predictions that can be judged: in sight, not mostly on unknown pixels, and perhaps of a marked class."""
+    found = []
+    for o in objects:
+        if o.image_box is None or unknown_share(ids, o.image_box) > UNKNOWN_SHARE:
+            continue
+        scores: dict[str, float] = {}
+        for label, score in (o.label_scores or {o.label: o.score}).items():
+            marked = annotation.marked_as(label)
+            if annotation.tells_of(marked):
+                scores[marked] = max(scores.get(marked, 0.0), float(score))
+        if scores:
+            own = annotation.marked_as(o.label)
+            found.append(
+                MarkedPrediction(
+                    scores=scores,
+                    best=own if annotation.tells_of(own) else "",
+                    score=o.score,
+                    box=o.box,
+                    rectangle=o.image_box,
+                )
+            )
+    return found
+
+
+def unknown_share(ids: NDArray[np.uint16], rectangle: Rectangle) -> float:
+    """Share of a rectangle's pixels of which nobody said what they show."""
+    height, width = ids.shape
+    left, top = (max(0, int(np.floor(v + 0.5))) for v in rectangle[:2])
+    right, bottom = min(width, int(np.ceil(rectangle[2] + 0.5))), min(height, int(np.ceil(rectangle[3] + 0.5)))
+    inside = ids[top:bottom, left:right]
+    return float((inside == UNKNOWN_ID).mean()) if inside.size else 1.0
+
+
+def rectangle_iou(a: Rectangle, b: Rectangle) -> float:
+    """Intersection over union of two rectangles (left, top, right, bottom)."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = sum((r[2] - r[0]) * (r[3] - r[1]) for r in (a, b))
+    return width * height / (areas - width * height)
