@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -48,6 +51,42 @@ def test_a_hub_id_is_read_from_the_cache_without_asking_anybody(
 def test_what_is_neither_a_folder_nor_pinned_is_refused(source: str) -> None:
     with pytest.raises(FileNotFoundError, match=r"folder with a student.*or owner/name@revision.*which is no folder"):
         student_folder(source)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A hub on this machine that has someone/student without any revision, and nothing else."""
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code = "RevisionNotFound" if "/someone/student" in self.path else "RepoNotFound"
+            self.send_response(404)
+            self.send_header("X-Error-Code", code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.usefixtures("hub")
+def test_what_the_hub_does_not_have_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"model 'nobody/nothing@v1' .*no repository 'nobody/nothing', or"):
+        student_folder("nobody/nothing@v1", cache_dir=tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"'someone/student' has no revision 'v9'\. Check the name, the"):
+        student_folder("someone/student@v9", cache_dir=tmp_path)
 
 
 def test_without_the_hubs_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from transformers import AutoImageProcessor, AutoModelForObjectDetection, AutoMo
 from transformers import AutoProcessor as AutoTextProcessor
 
 from distill3d_ros.scene.frame import FloatArray
-from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.labels import LABELS, find_label
 from distill3d_ros.training.inputs.rectangle_overlap import suppressed
 from distill3d_ros.training.teachers.transformers_perception.class_names import (
     covered_classes,
@@ -132,7 +132,7 @@ class _Queries:
     def __init__(self, network: Network, phrases: Sequence[str]) -> None:
         self.network = network
         tokenizer = network.processor.tokenizer
-        texts = [f"a photo of {_article(phrase)} {phrase}" for phrase in phrases]  # as in its training
+        texts = [f"a photo of {_with_article(phrase)}" for phrase in phrases]  # as in its training
         length = network.config.text_config.max_position_embeddings
         self.text = tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
 
@@ -202,5 +202,9 @@ def corners(boxes: Tensor) -> Tensor:
     return torch.cat([center - half, center + half], -1)
 
 
-def _article(phrase: str) -> str:
-    return "an" if phrase[0] in "aeiou" else "a"
+def _with_article(phrase: str) -> str:
+    """ "an armchair", "a lamp", "books"."""
+    label = find_label(phrase)
+    if label is not None and label.plural == phrase:
+        return phrase
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
