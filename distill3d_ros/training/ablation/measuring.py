@@ -23,7 +23,7 @@ from distill3d_ros.training.ablation.plan import AskedConfig
 from distill3d_ros.training.ablation.runs import Run, others_of
 from distill3d_ros.training.ablation.thoughts import AS_TRAINED, attention, can_show_attention, conditions, thoughts_as
 from distill3d_ros.training.data.manifest import manifest_sha256
-from distill3d_ros.training.data.mixture import Folders, Reader, open_split
+from distill3d_ros.training.data.mixture import Folders, Reader, open_part
 from distill3d_ros.training.data.reading import evenly_spaced
 from distill3d_ros.training.evaluation.detections import detected_scenes
 from distill3d_ros.training.evaluation.grading import parse_answer
@@ -83,7 +83,7 @@ def measure(
     splits: dict[str, Any] = {}
     attentions: list[tuple[Tensor, float]] = []
     for split in asked.splits:
-        reader = open_split(data, split)
+        reader = open_part(data, split)
         if not len(reader):
             raise ValueError(f"evaluate.splits: the data has no samples of {split!r}; leave it out")
         language_inputs = _LanguageInputs(student, reader, _cached(cache / split, perceiver, data))

@@ -11,6 +11,7 @@ from typing import Any
 
 from distill3d_ros.system.config_loading import build, load_yaml
 from distill3d_ros.training.config import TrainConfig, change
+from distill3d_ros.training.data.mixture import KINDS_OF_PICTURES
 from distill3d_ros.training.data.sample import SPLITS
 from distill3d_ros.training.inputs.cache_perception import CacheConfig
 from distill3d_ros.training.start.initial_student import student_settings
@@ -41,6 +42,7 @@ class AskedConfig:
     """The evaluation questions, the same for every student."""
 
     splits: tuple[str, ...] = ("test_known", "test_unseen")
+    """``val/real`` and ``val/rendered`` are of the data folders with such pictures."""
     frames: int = 150
     """Of each split, evenly spread."""
     questions: int = 1000
@@ -50,9 +52,12 @@ class AskedConfig:
     """Of each split; on these the attention of answers on the thoughts is measured."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.splits) - set(SPLITS)
-        if unknown or not self.splits:
-            raise ValueError(f"evaluate.splits must name some of {', '.join(SPLITS)}. Got {list(self.splits)}")
+        known = {*SPLITS, *(f"{split}/{kind}" for split in SPLITS for kind in KINDS_OF_PICTURES)}
+        if not self.splits or set(self.splits) - known:
+            raise ValueError(
+                f"evaluate.splits must name some of {', '.join(SPLITS)}, perhaps with /real or /rendered behind. "
+                f"Got {list(self.splits)}"
+            )
         for name in ("frames", "questions", "attention_frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"evaluate.{name} must be at least 1. Got {getattr(self, name)}")

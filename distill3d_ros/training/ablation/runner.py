@@ -83,6 +83,8 @@ def _cache_perceptions(
             "a stage of kind cached needs base.perception or base.start_from, the folder of a student that perceives. "
             "Got neither"
         )
+    if parts := [split for split in config.evaluate.splits if "/" in split]:
+        raise ValueError(f"evaluate.splits must be whole splits where perception is cached. Got {', '.join(parts)}")
     perceiver = load_student(student_folder(source), torch_device(device))
     counts = {"train": config.perception.views, "val": config.perception.validation_views}
     for split, views in (counts | dict.fromkeys(config.evaluate.splits, config.evaluate.frames)).items():

@@ -6,12 +6,13 @@ import bisect
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
 
+KINDS_OF_PICTURES: Final = ("real", "rendered")
 Folders = tuple[Path, ...]
 """Data folders; the order is part of a run."""
 
@@ -40,6 +41,23 @@ def open_split(folders: Sequence[Path], split: str) -> Reader:
         if folder.resolve() in {other.resolve() for other in folders[:i]}:
             raise ValueError(f"data names {folder} twice; name each folder once")
     return ShardReader(folders[0], split) if len(folders) == 1 else MixedReader(folders, split)
+
+
+def open_part(folders: Sequence[Path], part: str) -> Reader:
+    """The samples of a split; with ``val/real`` or ``val/rendered`` those of the folders that hold such pictures.
+
+    Raises:
+        ValueError: no folder holds such pictures in that split.
+        ShardError: a folder has no manifest, or is damaged.
+    """
+    split, _, kind = part.partition("/")
+    if not kind:
+        return open_split(folders, split)
+    readers = [ShardReader(folder, split) for folder in folders]
+    chosen = [r.folder for r in readers if len(r) and r.scene(0).annotation.is_rendered == (kind == "rendered")]
+    if not chosen:
+        raise ValueError(f"no data folder has {kind} pictures in its split {split!r}")
+    return open_split(chosen, split)
 
 
 class RealKeys:
