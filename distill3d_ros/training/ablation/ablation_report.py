@@ -16,6 +16,22 @@ RULE = (
     "A difference counts (**better**, **worse**) when both of its intervals exclude 0: Student's t over the seeds, "
     "paired by seed, and the bootstrap over the questions, paired by question."
 )
+RENDERED_COLUMNS = {
+    "absrel": "AbsRel",
+    "delta1": "delta1",
+    "rmse": "RMSE (m)",
+    "map25": "mAP@0.25",
+    "map50": "mAP@0.5",
+}
+REAL_COLUMNS = {
+    "real_absrel": "AbsRel",
+    "real_delta1": "delta1",
+    "real_scaled_absrel": "AbsRel, median-scaled",
+    "real_scaled_delta1": "delta1, median-scaled",
+    "real_image_map50": "boxes in the picture, mAP@0.5",
+    "real_miou": "mIoU",
+}
+"""Figure -> head of its column, of rendered and of real pictures."""
 
 
 def write_ablation(result: Mapping[str, Any], out: Path) -> None:
@@ -42,7 +58,7 @@ def markdown(result: Mapping[str, Any], plots: Sequence[str] = ()) -> str:
         ("By family", _families(result)),
         ("What the thoughts do", thoughts_lines(result)),
         ("What it costs", _costs(result)),
-        ("Depth and boxes", _perception(result)),
+        ("Depth and boxes", perception_lines(result)),
         ("Claims of the paper", claim_lines(result["claims"])),
     ]
     for title, content in sections:
@@ -213,15 +229,30 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _perception(result: Mapping[str, Any]) -> list[str]:
+def perception_lines(result: Mapping[str, Any]) -> list[str]:
+    """Depth and boxes, a table for rendered and one for real pictures; empty if no variant perceived anything."""
     rows = {n: v["perception"] for n, v in result["variants"].items() if v["perception"]}
-    if not rows:
-        return []
-    lines = ["| variant | AbsRel | delta1 | RMSE (m) | mAP@0.25 | mAP@0.5 |", "|---|---|---|---|---|---|"]
-    for name, row in rows.items():
-        cells = [f"{row[key]:.3f}" if key in row else "-" for key in ("absrel", "delta1", "rmse", "map25", "map50")]
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    return [*lines, "", "Means over seeds and splits."]
+    lines: list[str] = []
+    for what, columns in (("rendered pictures", RENDERED_COLUMNS), ("real pictures", REAL_COLUMNS)):
+        if not any(key in row for row in rows.values() for key in columns):
+            continue
+        lines += [
+            *([""] if lines else []),
+            f"| {what} | {' | '.join(columns.values())} |",
+            "|---" * (len(columns) + 1) + "|",
+        ]
+        for name, row in rows.items():
+            spread = result["variants"][name].get("perception_spread", {})
+            cells = [_with_spread(row.get(key), spread.get(key)) for key in columns]
+            lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    how = "Means over splits, of the seeds' means; ± half the 95 % interval of Student's t over the seeds."
+    return [*lines, "", how] if lines else []
+
+
+def _with_spread(value: float | None, spread: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if spread is None else f"{value:.3f} ± {spread:.3f}"
 
 
 def _how(result: Mapping[str, Any]) -> list[str]:

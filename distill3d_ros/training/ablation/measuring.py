@@ -25,13 +25,12 @@ from distill3d_ros.training.ablation.thoughts import AS_TRAINED, attention, can_
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.mixture import Folders, Reader, open_part
 from distill3d_ros.training.data.reading import evenly_spaced
-from distill3d_ros.training.evaluation.detections import detected_scenes
 from distill3d_ros.training.evaluation.grading import parse_answer
-from distill3d_ros.training.evaluation.metrics import DepthScore, box_score, depth_score, mean_depth_score
 from distill3d_ros.training.evaluation.question_sets import question_set
 from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.perception_cache import PerceptionCache, perception_sha256
 from distill3d_ros.training.inputs.targets import perceive_views
+from distill3d_ros.training.stages.perception_figures import REAL, perception_figures
 
 MEASURED = "measured.json"
 
@@ -121,34 +120,17 @@ class _LanguageInputs:
     def __init__(self, student: Student, reader: Reader, cached: PerceptionCache | None) -> None:
         self.student, self.reader, self.cached = student, reader, cached
         self.index = {} if cached is None else {cached[i].sample: i for i in range(len(cached))}
-        self.depth: list[DepthScore | None] = []
-        self.found: list[Any] = []
-        self.true: list[Any] = []
 
     def __getitem__(self, i: int) -> LanguageInput:
         device = next(self.student.parameters()).device
         key = self.reader.keys[i]
         if self.cached is not None and key in self.index:
             return map_tensors(self.cached[self.index[key]].language_input, lambda x: x.to(device))
-        sample = self.reader[i]
         view = resize_uncropped(
-            view_from_sample(sample), area=self.student.config.image_area, multiple=self.student.multiple
+            view_from_sample(self.reader[i]), area=self.student.config.image_area, multiple=self.student.multiple
         )
         with torch.inference_mode():
-            perception = perceive_views(self.student, [view])
-        self.depth.append(depth_score(perception.depth[0, 0].float().cpu().numpy(), view.depth))
-        self.found += detected_scenes(perception, self.student.config.labels, [sample.scene])
-        self.true.append(sample.scene)
-        return self.student.language_input(perception)
-
-    def figures(self) -> dict[str, float]:
-        """Depth and box metrics of the frames perceived now; empty if all were cached."""
-        score = mean_depth_score(self.depth)
-        if not self.true or score is None:
-            return {}
-        boxes = box_score(self.found, self.true)
-        found = {**score.to_dict(), "map25": boxes.mean(0.25), "map50": boxes.mean(0.5)}
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+            return self.student.language_input(perceive_views(self.student, [view]))
 
 
 def _ask(
@@ -183,8 +165,17 @@ def _ask(
         "families": families,
         "frames": frames,
         "right": {name: "".join(grades) for name, grades in right.items()},
-        "perception": language_inputs.figures(),
+        "perception": {}
+        if language_inputs.cached is not None
+        else _perception_figures(student, language_inputs.reader, picked),
     }
+
+
+def _perception_figures(student: Student, reader: Reader, picked: Sequence[int]) -> dict[str, float]:
+    """Depth and boxes of a split of rendered or of real pictures; those of real ones have a prefix."""
+    prefix = "" if reader.scene(picked[0]).annotation.is_rendered else REAL
+    figures = perception_figures(student, reader, picked, batch_size=4, prefix=prefix)
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _grade(questions: Sequence[Question], answers: Sequence[str]) -> list[str]:

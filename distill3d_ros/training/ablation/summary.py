@@ -14,7 +14,7 @@ from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.training.ablation.measuring import MEASURED
 from distill3d_ros.training.ablation.plan import AblationConfig, ClaimConfig
 from distill3d_ros.training.ablation.runs import Run
-from distill3d_ros.training.ablation.statistics import BETTER, ONE_SEED, WORSE, Estimate, estimate
+from distill3d_ros.training.ablation.statistics import BETTER, ONE_SEED, WORSE, Estimate, estimate, t_interval
 from distill3d_ros.training.ablation.thoughts import AS_TRAINED, CONDITIONS
 from distill3d_ros.training.data.manifest import manifest_sha256
 from distill3d_ros.training.data.mixture import Folders
@@ -92,7 +92,7 @@ def summary(config: AblationConfig, runs: Mapping[str, Sequence[Run]], data: Fol
                 **_accuracy(own),
                 "difference": None if reference is None else _differences(own, reference),
                 "thoughts": _thoughts(own, list(measured[variant.name].values())),
-                **_training(runs[variant.name], list(measured[variant.name].values())),
+                **training_figures(runs[variant.name], list(measured[variant.name].values())),
             }
     first = next(iter(answers.values()), None)
     return {
@@ -165,20 +165,26 @@ def _thoughts(own: Answers, measured: Sequence[Mapping[str, Any]]) -> dict[str, 
     return {"number": int(measured[0]["thoughts"]), "changed": changed, "attention": attention}
 
 
-def _training(runs: Sequence[Run], measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def training_figures(runs: Sequence[Run], measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Size, steps, minutes, validation loss and perception of a variant\'s students."""
     trained = [t for run in runs if (t := run.trained) is not None]
     losses = [v for t in trained if (v := t["validation"].get("val_text")) is not None]
     perception: dict[str, list[float]] = {}
     for one in measured:
+        of_seed: dict[str, list[float]] = {}
         for part in one["splits"].values():
             for name, value in part["perception"].items():
-                perception.setdefault(name, []).append(value)
+                of_seed.setdefault(name, []).append(value)
+        for name, values in of_seed.items():
+            perception.setdefault(name, []).append(float(np.mean(values)))
+    intervals = {name: interval for name, values in perception.items() if (interval := t_interval(values)) is not None}
     return {
         "parameters": measured[0]["parameters"],
         "steps": trained[0]["steps"],
         "minutes": [t["minutes"] for t in trained],
         "validation_loss": None if not losses else {"mean": float(np.mean(losses)), "by_seed": losses},
         "perception": {name: float(np.mean(values)) for name, values in perception.items()},
+        "perception_spread": {name: (high - low) / 2 for name, (low, high) in intervals.items()},
     }
 
 

@@ -315,6 +315,9 @@ def test_mistakes_in_a_configuration_are_found_before_anything_runs(perceiver: P
     assert "different numbers" in message(seeds=[1, 1])
     assert "must be one size" in message(perception={"augment": {"sizes": [[64, 64], [96, 96]]}})
     assert "cannot change where every run starts" in message(init=str(perceiver))
+    assert "perhaps with /real or /rendered behind. Got ['val/painted']" in message(
+        evaluate={"splits": ["val/painted"]}
+    )
     taught = message(variants=variant(**{"cached.teacher": "answers"}))
     assert "cached.teacher must be perception.teacher, with whose questions the perception is cached, ''." in taught
     with pytest.raises(ValueError, match="no configuration at"):

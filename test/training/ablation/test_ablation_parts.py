@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from support.training.tiny_training import tiny_config
 from distill3d_ros.student.checkpoint import save_student
 from distill3d_ros.student.config import HiddenCotConfig
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.ablation.ablation_report import claim_lines, hidden_cot_lines
+from distill3d_ros.training.ablation.ablation_report import claim_lines, hidden_cot_lines, perception_lines
+from distill3d_ros.training.ablation.runs import Run
 from distill3d_ros.training.ablation.statistics import Estimate, bootstrap_interval, estimate, t_interval
-from distill3d_ros.training.ablation.summary import answers_of, difference
+from distill3d_ros.training.ablation.summary import answers_of, difference, training_figures
 from distill3d_ros.training.ablation.thoughts import attention, conditions, thoughts_as
 from distill3d_ros.training.augment_config import AugmentConfig
 from distill3d_ros.training.config import StageConfig
@@ -125,6 +127,21 @@ def test_the_report_says_whether_thoughts_help() -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- thoughts
+
+
+def test_rendered_and_real_pictures_have_tables_of_their_own() -> None:
+    """Two seeds: the mean of .2 and .3 is .25, and half of Student's interval 12.706 * .0707 / sqrt(2) = .635."""
+    seeds = [{"absrel": 0.1, "real_absrel": value} for value in (0.2, 0.3)]
+    measured = [
+        {"parameters": 1, "splits": {"test_known": {"perception": {"absrel": 0.1}}, "val/real": {"perception": seed}}}
+        for seed in seeds
+    ]
+    runs = [cast(Run, SimpleNamespace(trained={"steps": 1, "minutes": 1.0, "validation": {}}))]
+    lines = perception_lines({"variants": {"both": training_figures(runs, measured)}})
+    assert lines[0].startswith("| rendered pictures | AbsRel | delta1 |")
+    assert lines[2] == "| `both` | 0.100 ± 0.000 | - | - | - | - |"
+    assert lines[4].startswith("| real pictures | AbsRel |")
+    assert lines[6].startswith("| `both` | 0.250 ± 0.635 | - |")
 
 
 def test_changed_thoughts_change_answers_and_come_back(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from distill3d_ros.cli.main import main
 from distill3d_ros.scene.annotation import Annotation, DepthSource
 from distill3d_ros.training.data.inspection.stats import data_stats, plot_stats
 from distill3d_ros.training.data.manifest import Manifest, ShardError, write_manifest
-from distill3d_ros.training.data.mixture import MixedReader, RealKeys, open_split
+from distill3d_ros.training.data.mixture import MixedReader, RealKeys, open_part, open_split
 from distill3d_ros.training.data.reading import KeyedReader, open_when_ready
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
 
@@ -68,6 +68,10 @@ def test_real_pictures_are_told_by_their_keys(tmp_path: Path) -> None:
     for folder, real in ((a, False), (b, True)):
         alone = RealKeys((folder,), "train")
         assert {alone(key) for key in open_split((folder,), "train").keys} == {real}
+    for part, folders in (("train", (a, b, c)), ("train/real", (b, c)), ("train/rendered", (a,)), ("val/real", (c,))):
+        assert open_part((a, b, c), part).keys == open_split(folders, part.partition("/")[0]).keys
+    with pytest.raises(ValueError, match="no data folder has rendered pictures in its split 'val'"):
+        open_part((a, b, c), "val/rendered")
     assert len(open_split((a, b, c), "val")) == 2, "validation is on the folders that have such a split"
 
 

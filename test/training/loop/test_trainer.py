@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.training.tiny_trainer import GrowingKeys, TinyStage, TinyStudent, build_batch
 
+from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.system.files import only_writer, temporary_path
 from distill3d_ros.training.config import StageConfig, load_config
 from distill3d_ros.training.loop.batches import Batches, Sampler
@@ -18,6 +19,7 @@ from distill3d_ros.training.loop.checkpointing import LATEST, PREVIOUS, load_che
 from distill3d_ros.training.loop.curves import read_metrics
 from distill3d_ros.training.loop.optimization import learning_rate, trained_parameters
 from distill3d_ros.training.loop.trainer import Trainer, TrainingDivergedError
+from distill3d_ros.training.start.initial_student import student_settings
 
 
 def make_trainer(folder: Path, stage: TinyStage | None = None, **changes: Any) -> Trainer:
@@ -292,3 +294,10 @@ def test_the_shipped_configurations_are_valid() -> None:
     assert [s.kind for s in config.stages] == ["perception", "reasoning", "joint", "perception", "joint"]
     config = load_config(folder / "distill.yaml", ["distill.teacher=somewhere"])
     assert [(s.kind, s.teacher) for s in config.stages] == [("distill", "somewhere")]
+    for name in ("real.yaml", "adapt.yaml"):
+        config = load_config(folder / name)
+        assert [s.kind for s in config.stages] == ["perception", "joint"]
+        for stage in config.stages:
+            assert 0 < (stage.real_share or 0) < 1
+            assert stage.augmentation_of_real.jpeg != stage.augment.jpeg
+        assert tuple(student_settings(config).labels) == tuple(LABELS)
