@@ -29,7 +29,7 @@ from distill3d_ros.nodes.spatial.time_watch import STEADY, TimeWatch
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.frame import Frame
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.system.memory import lasting_objects, peak_rss_mib
+from distill3d_ros.system.memory import lasting_objects, peak_rss_mib, trim_heap
 
 WAITING_QUESTIONS = 5
 JUMP_NS = 1_000_000_000
@@ -135,6 +135,7 @@ class SpatialNode(LifecycleNode):
                 execution_provider=self.setting("execution_provider"),
             )
             self._engine.warm_up()
+        trim_heap()  # of what loading needed
         self.get_logger().info(f"{self._engine.describe()}; loaded in {time.monotonic() - started:.1f} s")
         if not self._engine.is_metric:
             relative = "~/depth/relative has it" if self.setting("relative_depth") else "`relative_depth` publishes it"
