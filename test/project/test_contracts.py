@@ -102,7 +102,10 @@ def test_numpy_is_all_that_is_needed(room: str) -> None:
 
 def test_nothing_lies_beside_the_rooms() -> None:
     flat = {folder: {file.name for file in folder.glob("*.py")} for folder in (PACKAGE, PACKAGE / "training")}
-    assert flat == {PACKAGE: {"__init__.py"}, PACKAGE / "training": {"__init__.py", "config.py", "train.py"}}
+    assert flat == {
+        PACKAGE: {"__init__.py"},
+        PACKAGE / "training": {"__init__.py", "augment_config.py", "config.py", "train.py"},
+    }
 
 
 def test_every_folder_is_a_package() -> None:
