@@ -107,6 +107,8 @@ class JointStage(Stage):
         """Accuracy of the answers about validation images."""
         rng = np.random.default_rng(7)
         reader = open_split(self.data, "val")
+        if len(reader) == 0:
+            return {}
         accuracy = AnswerAccuracy()
         for i in evenly_spaced(len(reader), self.config.validate_samples):
             view = resize_uncropped(
