@@ -104,11 +104,11 @@ def busy_benchmark(options: BenchOptions) -> int:
 
 def start_benchmark(options: BenchOptions) -> int:
     """Prints what a cold start takes; returns the exit status."""
-    from distill3d_ros.cli.bench_start import print_start_table, start_json, start_timings
+    from distill3d_ros.cli.bench_start import node_starts, print_start_table, start_json, start_timings
 
-    starts = start_timings(options.model)
-    print_start_table(starts)
-    _write(options.json, {"machine": machine()} | start_json(starts))
+    starts, node_s = start_timings(options.model), node_starts(options.model)
+    print_start_table(starts, node_s)
+    _write(options.json, {"machine": machine()} | start_json(starts, node_s))
     return 0
 
 

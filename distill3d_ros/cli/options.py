@@ -57,6 +57,6 @@ class BenchOptions(BackendOptions):
     busy: bool = False
     """Measure only frames and questions, idle and beside as many busy processes as there are cores, in turn."""
     start: bool = False
-    """Measure only the cold start of ask, beside torch's import, in turn."""
+    """Measure only cold starts: ask beside torch's import, in turn, and the node up to its first answer."""
     memory: float | None = None
     """Measure only how a worker's memory grows while it makes rooms, for so many minutes."""

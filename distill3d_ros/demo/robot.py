@@ -53,7 +53,8 @@ class SimulatedRobot:
             on_line: gets every line the nodes print: the node's name, the line, whether it tells of trouble.
             on_message: see RobotClient.
         """
-        self._model, self._on_line, self._on_message = model, on_line, on_message
+        self._parameters = {"model": str(model)} if model else {}
+        self._on_line, self._on_message = on_line, on_message
         self._tail: deque[str] = deque(maxlen=12)
         self._stack = contextlib.ExitStack()
         self._driving = False
@@ -66,7 +67,7 @@ class SimulatedRobot:
             self._processes = stack.enter_context(Processes(on_line=self._read_line))
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distill3d_")))
             self.client = stack.enter_context(RobotClient(on_message=self._on_message))
-            self._start("spatial_node", {"model": str(self._model)} if self._model else {})
+            self._start("spatial_node", self._parameters)
             self._stack = stack.pop_all()
         return self
 
@@ -104,6 +105,30 @@ class SimulatedRobot:
         while self.client.truths_received < CAMERA["frames"] + 1 and time.monotonic() < deadline:
             self.check()
             time.sleep(0.05)
+
+    def first_answer_s(self, question: str) -> float:
+        """Seconds from a new start of the spatial node's process to its first answer, while the camera goes on.
+
+        Raises:
+            RobotError: a node ended, or the old one stays on the network.
+            TimeoutError: no answer in time.
+        """
+        self._processes.stop("spatial_node")
+        self._wait_for_service(False)
+        begin = time.monotonic()
+        self._start("spatial_node", self._parameters)
+        self._wait_for_service(True)
+        self.client.ask(question, timeout_s=START_LIMIT_S)
+        return time.monotonic() - begin
+
+    def _wait_for_service(self, there: bool) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while self.client.service_is_there() is not there:
+            self.check()
+            if time.monotonic() > deadline:
+                state = "not there" if there else "still there"
+                raise RobotError(f"~/ask is {state} after {START_LIMIT_S:.0f} s" + self.recent_output())
+            time.sleep(0.01)
 
     def perception_rate(self, seconds: float) -> float:
         """Scenes a second over the next ``seconds``."""
