@@ -10,6 +10,7 @@ from typing import Any
 from distill3d_ros.cli.command import Command
 from distill3d_ros.training.ablation.ablation_options import AblateOptions, ResultsOptions
 from distill3d_ros.training.evaluation.benchmarks.benchmark_options import BenchmarkOptions
+from distill3d_ros.training.evaluation.calibrating.calibrate_options import CalibrateOptions
 from distill3d_ros.training.evaluation.evaluation_options import EvaluateOptions, ExportOptions
 from distill3d_ros.training.loop.train_options import TrainOptions
 from distill3d_ros.training.teachers.teach_options import TeachOptions
@@ -46,6 +47,13 @@ def _evaluate(options: EvaluateOptions) -> int:
     from distill3d_ros.training.evaluation.evaluate import evaluate
 
     evaluate(options)
+    return 0
+
+
+def _calibrate(options: CalibrateOptions) -> int:
+    from distill3d_ros.training.evaluation.calibrating.calibrate import calibrate
+
+    calibrate(options)
     return 0
 
 
@@ -93,6 +101,7 @@ TRAINING_COMMANDS: dict[str, Command[Any]] = {
     "teach": Command("let a teacher answer questions about a data set", TeachOptions, _teach),
     "train": Command("train a student", TrainOptions, _train),
     "evaluate": Command("measure a student against geometry", EvaluateOptions, _evaluate),
+    "calibrate": Command("fit a student's scores and confidences on validation rooms", CalibrateOptions, _calibrate),
     "export": Command("put the student of a run into a folder that ships", ExportOptions, _export),
     "ablate": Command("train and compare variants over seeds", AblateOptions, _ablate),
     "results": Command("write the page of results from evaluations and ablations", ResultsOptions, _results),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.answer_text import answer_value, no_scale, not_seen_text, unseen_label
+from distill3d_ros.questions.answer_text import answer_value, no_scale, not_seen_text, unknown_thing, unseen_label
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS, ParsedQuestion
 from distill3d_ros.questions.rules import answer_by_rules
@@ -91,3 +92,13 @@ def not_understood(question: str) -> Answer:
         shown = question.strip() if len(question) <= 60 else question.strip()[:57] + "..."
         text = f'I do not understand "{shown}". I know English questions about where things are; ask {EXAMPLE}.'
     return Answer(text=text, value=None, understood=False, reason="not_understood", confidence=0.0, source="language")
+
+
+def about_unknown_things(parsed: Sequence[ParsedQuestion | None], labels: Sequence[str]) -> dict[int, Answer]:
+    """Number of each question that names what a student with these labels never learned -> the answer that says so."""
+    answers: dict[int, Answer] = {}
+    for i, asked in enumerate(parsed):
+        unknown = [] if asked is None else [name for name in asked.named if name not in labels]
+        if unknown:
+            answers[i] = replace(unknown_thing(unknown[0], labels), source="language")
+    return answers

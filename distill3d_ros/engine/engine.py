@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from distill3d_ros.engine.answer_fusion import fuse_answers, not_understood, unreadable_because
+from distill3d_ros.engine.answer_fusion import about_unknown_things, fuse_answers, not_understood, unreadable_because
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
+from distill3d_ros.engine.calibration import IDENTITY, Calibration
 from distill3d_ros.engine.computation import choose_device, set_arithmetic, set_threads
 from distill3d_ros.engine.metric_scale import scale_source, scaled_by_depth, scaled_by_floor
 from distill3d_ros.engine.onnx_perception import OnnxPerception, choose_onnx
@@ -53,7 +54,8 @@ class Engine:
         precision: str = "",
         compiled: bool = False,
         decoding: DecodingConfig | None = None,
-        min_confidence: float = 0.0,
+        min_confidence: float | None = None,
+        calibration: Calibration = IDENTITY,
         model_sha256: str = "",
         runtime: OnnxPerception | None = None,
     ) -> None:
@@ -65,7 +67,8 @@ class Engine:
                 0.7 of float32's time on a CPU with AMX.
             compiled: compile the perception with torch.compile at the first frame of each size, which takes a minute
                 or two and needs a C++ compiler (Triton on a GPU). On a CPU it gained nothing, 0.95 with bfloat16.
-            min_confidence: answers that are less sure are not given, see ``ask_many``; 0 gives all.
+            min_confidence: answers that are less sure are not given, see ``ask_many``; 0 gives all, None takes the
+                calibration's.
             runtime: perceives single frames in torch's place.
         """
         self.device = torch.device(choose_device(device))
@@ -76,10 +79,11 @@ class Engine:
         self._perceive_views = perceive_views if runtime is None else runtime.perceive_views
         self.backend = "perception by torch" if runtime is None else runtime.describe()
         """What perceives, and why, for a log."""
-        if not 0.0 <= min_confidence <= 1.0:
+        self.calibration = calibration
+        self.min_confidence = calibration.min_confidence if min_confidence is None else min_confidence
+        if not 0.0 <= self.min_confidence <= 1.0:
             raise ValueError(f"min_confidence must lie in 0..1. Got {min_confidence}")
         self.decoding = decoding or DecodingConfig()
-        self.min_confidence = min_confidence
         self.model_sha256 = model_sha256
 
     @classmethod
@@ -110,7 +114,14 @@ class Engine:
         runtime, why = choose_onnx(
             backend, folder, student, provider=execution_provider, threads=threads, precision=precision
         )
-        engine = cls(student, device=device, precision=precision, compiled=compiled, runtime=runtime)
+        engine = cls(
+            student,
+            device=device,
+            precision=precision,
+            compiled=compiled,
+            calibration=Calibration.of_student(folder),
+            runtime=runtime,
+        )
         engine.model_sha256, engine.backend = weights_sha256(folder), why
         return engine
 
@@ -200,7 +211,7 @@ class Engine:
             perception, by_floor = scaled_by_floor(perception, None if by_depth else first.camera_height)
             source = "depth" if by_depth else "camera_height" if by_floor else source
         level = to_numpy(perception.level_from_optical[0]).astype(np.float64)
-        boxes = RawBoxes.of(perception)
+        boxes = self.calibration.of_boxes(RawBoxes.of(perception), self.labels)
         objects, owner = decode_objects(
             boxes,
             self.labels,
@@ -273,7 +284,7 @@ class Engine:
         started = time.perf_counter()
         # To the student every further space would be a token.
         parsed = [parse(" ".join(q.split())) if unreadable_because(q) is None else None for q in questions]
-        answers = self._about_unknown_things(parsed)
+        answers = about_unknown_things(parsed, self.labels)
         plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references and i not in answers}
         if plain:
             texts = [p.plain.strip() if as_worded else rephrase_to_training(p) for p in plain.values()]
@@ -287,7 +298,8 @@ class Engine:
             elif asked.references and i not in answers:
                 answers[i] = self._ask_about_some(scene, features, asked)
         each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
-        given = (answer_text.too_unsure(answers[i], least) for i in range(len(questions)))
+        calibrated = (self.calibration.of_answer(answers[i], asked) for i, asked in enumerate(parsed))
+        given = (answer_text.too_unsure(answer, least) for answer in calibrated)
         return [replace(answer, latency_ms=each_ms) for answer in given]
 
     @torch.inference_mode()
@@ -303,15 +315,6 @@ class Engine:
         (generated,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
         answer = fuse_answers(parsed, generated, meant.scene, owner)
         return replace(answer, confidence=answer.confidence * meant.certainty)
-
-    def _about_unknown_things(self, parsed: Sequence[ParsedQuestion | None]) -> dict[int, Answer]:
-        """Number of each question that names what this student never learned -> the answer that says so."""
-        answers: dict[int, Answer] = {}
-        for i, asked in enumerate(parsed):
-            unknown = [] if asked is None else [name for name in asked.named if name not in self.labels]
-            if unknown:
-                answers[i] = replace(answer_text.unknown_thing(unknown[0], self.labels), source="language")
-        return answers
 
     def _resolve_poses(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
         """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is

@@ -66,6 +66,7 @@ def evaluate(options: EvaluateOptions, *, report: Callable[[str], None] = print)
         execution_provider=options.execution_provider,
     )
     report(engine.describe())
+    engine.min_confidence = 0.0  # every answer is marked; what keeping some back is worth stands in "abstention"
     engine.warm_up()
     comparison = None
     if options.teacher is not None:

@@ -50,7 +50,8 @@ class ExistenceErrors:
                 cases.append((label, False))
             elif sum(o.visible_pixels or 0 for o in things) >= PLAIN_SHARE * pixels:
                 cases.append((label, True))
-        answers = engine.ask_many(scene, [f"Is there {_a(label)}?" for label, _ in cases])
+        asked = [f"Is there {_a(label)}?" for label, _ in cases]
+        answers = engine.ask_many(scene, asked, min_confidence=engine.calibration.min_confidence)
         for (label, there), answer in zip(cases, answers, strict=True):
             if not isinstance(answer.value, bool):
                 self.withheld += 1

@@ -38,6 +38,8 @@ class MarkedThings:
 
     known: Collection[str]
     """Classes of the student."""
+    iou: float = IOU
+    """Overlap of rectangles from which a thing is found."""
     detections: dict[str, list[tuple[float, bool]]] = field(default_factory=lambda: defaultdict(list))
     """Class -> (score, hit) of every judged prediction."""
     things: Counter[str] = field(default_factory=Counter)
@@ -75,7 +77,7 @@ class MarkedThings:
         free = {o.id: o for o in truth}
         for p in sorted((p for p in predictions if label in p.scores), key=lambda p: -p.scores[label]):
             over = {i: rectangle_iou(p.rectangle, o.image_box) for i, o in free.items() if o.image_box is not None}
-            fitting = [i for i, value in over.items() if value >= IOU]
+            fitting = [i for i, value in over.items() if value >= self.iou]
             counting = [i for i in fitting if _counts(free[i], least)]
             if fitting and not counting:
                 continue

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.scene_samples import box
 
+from distill3d_ros.engine.calibration import Calibration
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.scene.annotation import Annotation
@@ -98,9 +99,14 @@ class _SaysYes:
 
     labels = SIMULATED_LABELS
 
-    def ask_many(self, _: Scene, questions: list[str]) -> list[object]:
+    calibration = Calibration(min_confidence=0.95)
+
+    def ask_many(self, _: Scene, questions: list[str], *, min_confidence: float) -> list[object]:
         answers = [answer_text.yes_no(True, confidence=0.9) for _ in questions]
-        return [answer_text.too_unsure(a, 0.95) if "bed" in q else a for a, q in zip(answers, questions, strict=True)]
+        return [
+            answer_text.too_unsure(a, min_confidence) if "bed" in q else a
+            for a, q in zip(answers, questions, strict=True)
+        ]
 
 
 def test_existence_errors_are_of_marked_classes_in_plain_sight() -> None:
