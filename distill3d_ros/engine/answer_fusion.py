@@ -1,23 +1,19 @@
-"""Fusion of the language model's answer with that of the rules, and the answers to what is not understood."""
+"""Fusion of the language model's answer with that of the rules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.answer_text import answer_value, no_scale, not_seen_text, unknown_thing, unseen_label
+from distill3d_ros.questions.answer_text import answer_value, no_scale, not_seen_text, unseen_label
 from distill3d_ros.questions.kinds import KINDS
-from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS, ParsedQuestion
+from distill3d_ros.questions.parsing import ParsedQuestion
 from distill3d_ros.questions.rules import answer_by_rules
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.student.outputs import GeneratedAnswer
-
-EXAMPLE = 'for example "Is the chair left of the table?" or "How far away is the lamp?"'
-"""Questions that are understood, for an answer to one that was not."""
 
 
 def fuse_answers(
@@ -72,33 +68,3 @@ def _agree(a: Any, b: Any, metric: bool) -> bool:
     if metric and isinstance(a, float) and isinstance(b, (int, float)):
         return abs(a - b) <= 0.25 * max(abs(a), abs(b))
     return type(a) is type(b) and a == b
-
-
-def unreadable_because(question: str) -> str | None:
-    """The reason why a question cannot be parsed; None when it can."""
-    if not question.strip():
-        return f"I got an empty question. Ask {EXAMPLE}."
-    if len(question) > MAX_QUESTION_CHARACTERS:
-        return (
-            f"The question has {len(question)} characters; I read at most {MAX_QUESTION_CHARACTERS}. "
-            f"Ask shortly, {EXAMPLE}."
-        )
-    return None
-
-
-def not_understood(question: str) -> Answer:
-    text = unreadable_because(question)
-    if text is None:
-        shown = question.strip() if len(question) <= 60 else question.strip()[:57] + "..."
-        text = f'I do not understand "{shown}". I know English questions about where things are; ask {EXAMPLE}.'
-    return Answer(text=text, value=None, understood=False, reason="not_understood", confidence=0.0, source="language")
-
-
-def about_unknown_things(parsed: Sequence[ParsedQuestion | None], labels: Sequence[str]) -> dict[int, Answer]:
-    """Number of each question that names what a student with these labels never learned -> the answer that says so."""
-    answers: dict[int, Answer] = {}
-    for i, asked in enumerate(parsed):
-        unknown = [] if asked is None else [name for name in asked.named if name not in labels]
-        if unknown:
-            answers[i] = replace(unknown_thing(unknown[0], labels), source="language")
-    return answers

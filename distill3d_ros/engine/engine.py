@@ -8,29 +8,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from distill3d_ros.engine.answer_fusion import about_unknown_things, fuse_answers, not_understood, unreadable_because
+from distill3d_ros.engine.asking import answer_questions
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.engine.calibration import IDENTITY, Calibration
 from distill3d_ros.engine.computation import choose_device, set_arithmetic, set_threads
 from distill3d_ros.engine.metric_scale import scale_source, scaled_by_depth, scaled_by_floor
 from distill3d_ros.engine.onnx_perception import OnnxPerception, choose_onnx
-from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.engine.registration import first_from_second
 from distill3d_ros.engine.scene_features import SceneFeatures, deduplicate_views
 from distill3d_ros.engine.student_inputs import perceive_views
 from distill3d_ros.engine.tensor_arrays import resized, to_numpy
-from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
-from distill3d_ros.questions.description import asks_for_description, describe
-from distill3d_ros.questions.parsing import ParsedQuestion, parse
-from distill3d_ros.questions.references import resolve
-from distill3d_ros.questions.rephrasing import rephrase_to_training
 from distill3d_ros.scene.frame import FloatArray, Frame, Intrinsics, check_image_size
 from distill3d_ros.scene.geometry import invert_pose, turned_pose
 from distill3d_ros.scene.objects import Scene, SceneObject
@@ -270,7 +263,8 @@ class Engine:
 
         The text is the language model's, which is asked in words of its training unless ``as_worded``. The geometric
         rules answer too, on the scene's boxes: where both agree the answer is surer. A description ("What do you
-        see?") is put together from the boxes. What is not understood is an answer that says so, not an exception.
+        see?"), places, sizes and what is between things come from the boxes. A text with several questions has an
+        answer with ``parts``. What is not understood is an answer that says so and why, not an exception.
 
         Args:
             min_confidence: answers that are less sure have no value, and "too_unsure" for a reason; None for the
@@ -281,40 +275,15 @@ class Engine:
         """
         least = self.min_confidence if min_confidence is None else min_confidence
         features = _features(scene)
-        started = time.perf_counter()
-        # To the student every further space would be a token.
-        parsed = [parse(" ".join(q.split())) if unreadable_because(q) is None else None for q in questions]
-        answers = about_unknown_things(parsed, self.labels)
-        plain = {i: p for i, p in enumerate(parsed) if p is not None and not p.references and i not in answers}
-        if plain:
-            texts = [p.plain.strip() if as_worded else rephrase_to_training(p) for p in plain.values()]
-            replies = self.student.answer(features.prefix(self.student), texts)
-            for (i, p), generated in zip(plain.items(), replies, strict=True):
-                answers[i] = fuse_answers(p, generated, scene, features.object_of_query)
-        for i, asked in enumerate(parsed):
-            if asked is None:
-                wanted = asks_for_description(questions[i])
-                answers[i] = describe(scene) if wanted else not_understood(questions[i])
-            elif asked.references and i not in answers:
-                answers[i] = self._ask_about_some(scene, features, asked)
-        each_ms = 1e3 * (time.perf_counter() - started) / max(1, len(questions))
-        calibrated = (self.calibration.of_answer(answers[i], asked) for i, asked in enumerate(parsed))
-        given = (answer_text.too_unsure(answer, least) for answer in calibrated)
-        return [replace(answer, latency_ms=each_ms) for answer in given]
-
-    @torch.inference_mode()
-    def _ask_about_some(self, scene: Scene, features: SceneFeatures, parsed: ParsedQuestion) -> Answer:
-        """A question that tells which of several things of a name it means: found by the boxes, then singled out."""
-        meant = resolve(parsed.references, scene)
-        if isinstance(meant, Answer):
-            return meant
-        perception, owner = keep_referents(
-            features.perception, meant.chosen, scene, self.labels, features.object_of_query
+        return answer_questions(
+            self.student,
+            scene,
+            features,
+            questions,
+            as_worded=as_worded,
+            calibration=self.calibration,
+            min_confidence=least,
         )
-        text = rephrase_to_training(parsed)
-        (generated,) = self.student.answer(self.student.cache(self.student.prefix(perception)), [text])
-        answer = fuse_answers(parsed, generated, meant.scene, owner)
-        return replace(answer, confidence=answer.confidence * meant.certainty)
 
     def _resolve_poses(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
         """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is

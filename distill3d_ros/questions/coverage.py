@@ -16,6 +16,7 @@ from distill3d_ros.questions.templates import SLOT, templates
 _GROUPS: dict[str, str] = {
     "left": "left",
     "right": "right",
+    "side": "side sides",
     "front": "front before",
     "behind": "behind back",
     "above": "above over",

@@ -42,7 +42,11 @@ SURFACES = frozenset(
 
 _COUNTS = r"\b(?:how many|number of|count)\b(?! (?:metres?|meters?)\b)"
 _METRES = r"\b(?:far|distant|distance|close|near|gap|space|room|metres?|meters?)\b"
-_TWO_DISTANCES = r"^(?!.*\b(?:between|apart|together|each other|separates?|gap|space)\b).*@ and @"
+_TWO_DISTANCES = (
+    r"^(?!.*\b(?:between|apart|together|each other|separates?|gap|space)\b).*@ and @|"
+    r"^(?!.*\b(?:from|to|between|apart|together|each other|separates?|gap|space)\b)"
+)
+"""Two things without a word for what is between them: how far each of them is, or one of them beside the other."""
 _CARRIES = r"(?:carry|carries|carrying|supports?|supporting|holds?|holding)"
 _THERE = r"\b(?:there|see|show|have|has|any|in front of me)\b|\bbe\b"
 

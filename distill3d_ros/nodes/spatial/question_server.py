@@ -12,7 +12,6 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
-from distill3d_ros.engine.answer_fusion import unreadable_because
 from distill3d_ros.engine.worker import BusyError, NoFrameError, Reply, StaleFrameError, StoppedError, Worker
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.images import stamp_to_ns
@@ -20,6 +19,7 @@ from distill3d_ros.nodes.spatial.diagnostics import Statistics
 from distill3d_ros.nodes.spatial.publishers import SpatialOutputs
 from distill3d_ros.nodes.spatial.tf import NoTransformError
 from distill3d_ros.questions.answer import Answer
+from distill3d_ros.questions.reading.refusals import unreadable_because
 from distill3d_ros.scene.frame import FloatArray
 from distill3d_ros.scene.objects import Scene
 
