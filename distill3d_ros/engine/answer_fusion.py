@@ -21,9 +21,10 @@ def fuse_answers(
 ) -> Answer:
     """The language model's answer, checked against the rules' answer on the scene's boxes.
 
-    A text that is no answer to this kind of question is replaced by the rules' answer. Confidence: with p the language
-    model's probability of its text and r the rules' confidence, agreement gives 1 - (1 - p)(1 - r / 2), disagreement
-    p (1 - r / 2): the student's own geometry speaks for or against its words, with half its weight.
+    A text that is no answer to this kind of question is replaced by the rules' answer, and so is any text about a thing
+    that no box is taken for: language models tell relations of things that are not there. Confidence: with p the
+    language model's probability of its text and r the rules' confidence, agreement gives 1 - (1 - p)(1 - r / 2),
+    disagreement p (1 - r / 2): the student's own geometry speaks for or against its words, with half its weight.
 
     Args:
         object_of_query: index of a box among the student's -> id of the scene's object.
@@ -33,7 +34,7 @@ def fuse_answers(
     metric = KINDS[parsed.kind].form == "metric"
     if metric and not scene.is_metric:
         return no_scale()
-    if not _fits(parsed, value, absent):
+    if (rules.reason == "not_seen" and absent is None) or not _fits(parsed, value, absent):
         return rules
     pointed = [object_of_query.get(i) for i in generated.object_indices]
     ids = tuple(dict.fromkeys(i for i in pointed if i is not None)) or rules.object_ids

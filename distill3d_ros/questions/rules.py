@@ -20,9 +20,10 @@ from distill3d_ros.scene.objects import Scene
 
 MIN_SCORE = 0.2
 """Label score from which a thing counts as seen: it is shown, counted, and there when asked for."""
-NAMED_SCORE = 0.08
+NAMED_SCORE = 0.1
 """Label score that suffices for a thing that a question takes for granted. Both were chosen on validation rooms, for
-the student that ships."""
+the student that ships: of planted questions about absent things it answers 26 % as if they were there instead of 58 %,
+and 3 points fewer of those about present things rightly."""
 
 
 class Asked(Protocol):

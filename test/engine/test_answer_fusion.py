@@ -59,3 +59,18 @@ def test_what_the_words_point_at_are_the_answers_objects():
     seen = Scene(intrinsics=CAMERA, objects=(thing(1, "chair", -1.0), thing(2, "table", 1.0)))
     said = GeneratedAnswer(text="yes", confidence=0.9, object_indices=(7, 3, 5))
     assert fuse_answers(asked, said, seen, {3: 1, 7: 2}).object_ids == (2, 1)
+
+
+def test_a_relation_of_a_thing_that_no_box_is_taken_for_is_not_told():
+    """In every family: the words are sure, and there is nothing that they could be about."""
+    seen = Scene(intrinsics=CAMERA, objects=(thing(2, "table", 1.0), thing(3, "lamp", 0.0)))
+    for text, words in (
+        ("Is the bed left of the table?", "yes"),
+        ("Is the table near the bed?", "no"),
+        ("How far is the bed?", "2.1 metres"),
+        ("Which is taller, the bed or the table?", "the bed"),
+        ("What is on the bed?", "a lamp"),
+        ("Is the bed touching the table?", "no"),
+    ):
+        answer = fuse_answers(parse(text), GeneratedAnswer(text=words, confidence=0.98), seen, {})
+        assert (answer.text, answer.value, answer.reason) == ("I do not see a bed.", None, "not_seen"), text
