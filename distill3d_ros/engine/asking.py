@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from distill3d_ros.engine.answer_fusion import fuse_answers
+from distill3d_ros.engine.both_orders import both_orders, combine
 from distill3d_ros.engine.calibration import IDENTITY, Calibration
 from distill3d_ros.engine.referents import keep_referents
 from distill3d_ros.engine.scene_features import SceneFeatures
@@ -89,10 +90,19 @@ def _answer_each(
     answers: dict[int, Answer] = {}
     plain = {i: p for i, p in enumerate(asked) if not p.references}
     if plain:
-        texts = [p.plain.strip() if as_worded else rephrase_to_training(p) for p in plain.values()]
-        replies = student.answer(features.prefix(student), texts)
-        for (i, p), generated in zip(plain.items(), replies, strict=True):
-            answers[i] = fuse_answers(p, generated, scene, features.object_of_query)
+        texts, orders = [], {}
+        for i, p in plain.items():
+            both = None if as_worded else both_orders(p)
+            if both is None:
+                texts.append(p.plain.strip() if as_worded else rephrase_to_training(p))
+            else:
+                texts.append(both[0])
+                orders[i] = both[1]
+        replies = student.answer(features.prefix(student), [*texts, *orders.values()])
+        exchanged = dict(zip(orders, replies[len(texts) :], strict=True))
+        for (i, p), generated in zip(plain.items(), replies[: len(texts)], strict=True):
+            reply = combine(p, generated, exchanged[i]) if i in exchanged else generated
+            answers[i] = fuse_answers(p, reply, scene, features.object_of_query)
     return [answers[i] if i in answers else _about_some(student, scene, features, p) for i, p in enumerate(asked)]
 
 

@@ -21,7 +21,12 @@ def rephrase_to_training(asked: ParsedQuestion) -> str:
     """
     if asked.pattern in _known_patterns(asked.kind):
         return asked.plain.strip()
-    return _filled(templates(asked.kind, False)[0], [_name(asked, label) for label in asked.labels])
+    return plain_wording(asked, asked.labels)
+
+
+def plain_wording(asked: ParsedQuestion, labels: Sequence[str]) -> str:
+    """The question about its things in another order, in the plainest wording of its kind."""
+    return _filled(templates(asked.kind, False)[0], [_name(asked, label) for label in labels])
 
 
 @cache
