@@ -114,7 +114,11 @@ class QuestionServer:
             return messages.fill_response(response, refusal, [refusal])
         now_ns = self._node.get_clock().now().nanoseconds
         whole = messages.answer_message(outcome.scene, request.question, outcome.answer, now_ns=now_ns, frame=frame)
-        parts = messages.answer_messages(outcome.scene, request.question, outcome.answer, now_ns=now_ns, frame=frame)
+        parts = [whole]
+        if outcome.answer.parts:
+            parts = messages.answer_messages(
+                outcome.scene, request.question, outcome.answer, now_ns=now_ns, frame=frame
+            )
         return messages.fill_response(response, whole, parts)
 
     def _frame(self, frame_id: str, scene: Scene) -> messages.PoseFrame | None:
