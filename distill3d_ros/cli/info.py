@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from distill3d_ros.student.config import StudentConfig
 
 
-def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
-    """(part, parameters) for every part of a preset's student, ``total`` last.
+def parameter_counts(preset: str, labels: Sequence[str] | None = None) -> Iterator[tuple[str, int]]:
+    """(part, parameters) for every part of a preset's student, ``total`` last; with these classes, or with all.
 
     Raises:
         ValueError: there is no such preset.
@@ -33,7 +33,7 @@ def parameter_counts(preset: str) -> Iterator[tuple[str, int]]:
     from distill3d_ros.student.checkpoint import count_parameters
     from distill3d_ros.student.student import Student
 
-    config = PRESETS[preset](LABELS)
+    config = PRESETS[preset](LABELS if labels is None else labels)
     with torch.device("meta"):  # shapes without memory
         student = Student(config, _any_tokenizer(config))
     yield from count_parameters(student).items()

@@ -94,13 +94,16 @@ def test_bad_numbers_are_refused_by_name(words: list[str], tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "a command must follow distill3d: ask, demo, doctor, data, teach, train, evaluate, export, ablate,"),
+        (
+            "",
+            "a command must follow distill3d: ask, demo, doctor, data, teach, train, evaluate, calibrate, export,",
+        ),
         (
             "data import",
             "a command must follow distill3d data import: scannet, nyuv2, rgbd, pictures, 3d-front (see distill3d",
         ),
         ("evalute", 'Unknown command "evalute". Did you mean "evaluate"?'),
-        ("nothing", "evaluate, export, ablate, results, benchmark, info, bench. (see distill3d --help)"),
+        ("nothing", "evaluate, calibrate, export, ablate, results, benchmark, info, bench. (see distill3d --help)"),
         ("info --prset pico", "Unknown option: --prset. Did you mean --preset?"),
         ("ask a.png what? --device cpu", "Unknown option: --device."),
         ("ask a.png", "QUESTION is missing; ask needs IMAGE, QUESTION. (see distill3d ask --help)"),
@@ -172,8 +175,8 @@ def test_the_parameter_table_is_that_of_the_student_that_ships() -> None:
     from distill3d_ros.student.presets import PRESETS
     from distill3d_ros.training.start.vocabulary import new_tokenizer
 
-    counts = dict(parameter_counts("pico"))
     shipped = read_description(packaged_model())
+    counts = dict(parameter_counts("pico", shipped["student"]["labels"]))
     # A student keeps the vocabulary that it began with; one that begins now knows today's wordings.
     language = PRESETS["pico"](LABELS).language
     words = new_tokenizer(language.vocab_size, end_token=language.end_token).get_vocab_size()

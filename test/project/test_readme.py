@@ -12,7 +12,6 @@ from support.markdown import PAGES, ROOT, questions_in, read_page, shell_lines, 
 
 from distill3d_ros.questions.description import asks_for_description
 from distill3d_ros.questions.parsing import parse
-from distill3d_ros.scene.labels import LABELS
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -57,7 +56,9 @@ def test_figures_of_the_shipped_student() -> None:
     assert f"with the camera's height known, by {percent(real[1])} %." in readme
     taught = json.loads(read_page("docs/results/distilled/report.json"))["teacher"]
     assert taught["retention_interval"][1] >= 1, "the README says that the teacher answers no more than its student"
-    assert f"names {len(LABELS)} kinds of things" in readme
+    assert (
+        f"names {len(json.loads(read_page('models/pico/config.json'))['student']['labels'])} kinds of things" in readme
+    )
     assert len(table_after(read_page("docs/student.md"), "## What can be asked")) == 9
     assert "nine families of questions" in readme
 

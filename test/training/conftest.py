@@ -12,9 +12,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of all splits, a few samples each."""
     from support.training.tiny_training import data_folder  # torch only for who needs it
 
-    from distill3d_ros.training.data.sample import SPLITS
+    from distill3d_ros.training.data.sample import SIMULATED_SPLITS
 
-    return data_folder(tmp_path_factory.mktemp("data"), SPLITS)
+    return data_folder(tmp_path_factory.mktemp("data"), SIMULATED_SPLITS)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What is usual of the things of each class: how far they may reach where they are hidden, and which names are unclear.
+"""Usual sizes of the things of each class, which bound what is hidden of them, and the names that are unclear.
 
 It decides what may be asked about things of which only the visible surface is known, not any answer.
 """

@@ -15,7 +15,7 @@ from distill3d_ros.engine.engine import Engine
 from distill3d_ros.scene.frame import Intrinsics
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.training.data.manifest import Manifest, write_manifest
-from distill3d_ros.training.data.sample import SPLITS, Sample
+from distill3d_ros.training.data.sample import SIMULATED_SPLITS, Sample
 from distill3d_ros.training.data.shards import ShardReader, ShardWriter
 from distill3d_ros.training.evaluation.lenses import _seen_from, lens_figures, lens_lines
 from distill3d_ros.training.evaluation.reference_evaluation import ReferenceQuestions, reference_lines
@@ -51,12 +51,12 @@ def test_lenses_are_compared_where_they_look_alike(engine: Engine) -> None:
 
 def test_several_views_are_looked_at_together(engine: Engine, tmp_path: Path) -> None:
     shards = []
-    for split in SPLITS:
+    for split in SIMULATED_SPLITS:
         with ShardWriter(tmp_path, split=split, number=0, first_room=0, rooms=1) as writer:
             for n in range(2):
                 writer.add(make_sample(f"{split}-000000-{n:02d}", split=split, seed=n))
         shards.append(writer.info)
-    manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(SPLITS, 1), shards=tuple(shards))
+    manifest = Manifest(recipe={"seed": 0}, planned_rooms=dict.fromkeys(SIMULATED_SPLITS, 1), shards=tuple(shards))
     write_manifest(tmp_path, manifest)
     reader = ShardReader(tmp_path, "val")
     figures = view_figures(engine, reader, scenes=5, numbers=(1, 2))

@@ -17,7 +17,7 @@ from support.training.tiny_training import data_folder, tiny_config
 from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.student import Student
-from distill3d_ros.training.data.sample import SPLITS
+from distill3d_ros.training.data.sample import SIMULATED_SPLITS
 from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
 from distill3d_ros.training.evaluation.release import add_report, export_student
 from distill3d_ros.training.evaluation.teacher_report import teacher_lines
@@ -132,7 +132,7 @@ def test_real_figures_come_first_in_the_card(run: Path, tmp_path: Path) -> None:
 
 def test_one_command_measures_what_ships(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
-    rooms = data_folder(tmp_path, SPLITS)
+    rooms = data_folder(tmp_path, SIMULATED_SPLITS)
     save_student(tmp_path / "run" / "joint" / "student", new_student(tiny_config()), {"stage": "joint", "steps": 1})
     ship = ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "ship"), "--data", str(rooms)]
     assert main(ship) == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.furniture_pack import real_pack
 
-from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.labels import SIMULATED_LABELS
 from distill3d_ros.worlds.furniture.furniture_model import FurnitureModel
 from distill3d_ros.worlds.furniture.procedural import EXTRA_MODELS, extra_models, is_procedural, procedural_models
 from distill3d_ros.worlds.furniture.variants import PER_MODEL, variant
@@ -54,7 +54,7 @@ def test_what_is_round_stays_round() -> None:
             assert np.ptp(factor) < 1e-3
 
 
-@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("label", SIMULATED_LABELS)
 def test_every_label_has_many_more_designs(label: str) -> None:
     designs = extra_models(label)
     assert len(designs) == EXTRA_MODELS

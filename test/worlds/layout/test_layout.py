@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support.furniture_pack import real_pack
 
-from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.labels import SIMULATED_LABELS
 from distill3d_ros.worlds.furniture.procedural import procedural_models
 from distill3d_ros.worlds.furniture.support_map import heights_under, highest_within, support_map
 from distill3d_ros.worlds.layout.layout import ROOM_TYPES, make_room
@@ -85,7 +85,7 @@ def test_rooms_are_furnished_and_balanced() -> None:
     unique = [sum(n == 1 for n in Counter(o.label for o in room.labelled()).values()) for room in rooms()]
     assert np.mean(unique) >= 6
     in_rooms = Counter(label for room in rooms() for label in {o.label for o in room.labelled()})
-    assert set(in_rooms) == set(LABELS)
+    assert set(in_rooms) == set(SIMULATED_LABELS)
     for room in rooms():
         assert all(o.model.split == room.split for o in room.objects)
         assert [o.id for o in room.objects] == list(range(1, len(room.objects) + 1))
