@@ -253,8 +253,12 @@ class Worker(Generic[Item]):
             if request.frame is None or (request.frame.item is None and request.frame.scene is None):
                 self._find(request)
             return request.frame
-        if not wanted and self._pending is not None:
-            return self._pending
+        if request.frame is not None and request.frame.item is None and request.frame.scene is None:
+            request.frame = None  # it could not be looked at
+        if request.frame is None and not wanted:
+            request.frame = self._pending  # kept: a camera is faster than the student, and always has a newer one
+        if request.frame is not None:
+            return request.frame
         newest = self._ring.newest
         if newest is None or (request.max_age_s and self._age(newest) > request.max_age_s):
             return None

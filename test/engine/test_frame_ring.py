@@ -164,6 +164,27 @@ def test_nothing_is_looked_at_that_nobody_wants(camera: Camera) -> None:
     assert camera.perceived[-1] == 10 * S
 
 
+def test_a_camera_that_is_faster_than_the_student_keeps_no_question_waiting() -> None:
+    """Nobody listens, and by the time a frame is looked at there is always a newer one."""
+    camera = Camera()
+    look = camera.worker._perceive
+
+    def slow_look(stamp_ns: int) -> tuple[Frame, Scene]:
+        camera.worker.submit(stamp_ns + 2, stamp_ns=stamp_ns + 2)
+        return look(stamp_ns)
+
+    camera.worker._perceive = slow_look
+    camera.wanted = False
+    camera.worker.start()
+    try:
+        camera.show(2 * S)
+        assert camera.ask(timeout=5.0) == 2 * S
+        assert camera.ask(timeout=5.0) == 2 * S + 2
+        assert len(camera.perceived) == 2, "one look a question"
+    finally:
+        assert camera.worker.stop(5.0)
+
+
 def test_when_time_begins_anew_the_old_frames_are_forgotten(camera: Camera) -> None:
     camera.show(20 * S, 22 * S)
     camera.show(2 * S)

@@ -181,7 +181,9 @@ class CameraTransforms:
                 self._ask_again[names] = now + RETRY_S
             elif names not in self._lost and now - self._found[names] > LOST_AFTER_S:
                 self._lost[names] = f"the {what} is lost: {error}"
-                self._node.get_logger().warning(f"{self._lost[names]}; the last one is kept where the mount is rigid")
+                kept = parameter in ("gravity_frame", "floor_frame")
+                more = "; the last one is kept where the mount is rigid" if kept else f"; {until_then}"
+                self._node.get_logger().warning(self._lost[names] + more)
             if parameter not in self._logged:
                 self._logged.add(parameter)
                 if names not in self._found:

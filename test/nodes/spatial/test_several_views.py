@@ -72,7 +72,12 @@ def test_frames_from_other_places_are_looked_at_together(tmp_path: Path) -> None
                 until(lambda step=step, expected=expected: walk.show(step) == expected, what=f"{expected} views")
             until(lambda: walk.diagnosed("camera_height") == "1.00 m", what="tf's height of the camera")
             until(lambda: walk.show(None) == 1, what="a frame that tf says nothing about")
-            until(lambda: walk.diagnosed("camera_height") == "0.40 m", what="the height that the parameter gives")
+
+            def parameter_serves() -> bool:  # after the seconds for which a rigid mount's height is kept
+                walk.show(None)
+                return walk.diagnosed("camera_height") == "0.40 m"
+
+            until(parameter_serves, what="the height that the parameter gives")
         finally:
             robot.close()
 
