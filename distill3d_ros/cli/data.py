@@ -40,7 +40,7 @@ def _import_nyuv2(options: NyuV2Options) -> int:
 
 
 def _import_rgbd(options: RgbdOptions) -> int:
-    from distill3d_ros.training.data.importers.rgbd_folder import import_rgbd
+    from distill3d_ros.training.data.importers.rgbd.import_rgbd import import_rgbd
 
     import_rgbd(options)
     return 0
@@ -105,7 +105,7 @@ DATA_COMMANDS: dict[str, Command[Any]] = {
     "data sequences": Command("make a data set of drives through rooms", SequenceOptions, _generate),
     "data import scannet": Command("read scans of ScanNet", ScanNetOptions, _import_scannet),
     "data import nyuv2": Command("read NYU Depth V2", NyuV2Options, _import_nyuv2),
-    "data import rgbd": Command("read an RGB-D camera's pictures, to measure depth on", RgbdOptions, _import_rgbd),
+    "data import rgbd": Command("read recordings of your own RGB-D camera", RgbdOptions, _import_rgbd),
     "data import pictures": Command("read pictures without labels, for a teacher", PicturesOptions, _import_pictures),
     "data import 3d-front": Command("render the rooms of 3D-FRONT", Front3dOptions, _import_front3d),
     "data show": Command("draw samples with boxes, ids, depth and questions", ShowOptions, _show),

@@ -232,8 +232,9 @@ class _Demo:
         """Depth error of the moment that was asked about, and its view where that makes the best picture so far."""
         from distill3d_ros.demo.demo_report import View
         from distill3d_ros.nodes.client import scene_from
-        from distill3d_ros.nodes.conversions.images import image_to_depth, image_to_rgb
+        from distill3d_ros.nodes.conversions.images import image_to_rgb
         from distill3d_ros.questions.answer import Answer
+        from distill3d_ros.system.ros_messages import image_to_depth
         from distill3d_ros.training.evaluation.metrics import depth_score
 
         moment = self.robot.client.moment(exchange.stamp_ns, "image", "truth_depth", "depth", "objects")

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from distill3d_ros.nodes.conversions.camera_info import intrinsics_from
-from distill3d_ros.nodes.conversions.images import BadMessageError, compressed_to_rgb, image_to_rgb
+from distill3d_ros.nodes.conversions.images import image_to_rgb
 from distill3d_ros.scene.frame import Frame, Intrinsics
 from distill3d_ros.scene.objects import Scene
 from distill3d_ros.system.camera_calibration import for_image, read_camera_yaml
+from distill3d_ros.system.camera_messages import intrinsics_from, lower_case
+from distill3d_ros.system.ros_messages import BadMessageError, compressed_to_rgb
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _IMAGE_TYPES = {"sensor_msgs/msg/Image": image_to_rgb, "sensor_msgs/msg/CompressedImage": compressed_to_rgb}
@@ -108,11 +109,11 @@ def _shots_of(reader: Any, image: str, info: str, warn: Callable[[str], None]) -
     first = next(reader.messages(connections=[c for c in connections if c.topic == info]), None)
     if first is None:
         raise ValueError(f"the bag has no message on '{info}', the camera_info of '{image}'")
-    latest = _lower_case(reader.deserialize(first[2], first[0].msgtype))
+    latest = lower_case(reader.deserialize(first[2], first[0].msgtype))
     for connection, _, raw in reader.messages(connections=connections):
         message = reader.deserialize(raw, connection.msgtype)
         if connection.topic == info:
-            latest = _lower_case(message)
+            latest = lower_case(message)
             continue
         try:
             pixels = _IMAGE_TYPES[connection.msgtype](message)
@@ -121,18 +122,3 @@ def _shots_of(reader: Any, image: str, info: str, warn: Callable[[str], None]) -
             warn(f"a message on '{image}' is left out: {error}")
             continue
         yield Shot(frame=Frame(image=pixels, intrinsics=camera))
-
-
-class _LowerCase:
-    """A CameraInfo of a ROS 1 bag spells its fields K, P, D; this reads them as k, p, d."""
-
-    def __init__(self, message: Any) -> None:
-        self._message = message
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._message, name, None)
-        return getattr(self._message, name.upper()) if value is None else value
-
-
-def _lower_case(message: Any) -> Any:
-    return message if hasattr(message, "k") else _LowerCase(message)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
-from distill3d_ros.nodes.conversions.camera_info import intrinsics_from, uses_projection
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
+from distill3d_ros.system.camera_messages import intrinsics_from, uses_projection
 from distill3d_ros.system.texts import shown
 
 STANDARD = ("plumb_bob", "rational_polynomial", "")

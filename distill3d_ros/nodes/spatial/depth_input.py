@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from distill3d_ros.nodes.conversions.images import BadMessageError, image_to_depth, stamp_to_ns
+from distill3d_ros.nodes.conversions.images import stamp_to_ns
 from distill3d_ros.nodes.qos import sensor_qos
+from distill3d_ros.system.ros_messages import BadMessageError, image_to_depth
 
 NEAR_NS = 20_000_000
 """A depth image farther from the colour image's stamp is of another moment."""

@@ -12,13 +12,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from distill3d_ros.nodes.conversions.encodings import encoding_warning
-from distill3d_ros.nodes.conversions.images import compressed_to_rgb, image_to_rgb, stamp_to_ns
+from distill3d_ros.nodes.conversions.images import image_to_rgb, stamp_to_ns
 from distill3d_ros.nodes.conversions.rectification import PictureCamera, Rectifier
 from distill3d_ros.nodes.qos import latched_qos, sensor_qos
 from distill3d_ros.nodes.spatial.info_matcher import InfoMatcher, Pair, Picture
 from distill3d_ros.nodes.spatial.time_watch import STEADY
 from distill3d_ros.scene.frame import FloatArray, Frame
+from distill3d_ros.system.image_encodings import encoding_warning
+from distill3d_ros.system.ros_messages import compressed_to_rgb
 
 __all__ = ["CameraInputs", "CameraItem", "InfoMatcher"]
 

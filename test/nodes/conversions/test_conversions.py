@@ -13,19 +13,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from distill3d_ros.nodes.conversions.camera_info import info_from, intrinsics_from
+from distill3d_ros.nodes.conversions.camera_info import info_from
 from distill3d_ros.nodes.conversions.clouds import cloud_from, points_of
 from distill3d_ros.nodes.conversions.images import (
-    BadMessageError,
     byte_array,
-    compressed_to_rgb,
     depth_to_image,
-    image_to_depth,
     image_to_rgb,
     rgb_to_compressed,
     rgb_to_image,
 )
 from distill3d_ros.scene.frame import Intrinsics
+from distill3d_ros.system.camera_messages import intrinsics_from
+from distill3d_ros.system.ros_messages import BadMessageError, compressed_to_rgb, image_to_depth
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 PICTURES = SIZES.flatmap(lambda s: hnp.arrays(np.uint8, (*s, 3)))

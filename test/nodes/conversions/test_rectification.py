@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from distill3d_ros.nodes.conversions.camera_info import info_from, intrinsics_from
-from distill3d_ros.nodes.conversions.images import BadMessageError
+from distill3d_ros.nodes.conversions.camera_info import info_from
 from distill3d_ros.nodes.conversions.rectification import PictureCamera, Rectifier
 from distill3d_ros.scene.frame import Intrinsics
+from distill3d_ros.system.camera_messages import intrinsics_from
+from distill3d_ros.system.ros_messages import BadMessageError
 
 WIDTH, HEIGHT = 160, 120
 LENSES = {

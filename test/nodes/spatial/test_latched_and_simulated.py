@@ -17,8 +17,9 @@ from support.ros_robot import NodeProcess, Robot, ask_spatial, until
 
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.camera_info import info_from
-from distill3d_ros.nodes.conversions.images import depth_to_image, image_to_depth, rgb_to_image, set_stamp, stamp_to_ns
+from distill3d_ros.nodes.conversions.images import depth_to_image, rgb_to_image, set_stamp, stamp_to_ns
 from distill3d_ros.nodes.spatial.tf import TF_STATE
+from distill3d_ros.system.ros_messages import image_to_depth
 
 pytestmark = pytest.mark.skipif(
     not messages.HAVE_INTERFACES or TF_STATE == "none",

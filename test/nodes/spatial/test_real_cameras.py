@@ -17,9 +17,10 @@ from support.ros_robot import NodeProcess, Robot, ask_spatial, until
 
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.camera_info import info_from
-from distill3d_ros.nodes.conversions.images import image_to_depth, rgb_to_image, stamp_to_ns
+from distill3d_ros.nodes.conversions.images import rgb_to_image, stamp_to_ns
 from distill3d_ros.nodes.spatial.optical_frames import BODY_FROM_OPTICAL
 from distill3d_ros.nodes.spatial.tf import TF_STATE
+from distill3d_ros.system.ros_messages import image_to_depth
 
 pytestmark = pytest.mark.skipif(
     not messages.HAVE_INTERFACES or TF_STATE == "none",

@@ -12,7 +12,7 @@ from support.ros_robot import NodeProcess, Robot, until
 from visualization_msgs.msg import MarkerArray
 
 from distill3d_ros.nodes.conversions import messages
-from distill3d_ros.nodes.conversions.images import image_to_depth
+from distill3d_ros.system.ros_messages import image_to_depth
 
 pytestmark = pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
 

@@ -18,11 +18,12 @@ from support.ros_robot import Robot, ask_spatial, set_parameter, until
 from visualization_msgs.msg import MarkerArray
 
 from distill3d_ros.nodes.conversions import messages
-from distill3d_ros.nodes.conversions.camera_info import intrinsics_from
 from distill3d_ros.nodes.conversions.clouds import points_of
-from distill3d_ros.nodes.conversions.images import image_to_depth, image_to_rgb, stamp_to_ns
+from distill3d_ros.nodes.conversions.images import image_to_rgb, stamp_to_ns
 from distill3d_ros.nodes.parameters import SPATIAL_SETTINGS
 from distill3d_ros.questions.parsing import MAX_QUESTION_CHARACTERS
+from distill3d_ros.system.camera_messages import intrinsics_from
+from distill3d_ros.system.ros_messages import image_to_depth
 
 pytestmark = pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_interfaces is not built")
 

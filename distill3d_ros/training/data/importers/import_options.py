@@ -55,17 +55,31 @@ class NyuV2Options(ImportOptions):
 
 @dataclass(frozen=True)
 class RgbdOptions(ImportOptions):
-    """Pictures of an RGB-D camera."""
+    """Pictures of an RGB-D camera, or a bag of it."""
 
     folder: Path
-    """Folder with rgb/NAME.jpg and depth/NAME.png, or NAME_rgb.jpg and NAME_depth.png."""
+    """Folder with rgb/NAME.jpg and depth/NAME.png, or NAME_rgb.jpg and NAME_depth.png; or a bag."""
     _: KW_ONLY
-    camera: Path
-    """Calibration of the colour camera as camera_calibration writes it (YAML); pictures must be rectified."""
+    camera: Path | None = None
+    """Calibration of the colour camera as camera_calibration writes it (YAML); pictures must be rectified. A bag has
+    camera_info."""
     depth_units: float = 1000.0
     """What depth holds at 1 m: 1000 for millimetres, as ROS drivers write it (REP 118); TUM RGB-D has 5000."""
     floor: bool = False
     """Find the floor in the depth: which way is up, how high the camera stands."""
+    labels: Path | None = None
+    """What is in the pictures: JSON in COCO's layout, or with the names of masks that lie beside the pictures."""
+    split: Literal["train", "val", "test_known", "test"] = "test_known"
+    """What the frames are for."""
+    val_share: float = 0.0
+    """Share of the frames that is held out as val, by place."""
+    every: PositiveInt | None = None
+    """Take pictures whose number is a multiple of this (default: all of a folder, every tenth of a bag)."""
+    image_topic: str = ""
+    """Colour pictures of a bag (default: the first topic that has some)."""
+    depth_topic: str = ""
+    """Depth of a bag, registered to the colour camera (default: one that is named aligned or registered, else the
+    first)."""
 
 
 @dataclass(frozen=True)

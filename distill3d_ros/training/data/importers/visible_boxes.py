@@ -17,6 +17,10 @@ from distill3d_ros.worlds.rendering.render_view import MIN_VISIBLE_PIXELS, visib
 
 POINTS = 2000
 """At most so many decide a box, evenly spread."""
+NEAR, NEAR_SHARE = 0.25, 0.15
+"""Metres, and a share of the distance: how far the surface of a thing in a rectangle may be from its middle's."""
+NOWHERE = 2.0
+"""Metres to a rectangle of unknown distance."""
 DIRECTIONS = np.radians(np.arange(0.0, 90.0, 3.0))
 
 
@@ -102,3 +106,39 @@ def visible_objects(
             )
         )
     return tuple(objects), ids
+
+
+def rectangle_box(
+    rectangle: tuple[float, float, float, float], depth: FloatArray, camera: Intrinsics, level_from_optical: FloatArray
+) -> Box3D:
+    """A box for a thing of which only a rectangle in the picture is known.
+
+    What is nearest to the median depth of the rectangle's central part is taken for the thing. Without depth there the
+    box is the rectangle itself at ``NOWHERE`` metres: its direction is known, its distance and size are not.
+
+    Args:
+        rectangle: left, top, right, bottom in pixels.
+        depth: (H, W) metres, 0 where unknown.
+    """
+    left, top, right, bottom = rectangle
+    rows, columns = (max(0, round(top + 0.5)), round(bottom + 0.5)), (max(0, round(left + 0.5)), round(right + 0.5))
+    inner = np.s_[
+        (3 * rows[0] + rows[1]) // 4 : max((rows[0] + 3 * rows[1]) // 4, (3 * rows[0] + rows[1]) // 4 + 1),
+        (3 * columns[0] + columns[1]) // 4 : max(
+            (columns[0] + 3 * columns[1]) // 4, (3 * columns[0] + columns[1]) // 4 + 1
+        ),
+    ]
+    central = depth[inner][depth[inner] > 0]
+    if len(central) >= MIN_VISIBLE_PIXELS // 2:
+        middle = float(np.median(central))
+        cut = np.s_[rows[0] : rows[1], columns[0] : columns[1]]
+        own = np.abs(depth[cut] - middle) < np.maximum(NEAR_SHARE * middle, NEAR)
+        points = camera.rays()[cut][own] * depth[cut][own][:, None]
+        return visible_box(transform_points(level_from_optical, points.astype(np.float64)))
+    u, v = np.array([left, right, left, right]), np.array([top, top, bottom, bottom])
+    ends: FloatArray = (
+        np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(4)], axis=-1) * NOWHERE
+    )
+    ends = transform_points(level_from_optical, ends)
+    size = np.maximum(np.ptp(ends, axis=0), LEAST_SIDE)
+    return Box3D(center=(ends.max(axis=0) + ends.min(axis=0)) / 2, size=size, yaw=0.0)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from distill3d_ros.nodes.conversions.encodings import COLOUR_ENCODINGS, encoding_warning
-from distill3d_ros.nodes.conversions.images import BadMessageError, byte_array, image_to_rgb
+from distill3d_ros.nodes.conversions.images import byte_array, image_to_rgb
+from distill3d_ros.system.image_encodings import COLOUR_ENCODINGS, encoding_warning
+from distill3d_ros.system.ros_messages import BadMessageError
 
 HEIGHT, WIDTH = 8, 12
 RED, GREEN, BLUE = 200, 120, 40

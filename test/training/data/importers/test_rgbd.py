@@ -14,7 +14,8 @@ from distill3d_ros.scene.geometry import level_rotation
 from distill3d_ros.training.data.importers.floor_plane import find_floor
 from distill3d_ros.training.data.importers.import_options import RgbdOptions
 from distill3d_ros.training.data.importers.published_files import SourceError
-from distill3d_ros.training.data.importers.rgbd_folder import find_pairs, import_rgbd
+from distill3d_ros.training.data.importers.rgbd.import_rgbd import import_rgbd
+from distill3d_ros.training.data.importers.rgbd.picture_pairs import find_pairs
 from distill3d_ros.training.data.manifest import ShardError
 from distill3d_ros.training.data.shards import ShardReader
 
@@ -160,7 +161,7 @@ def test_errors_name_the_file_and_the_remedy(source: Path, tmp_path: Path) -> No
     def message() -> str:
         with pytest.raises((SourceError, ValueError)) as caught:
             import_rgbd(RgbdOptions(folder=source, out=tmp_path / "out", camera=source / "camera.yaml", size=(48, 48)))
-        assert not list((tmp_path / "out").glob("*.tar"))
+        assert not list((tmp_path / "out").glob("*.tar*"))
         return str(caught.value)
 
     depth = source / "depth" / "0001.png"
@@ -181,8 +182,9 @@ def test_errors_name_the_file_and_the_remedy(source: Path, tmp_path: Path) -> No
     write_pair(source / "0001_rgb.png", source / "0001_depth.png", metres=1)
     with pytest.raises(SourceError, match="would both be called '0001'"):
         find_pairs(source)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="holds no pictures with depth: rgb/NAME"):
-        find_pairs(tmp_path / "out")
+        find_pairs(tmp_path / "empty")
     with pytest.raises(SourceError, match="must be a folder with rgb/NAME"):
         find_pairs(tmp_path / "nothing")
     with pytest.raises(ValueError, match=r"--depth-units must be positive, such as 1000 .* Got 0"):

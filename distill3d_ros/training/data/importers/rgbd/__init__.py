@@ -1,0 +1,1 @@
+"""Recordings of an RGB-D camera: pictures in a folder, and bags."""
