@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from distill3d_ros.scene.labels import LABELS
+from distill3d_ros.scene.labels import LABELS, SIMULATED_LABELS
 
 DepthSource = Literal["rendered", "measured", "estimated", "relative", "none"]
 BoxExtent = Literal["amodal", "visible", "none"]
@@ -16,7 +16,7 @@ BOX_EXTENTS: Final = ("amodal", "visible", "none")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """Known and unknown of a frame's truth. The default is what a simulated room tells: everything.
+    """Known and unknown of a frame's truth. By default everything is known.
 
     What is unknown is never absent: losses, questions and figures leave it out.
     """
@@ -99,4 +99,6 @@ class Annotation:
 
 
 EVERYTHING: Final = Annotation()
+"""Nothing is unknown."""
+SIMULATED_ROOM: Final = Annotation(classes=frozenset(SIMULATED_LABELS))
 """What a simulated room tells."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from distill3d_ros.nodes.camera.sources import Shot
+from distill3d_ros.scene.annotation import SIMULATED_ROOM
 from distill3d_ros.worlds.contacts import contact_truth
 from distill3d_ros.worlds.drive import Drive, DriveConfig
 from distill3d_ros.worlds.furniture.pack import FurniturePack
@@ -46,4 +48,4 @@ def drive_shots(
     renderer = make_renderer(warn=warn)
     for i in range(frames):
         frame, scene = render_frame(renderer, room, truth, drive.camera(drive.duration * i / frames))
-        yield Shot(frame=frame, truth=scene)
+        yield Shot(frame=frame, truth=replace(scene, annotation=SIMULATED_ROOM))

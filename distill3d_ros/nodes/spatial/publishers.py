@@ -107,4 +107,7 @@ class SpatialOutputs:
 
 
 def _wanted(publisher: Any) -> bool:
-    return publisher is not None and publisher.is_activated and publisher.get_subscription_count() > 0
+    try:
+        return publisher is not None and publisher.is_activated and publisher.get_subscription_count() > 0
+    except RuntimeError:  # RCLError: the node shuts down while a frame is in work in another thread
+        return False
