@@ -16,6 +16,8 @@ from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.ground_truth.phrasing import phrase
 from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.scene.annotation import EVERYTHING
+from distill3d_ros.scene.objects import Scene
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.data.shards import ShardReader
@@ -67,8 +69,17 @@ def _row(sample: Sample, questions: list[str]) -> Picture:
         depth_picture(scene.depth, least_width=PICTURE_WIDTH),
     ]
     angle = np.degrees(scene.intrinsics.horizontal_fov)
-    title = f"{sample.key}: {sample.room_type}, {angle:.0f} degrees wide"
+    title = ", ".join(filter(None, (f"{sample.key}: {sample.room_type}", f"{angle:.0f} degrees wide", _unusual(scene))))
     return with_caption(np.hstack(views), [title, *questions])
+
+
+def _unusual(scene: Scene) -> str:
+    """What of a real frame is not as in a simulated room; empty for these."""
+    told, rooms = scene.annotation, EVERYTHING
+    words = [
+        f"{name} {getattr(told, name)}" for name in ("depth", "boxes") if getattr(told, name) != getattr(rooms, name)
+    ]
+    return ", ".join(words + [f"no {name}" for name in ("masks", "gravity") if not getattr(told, name)])
 
 
 def _seen_row(sample: Sample, engine: Engine) -> Picture:
@@ -76,8 +87,8 @@ def _seen_row(sample: Sample, engine: Engine) -> Picture:
     true, seen = sample.scene, filter_by_score(engine.perceive(sample.frame))
     assert true.depth is not None
     assert seen.depth is not None
-    known = np.asarray(true.depth)[np.isfinite(true.depth)]
-    near, far = (float(d) for d in np.percentile(known, (1, 99)))
+    known = np.asarray(true.depth)[np.isfinite(true.depth) & (true.depth > 0)]
+    near, far = (float(d) for d in np.percentile(known, (1, 99))) if known.size else (None, None)
     views = [draw_scene(sample.frame.image, scene, least_width=PICTURE_WIDTH) for scene in (seen, true)]
     views += [
         depth_picture(np.asarray(scene.depth), near=near, far=far, least_width=PICTURE_WIDTH) for scene in (seen, true)

@@ -14,9 +14,11 @@ from distill3d_ros.questions.ground_truth.ground_truth_qa import GroundTruthQA
 from distill3d_ros.questions.ground_truth.question_candidates import question_candidates
 from distill3d_ros.questions.kind_record import FAMILIES
 from distill3d_ros.questions.kinds import KINDS
+from distill3d_ros.scene.annotation import Annotation
 from distill3d_ros.scene.labels import LABELS
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.manifest import ShardError
+from distill3d_ros.training.data.sample import UNKNOWN_ID
 from distill3d_ros.training.data.shards import ShardReader
 
 DEPTH_FRAMES = 200
@@ -52,6 +54,14 @@ class DataStats:
     objects: dict[str, int] = field(default_factory=dict)
     """Label -> how many are in view."""
     frames_with: dict[str, int] = field(default_factory=dict)
+    marked_in: dict[str, int] = field(default_factory=dict)
+    """Label -> frames in which its things would have been marked; in the others nobody looked for them."""
+    known: dict[str, int] = field(default_factory=dict)
+    """What is known -> frames of which it is: how depth was made, the extent of boxes, masks, gravity."""
+    unknown_pixels: list[float] = field(default_factory=list)
+    """Share of a frame's pixels of which nobody said what they show."""
+    depth_holes: list[float] = field(default_factory=list)
+    """Share of a frame's pixels without depth."""
     designs: dict[str, int] = field(default_factory=dict)
     """Label -> different models among them."""
     objects_a_frame: list[int] = field(default_factory=list)
@@ -67,8 +77,17 @@ class DataStats:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; lists of measurements as quantiles."""
-        measured = ("objects_a_frame", "distance", "horizontal_fov", "pitch", "depth")
-        plain = ("split", "frames", "rooms", "scenes", "room_types", "objects", "frames_with", "designs")
+        measured = (
+            "objects_a_frame",
+            "distance",
+            "horizontal_fov",
+            "pitch",
+            "depth",
+            "unknown_pixels",
+            "depth_holes",
+        )
+        counted = ("room_types", "objects", "frames_with", "marked_in", "known", "designs")
+        plain = ("split", "frames", "rooms", "scenes", *counted)
         kinds = {
             name: {"askable": k.askable, "commonest": k.commonest, "pairs": k.pairs, "balanced": k.balanced}
             for name, k in self.kinds.items()
@@ -106,6 +125,7 @@ def data_stats(folder: Path | str, split: str = "train", *, scenes: int = 1500, 
         scenes=len(picked),
     )
     objects, frames_with, types = Counter[str](), Counter[str](), Counter[str]()
+    marked_in, known_of = Counter[str](), Counter[str]()
     models: dict[str, set[str]] = {}
     asked: list[tuple[int, GroundTruthQA]] = []
     deep = set(picked[:: max(1, len(picked) // DEPTH_FRAMES)])
@@ -115,25 +135,38 @@ def data_stats(folder: Path | str, split: str = "train", *, scenes: int = 1500, 
         labels = [o.label for o in scene.objects]
         objects.update(labels)
         frames_with.update(set(labels))
+        marked_in.update(scene.annotation.marked_classes())
+        known_of.update(_known(scene.annotation))
         for o in scene.objects:
             models.setdefault(o.label, set()).add(o.model or f"{i}/{o.id}")
         stats.objects_a_frame.append(len(labels))
-        stats.distance += [float(np.linalg.norm(o.box.center)) for o in scene.objects]
+        if scene.annotation.depth != "none":  # else boxes have a direction and no distance
+            stats.distance += [float(np.linalg.norm(o.box.center)) for o in scene.objects]
         stats.horizontal_fov.append(float(np.degrees(scene.intrinsics.horizontal_fov)))
-        stats.pitch.append(float(np.degrees(np.arcsin(np.clip(-scene.level_from_optical[1, 2], -1, 1)))))
+        if scene.annotation.gravity:
+            stats.pitch.append(float(np.degrees(np.arcsin(np.clip(-scene.level_from_optical[1, 2], -1, 1)))))
         asked += [(i, fact) for fact in question_candidates(scene)]
         if i in deep:
             sample = reader[i]
             types[sample.room_type] += 1
             depth = np.asarray(sample.scene.depth, float)
             known = depth[np.isfinite(depth) & (depth > 0)]
+            stats.depth_holes.append(1 - known.size / depth.size)
+            stats.unknown_pixels.append(float((sample.ids == UNKNOWN_ID).mean()))
             stats.depth += rng.choice(known, min(500, known.size), replace=False).tolist() if known.size else []
     stats.objects = {label: objects[label] for label in LABELS if objects[label]}
     stats.frames_with = {label: frames_with[label] for label in stats.objects}
+    stats.marked_in = {label: marked_in[label] for label in LABELS if marked_in[label]}
+    stats.known = dict(sorted(known_of.items()))
     stats.designs = {label: len(models[label]) for label in stats.objects}
     stats.room_types = dict(sorted(types.items()))
     stats.kinds = _kinds(asked, rng)
     return stats
+
+
+def _known(annotation: Annotation) -> list[str]:
+    told = [f"depth {annotation.depth}", f"boxes {annotation.boxes}"]
+    return told + [name for name in ("masks", "gravity") if getattr(annotation, name)]
 
 
 def _there(reader: ShardReader) -> str:
@@ -166,21 +199,26 @@ def print_stats(stats: DataStats) -> None:
 
     console = Console()
     console.print(f"{stats.split}: {stats.frames:,} frames of {stats.rooms:,} rooms; {stats.scenes:,} looked at")
-    types = ", ".join(f"{name} {count}" for name, count in stats.room_types.items())
+    types = ", ".join(f"{name or 'unknown'} {count}" for name, count in stats.room_types.items())
     console.print(f"types of rooms among {sum(stats.room_types.values()):,} of them: {types}")
+    known = ", ".join(f"{name} {count}" for name, count in stats.known.items())
+    console.print(f"known of the frames that were looked at: {known}")
     measured = Table("", *(f"{100 * q:g} %" for q in QUANTILES), title="quantiles")
     for title, name in (
         ("objects in view", "objects_a_frame"),
         ("their distance, m", "distance"),
         ("depth, m", "depth"),
+        ("share without depth", "depth_holes"),
+        ("share that nobody named", "unknown_pixels"),
         ("horizontal field of view, degrees", "horizontal_fov"),
         ("pitch, degrees", "pitch"),
     ):
         measured.add_row(title, *(f"{v:.2f}" for v in quantiles(getattr(stats, name)).values()))
     console.print(measured)
-    labels = Table("label", "objects", "frames", "designs", title="in view")
-    for label, count in sorted(stats.objects.items(), key=lambda item: -item[1]):
-        labels.add_row(label, f"{count:,}", f"{stats.frames_with[label]:,}", f"{stats.designs[label]:,}")
+    labels = Table("label", "objects", "frames", "marked in", "designs", title="in view")
+    for label in sorted(stats.marked_in, key=lambda label: -stats.objects.get(label, 0)):
+        counts = (stats.objects, stats.frames_with, stats.marked_in, stats.designs)
+        labels.add_row(label, *(f"{of.get(label, 0):,}" for of in counts))
     console.print(labels)
     kinds = Table("family", "kind", "askable", "about", "commonest answer", "balanced", title="questions")
     for family in FAMILIES:
