@@ -131,7 +131,7 @@ class StageConfig:
     ema: float = 0.999
     """Decay of the averaged weights, which are what is saved as the student; 0 switches averaging off."""
     precision: str = "bf16"
-    """bf16 (autocast) or fp32."""
+    """bf16 (autocast), or fp32. Where the processor does not multiply in bfloat16, training says so and is in fp32."""
     weighting: str = "static"
     """uncertainty, static or equal."""
     loss_weights: dict[str, int | float] = field(default_factory=dict)

@@ -8,6 +8,7 @@ float32 has a fast path for strides. Values agree with torch's to rounding; a te
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -83,7 +84,7 @@ def conv_relu6(
     A small network is bound by memory traffic: fused, the widest layer takes a quarter of the time.
     """
     weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-    if linear or x.device.type != "cpu" or not _FUSED or torch.jit.is_tracing():
+    if linear or x.device.type != "cpu" or not _is_fused(x.dtype) or torch.jit.is_tracing():
         y = functional.conv2d(x, weight, bias, stride, padding, 1, groups)
         return y if linear else functional.relu6(y, inplace=True)
     return torch.ops.mkldnn._convolution_pointwise(
@@ -91,4 +92,16 @@ def conv_relu6(
     )
 
 
-_FUSED = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+@cache
+def _is_fused(dtype: torch.dtype) -> bool:
+    """Whether the one kernel is there for numbers of this type: x86 without AVX-512 has none for bfloat16."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return False
+    one = torch.ones(1, 1, 1, 1, dtype=dtype)
+    try:
+        torch.ops.mkldnn._convolution_pointwise(
+            one, one, one.flatten(), [0, 0], [1, 1], [1, 1], 1, "hardtanh", [0.0, 6.0], ""
+        )
+    except RuntimeError:
+        return False
+    return True

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from distill3d_ros.training.config import StageConfig
+from distill3d_ros.training.loop.muon import Muon
 from distill3d_ros.training.loop.uncertainty import LossWeighting
 
 _LEAST_MUON_WIDTH = 64
@@ -73,7 +74,7 @@ def make_optimizer(
     if groups[False]:
         parts.append(torch.optim.AdamW(groups[False], lr=config.lr, betas=config.betas))
     if groups[True]:
-        parts.append(torch.optim.Muon(groups[True], lr=config.lr, adjust_lr_fn="match_rms_adamw"))
+        parts.append(Muon(groups[True], lr=config.lr))
     return parts[0] if len(parts) == 1 else OptimizerPair(parts)
 
 

@@ -28,6 +28,7 @@ from distill3d_ros.training.loop.gradient_checkpointing import recompute_blocks
 from distill3d_ros.training.loop.log_window import LogWindow
 from distill3d_ros.training.loop.optimization import learning_rate, make_optimizer, trained_parameters
 from distill3d_ros.training.loop.peak_memory import peak_memory
+from distill3d_ros.training.loop.precision import step_precision
 from distill3d_ros.training.loop.process_group import ProcessGroup
 from distill3d_ros.training.loop.stage import Stage, to_device
 from distill3d_ros.training.loop.stop_request import StopRequest
@@ -70,6 +71,9 @@ class Trainer:
             recompute_blocks(student)
         self.config, self.student, self.stage, self.sampler = config, student, stage, sampler
         self.folder, self.seed, self.device, self.report = folder, seed, device, report
+        self.precision = step_precision(config.precision, device)
+        if self.precision != config.precision and self.processes.is_first:
+            report(f"{config.name}: this processor does not multiply in {config.precision}, training is in fp32")
         self.weighting = LossWeighting(stage.loss_names, kind=config.weighting, weights=config.loss_weights).to(device)
         self.parameters = trained_parameters(student, stage.modules, config)
         self.auxiliary_modules = stage.auxiliary_modules
@@ -195,7 +199,7 @@ class Trainer:
 
     def _learn_from(self, batch: Any, keys: list[str], share: float) -> dict[str, float]:
         """Adds the gradients of a part of a batch; returns its losses."""
-        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
+        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with autocast:
             losses = self.stage.losses(self.student, batch)
         if share < 1 and not any(self.weighting.weights.get(name, 1.0) for name in losses):
