@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from distill3d_ros.scene.geometry import level_rotation
+from distill3d_ros.training.data.importers.import_options import NyuV2Options
+from distill3d_ros.training.data.importers.nyuv2.import_nyuv2 import import_nyuv2
 from distill3d_ros.training.data.importers.nyuv2.labeled_file import CAMERA
 
 NAMES = ("wall", "floor", "chair", "television", "otherprop", "gizmo", "floor mat")
@@ -93,6 +95,15 @@ def write_splits(path: Path, *, train: list[int], test: list[int]) -> Path:
     io = pytest.importorskip("scipy.io", reason="scipy is not installed: pip install scipy")
     io.savemat(path, {"trainNdxs": np.array(train)[:, None], "testNdxs": np.array(test)[:, None]})
     return path
+
+
+def nyu_folder(folder: Path) -> Path:
+    """Three training frames, imported."""
+    write_nyuv2(folder / "nyu.mat", number=4)
+    splits = write_splits(folder / "splits.mat", train=[1, 3, 4], test=[2])
+    options = NyuV2Options(file=folder / "nyu.mat", out=folder / "nyu", split_file=splits, val_share=0.0)
+    import_nyuv2(options, report=lambda line: None)
+    return options.out
 
 
 def level() -> np.ndarray:

@@ -48,6 +48,10 @@ class ExportOptions:
     """Folder of the student that ships."""
     notes: str = ""
     """A paragraph for its card."""
+    train_data: tuple[Path, ...] = ()
+    """Data folders that the run learned from: the card says where they come from and what is marked in them."""
+    earlier_card: Path | None = None
+    """Student that the run started from: its stages come first in the card."""
     earlier: Path | None = None
     """Student that the run went on from: mix in what it sees with."""
     earlier_share: float = 0.3

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
+from distill3d_ros.student.config import SegmentationConfig
 from distill3d_ros.student.student import Student
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.config import PERCEPTION_PARTS
 from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
+from distill3d_ros.training.evaluation.learned_from import learned_from
+from distill3d_ros.training.evaluation.model_card import model_card
 
 CARD, REPORT = "README.md", "report.json"
 
@@ -34,12 +37,24 @@ def export_student(options: ExportOptions) -> Path:
     if options.earlier is not None:
         mixed_perception(student, load_student(options.earlier), options.earlier_share)
     card = {
-        "stages": [read_description(folder)["card"] for folder in students],
+        "stages": _history(options.earlier_card) + [read_description(folder)["card"] for folder in students],
         "notes": options.notes,
     }
-    save_student(out, student, card, dtype="float16")
+    if options.train_data:
+        card["learned_from"] = learned_from(options.train_data)
+    save_student(out, without_segmentation(student), card, dtype="float16")
     write_card(out)
     return out
+
+
+def without_segmentation(student: Student) -> Student:
+    """The same student without the head that only training uses."""
+    if student.segmentation_head is None:
+        return student
+    config = replace(student.config, segmentation=SegmentationConfig())
+    lean = Student(config, student.language.tokenizer)
+    lean.load_state_dict({k: v for k, v in student.state_dict().items() if not k.startswith("segmentation_head.")})
+    return lean.eval()
 
 
 @torch.no_grad()
@@ -104,7 +119,12 @@ def _checked_result(model: Path, report: Path) -> dict[str, Any]:
 def write_card(model: Path, report: str = "") -> None:
     """Writes the model card."""
     description = read_description(model)
-    write_whole(model / CARD, _card(description, report))
+    write_whole(model / CARD, model_card(description, report))
+
+
+def _history(earlier: Path | None) -> list[dict[str, Any]]:
+    """The stages that the student went through that a run started from."""
+    return [] if earlier is None else list(read_description(earlier)["card"].get("stages", []))
 
 
 def _students(run: Path) -> list[Path]:
@@ -113,31 +133,3 @@ def _students(run: Path) -> list[Path]:
     if not written:
         raise ValueError(f"{run} holds no student yet: none of its stages has written its first checkpoint")
     return [description.parent for description in sorted(written, key=lambda file: file.stat().st_mtime)]
-
-
-def _card(description: Mapping[str, Any], report: str) -> str:
-    card = description["card"]
-    size = description["parameters"] / 1e6
-    is_told = description["student"]["depth"].get("kind") == "measured"
-    lines = [
-        f"# The `{description['student']['preset']}` {'teacher, which is told the depth' if is_told else 'student'}",
-        "",
-        f"{size:.1f} million parameters, stored as {description['dtype']}. Weights: Apache-2.0, like the package. The "
-        "patch embedding starts from EfficientNet-Lite0's ImageNet weights (Apache-2.0); everything else is trained "
-        "on rooms that `distill3d data generate` makes from the Sweet Home 3D furniture library (CC0 and CC-BY, see "
-        "NOTICE). It has seen no real picture of a room in training.",
-        "",
-        "| stage | steps | minutes | seed | data |",
-        "|---|---|---|---|---|",
-    ]
-    for stage in card.get("stages", []):
-        cells = (stage.get(key, "") for key in ("stage", "steps", "minutes", "seed", "data"))
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    if card.get("notes"):
-        lines += ["", card["notes"]]
-    lines += ["", f"Classes: {', '.join(description['student']['labels'])}.", ""]
-    lines.append(f"\n{report}".replace("\n#", "\n##").removeprefix("\n") if report else _NO_REPORT)
-    return "\n".join(lines)
-
-
-_NO_REPORT = "Not measured yet: run `distill3d evaluate`, then `distill3d export --report`.\n"

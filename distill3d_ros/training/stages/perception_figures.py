@@ -15,7 +15,7 @@ from distill3d_ros.training.data.mixture import Reader
 from distill3d_ros.training.data.sample import Sample
 from distill3d_ros.training.evaluation.detections import detected_scenes
 from distill3d_ros.training.evaluation.metrics import DepthScore, box_score, depth_score, mean_depth_score
-from distill3d_ros.training.evaluation.real.image_boxes import image_box_precision, mean_precision
+from distill3d_ros.training.evaluation.real.marked_things import MarkedThings
 from distill3d_ros.training.evaluation.real.segmentation import SegmentationScore
 from distill3d_ros.training.inputs.augmentation import resize_uncropped, view_from_sample
 from distill3d_ros.training.inputs.known_classes import class_image, semantic_targets
@@ -49,7 +49,7 @@ class _Figures:
         self.labels = tuple(labels)
         self.number = {label: i for i, label in enumerate(labels)}
         self.whole: list[tuple[Scene, Scene]] = []
-        self.visible: list[tuple[Scene, Sample]] = []
+        self.visible = MarkedThings(known=self.labels)
         self.depths: list[DepthScore | None] = []
         self.scaled: list[DepthScore | None] = []
         self.segmentation = SegmentationScore(labels)
@@ -72,7 +72,7 @@ class _Figures:
             if known.boxes == "amodal":
                 self.whole.append((found[i], sample.scene))
             elif known.boxes == "visible":
-                self.visible.append((found[i], sample))
+                self.visible.add(found[i], sample.scene, sample.ids, shown=())
         for guessed, view in zip(_guesses(perception), views, strict=False):
             self.has_segmentation = True
             annotation = view.scene.annotation
@@ -85,14 +85,8 @@ class _Figures:
         if self.whole:
             boxes = box_score([found for found, _ in self.whole], [true for _, true in self.whole])
             figures |= {"map25": boxes.mean(0.25), "map50": boxes.mean(0.5)}
-        if self.visible:
-            precision = image_box_precision(
-                [found for found, _ in self.visible],
-                [sample.scene for _, sample in self.visible],
-                [sample.ids for _, sample in self.visible],
-                self.labels,
-            )
-            figures["image_map50"] = mean_precision(precision)
+        if self.visible.things:
+            figures["image_map50"] = self.visible.figures()["map50"]
         score = mean_depth_score(self.depths)
         if score is not None:
             figures |= {"absrel": score.absrel, "delta1": score.delta1, "rmse": score.rmse}

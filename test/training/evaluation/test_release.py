@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.nyuv2_file import nyu_folder
 from support.random_student import save_random_student
 from support.training.tiny_training import data_folder, tiny_config
 
@@ -18,6 +19,7 @@ from distill3d_ros.cli.main import main
 from distill3d_ros.student.checkpoint import load_student, read_description, save_student
 from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.sample import SIMULATED_SPLITS
+from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
 from distill3d_ros.training.evaluation.release import add_report, export_student
 from distill3d_ros.training.evaluation.teacher_report import teacher_lines
@@ -128,6 +130,39 @@ def test_real_figures_come_first_in_the_card(run: Path, tmp_path: Path) -> None:
     assert card.index("## Evaluation on real pictures") < card.index("figures of real") < card.index("figures of rend")
     with pytest.raises(ValueError, match="must be an evaluation on real pictures"):
         add_report(out, None, tmp_path / "rendered")
+
+
+def test_what_only_training_uses_does_not_ship(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = tiny_config()
+    student = new_student(replace(config, student=config.student | {"segmentation": {"dim": 8}}))
+    assert student.segmentation_head is not None
+    save_student(tmp_path / "run" / "joint" / "student", student, {"stage": "joint"})
+    shipped = load_student(export_student(ExportOptions(run=tmp_path / "run", out=tmp_path / "ship")))
+    assert shipped.segmentation_head is None
+    whole = student.state_dict()
+    for name, tensor in shipped.state_dict().items():
+        torch.testing.assert_close(tensor, whole[name].half().to(tensor.dtype), rtol=0, atol=0)
+
+
+def test_the_card_names_the_real_pictures_that_taught_first(run: Path, tmp_path: Path) -> None:
+    save_student(tmp_path / "older", load_student(run / "plain"), {"stages": [{"stage": "older", "steps": 9}]})
+    rooms = data_folder(tmp_path, SIMULATED_SPLITS)
+    frames = nyu_folder(tmp_path)
+    out = export_student(
+        ExportOptions(run=run, out=tmp_path / "ship", train_data=(rooms, frames), earlier_card=tmp_path / "older")
+    )
+    card = (out / "README.md").read_text()
+    assert "NYU Depth V2" in card.splitlines()[2]
+    assert "no real picture of a room" not in card
+    assert card.index("| older | 9 |") < card.index("| joint | 3 |")
+    described = read_description(out)["card"]["learned_from"]
+    assert [entry["source"] for entry in described] == ["rendered", "nyuv2"]
+    things = described[1]["classes"]["chair"]["things"]
+    assert things == sum(o.label == "chair" for sample in ShardReader(frames, "train") for o in sample.scene.objects)
+    assert f"| chair | {described[0]['classes']['chair']['things']} |" in card
+    plain = export_student(ExportOptions(run=run, out=tmp_path / "plain"))
+    assert "no real picture of a room" in (plain / "README.md").read_text()
 
 
 def test_one_command_measures_what_ships(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,40 +21,44 @@ UNKNOWN_SHARE = 0.5
 class MarkedPrediction:
     """A predicted object under the names that the annotation has for it."""
 
-    scores: dict[str, float]
-    """Marked class -> score. Of the finer classes that it covers, the surest."""
-    best: str
-    """The marked class of its own label; empty where that is not marked."""
+    scores: dict[str, tuple[float, bool]]
+    """Marked class -> score, of the finer classes that it covers the surest; and whether it is wrong if nothing of the
+    class is there. It is not where the thing may as well have been marked as another class, as an armchair that was
+    marked as a chair or as a sofa, nor where nobody said what most of its pixels show."""
     score: float
     box: Box3D
     rectangle: Rectangle
+    own: tuple[str, ...]
+    """The marked classes that its own label may stand for; none where that is not marked."""
 
 
 def marked_predictions(
-    objects: tuple[SceneObject, ...], annotation: Annotation, ids: NDArray[np.uint16]
+    objects: Sequence[SceneObject], annotation: Annotation, ids: NDArray[np.uint16]
 ) -> list[MarkedPrediction]:
-    """The predictions that can be judged: in sight, not mostly on unknown pixels, and perhaps of a marked class."""
+    """The predictions that are in sight and perhaps of a marked class."""
     found = []
     for o in objects:
-        if o.image_box is None or unknown_share(ids, o.image_box) > UNKNOWN_SHARE:
+        if o.image_box is None:
             continue
-        scores: dict[str, float] = {}
+        unknown = unknown_share(ids, o.image_box) > UNKNOWN_SHARE
+        scores: dict[str, tuple[float, bool]] = {}
         for label, score in (o.label_scores or {o.label: o.score}).items():
-            marked = annotation.marked_as(label)
-            if annotation.tells_of(marked):
-                scores[marked] = max(scores.get(marked, 0.0), float(score))
+            marked = _marked_as(label, annotation)
+            for name in marked:
+                scores[name] = max(scores.get(name, (0.0, False)), (float(score), len(marked) == 1 and not unknown))
         if scores:
-            own = annotation.marked_as(o.label)
-            found.append(
-                MarkedPrediction(
-                    scores=scores,
-                    best=own if annotation.tells_of(own) else "",
-                    score=o.score,
-                    box=o.box,
-                    rectangle=o.image_box,
-                )
-            )
+            own = _marked_as(o.label, annotation)
+            found.append(MarkedPrediction(scores=scores, score=o.score, box=o.box, rectangle=o.image_box, own=own))
     return found
+
+
+def _marked_as(label: str, annotation: Annotation) -> tuple[str, ...]:
+    """The classes as which a thing may have been marked: its own, or else the coarser ones that cover it."""
+    if annotation.classes is None or label in annotation.classes:
+        marked: tuple[str, ...] = (label,)
+    else:
+        marked = tuple(coarser for coarser, finer in annotation.covers.items() if label in finer)
+    return tuple(name for name in marked if annotation.tells_of(name))
 
 
 def unknown_share(ids: NDArray[np.uint16], rectangle: Rectangle) -> float:

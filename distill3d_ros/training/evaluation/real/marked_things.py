@@ -32,8 +32,8 @@ class MarkedThings:
     """Running tallies over frames.
 
     Classes are those that both the annotation marks and the student knows. A predicted armchair counts as the chair as
-    which it would have been marked; a prediction of a class that is not marked, or on unknown pixels, counts as
-    neither hit nor false alarm, as does one on a thing that shows too little of itself.
+    which it would have been marked; a prediction of a class that is not marked, or that meets nothing on unknown
+    pixels, counts as neither hit nor false alarm, as does one on a thing that shows too little of itself.
     """
 
     known: Collection[str]
@@ -75,28 +75,29 @@ class MarkedThings:
         self, label: str, predictions: list[MarkedPrediction], truth: list[SceneObject], least: float
     ) -> None:
         free = {o.id: o for o in truth}
-        for p in sorted((p for p in predictions if label in p.scores), key=lambda p: -p.scores[label]):
+        for p in sorted((p for p in predictions if label in p.scores), key=lambda p: -p.scores[label][0]):
+            score, judged = p.scores[label]
             over = {i: rectangle_iou(p.rectangle, o.image_box) for i, o in free.items() if o.image_box is not None}
             fitting = [i for i, value in over.items() if value >= self.iou]
             counting = [i for i in fitting if _counts(free[i], least)]
-            if fitting and not counting:
+            if (fitting or not judged) and not counting:
                 continue
-            self.detections[label].append((p.scores[label], bool(counting)))
+            self.detections[label].append((score, bool(counting)))
             if counting:
                 del free[max(counting, key=over.__getitem__)]
 
     def _names(self, predictions: list[MarkedPrediction], truth: list[SceneObject], least: float) -> None:
         free = {o.id: o for o in truth}
         self.seen += sum(_counts(o, least) for o in truth)
-        for p in sorted((p for p in predictions if p.best), key=lambda p: -p.score):
+        for p in sorted((p for p in predictions if p.own), key=lambda p: -p.score):
             away = {
                 i: float(np.linalg.norm(box_nearest_point(o.box, p.box.center) - p.box.center))
                 for i, o in free.items()
-                if o.label == p.best
+                if o.label in p.own
             }
             near = [i for i, metres in away.items() if metres <= NEAR_M]
             counting = [i for i in near if _counts(free[i], least)]
-            if near and not counting:
+            if (near or not any(p.scores[name][1] for name in p.own)) and not counting:
                 continue
             self.named += 1
             if counting:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from support.training.known_views import BOX, CHAIR, TABLE, view
 
 from distill3d_ros.scene.annotation import Annotation
 from distill3d_ros.scene.objects import Scene, SceneObject
-from distill3d_ros.training.evaluation.real.image_boxes import (
-    Rectangle,
-    image_box_precision,
-    marked_scores,
-    mean_precision,
-    rectangle_iou,
-)
+from distill3d_ros.training.evaluation.real.marked_predictions import Rectangle, marked_predictions
+from distill3d_ros.training.evaluation.real.marked_things import MarkedThings
 
 LABELS = ("chair", "armchair", "table", "lamp")
 KNOWN = {"boxes": "visible", "classes": frozenset({"chair", "table"}), "covers": {"chair": ("armchair",)}}
@@ -33,12 +27,13 @@ def precision(*found: tuple[str, float, Rectangle], known: dict[str, object] = K
         SceneObject(id=i, label=label, box=BOX, score=score, image_box=rectangle)
         for i, (label, score, rectangle) in enumerate(found, 1)
     )
-    return image_box_precision([replace(shown.scene, objects=objects)], [shown.scene], [shown.ids], LABELS)
+    return measured(replace(shown.scene, objects=objects), shown.scene, shown.ids)
 
 
-def test_overlap_of_rectangles() -> None:
-    assert rectangle_iou((0, 0, 4, 4), (2, 0, 6, 4)) == pytest.approx(1 / 3)
-    assert rectangle_iou((0, 0, 4, 4), (4, 0, 6, 4)) == 0.0
+def measured(found: Scene, true: Scene, ids: np.ndarray) -> dict[str, float]:
+    things = MarkedThings(known=LABELS)
+    things.add(found, true, ids, shown=())
+    return {label: row["ap50"] for label, row in things.figures()["classes"].items()}
 
 
 def test_what_lies_on_an_object_of_its_class_is_a_hit() -> None:
@@ -46,8 +41,7 @@ def test_what_lies_on_an_object_of_its_class_is_a_hit() -> None:
     assert precision(("chair", 0.5, edges(TABLE)), ("chair", 0.4, edges(CHAIR))) == {"chair": 0.5, "table": 0.0}
     twice = precision(("chair", 0.5, edges(CHAIR)), ("chair", 0.6, edges(CHAIR)))
     assert twice["chair"] == 1.0  # the second comes too late to cost recall
-    assert mean_precision({"chair": 1.0, "table": 0.5}) == 0.75
-    assert np.isnan(mean_precision({}))
+    assert np.isnan(MarkedThings(known=LABELS).figures()["map50"])
 
 
 def test_an_armchair_that_was_marked_as_a_chair_is_one() -> None:
@@ -66,8 +60,13 @@ def test_what_may_have_been_marked_as_either_is_a_false_alarm_of_neither() -> No
     either = Annotation(
         boxes="visible", classes=frozenset({"chair", "sofa"}), covers={"chair": ("armchair",), "sofa": ("armchair",)}
     )
-    assert marked_scores({"armchair": 0.5}, either) == {"chair": (0.5, False), "sofa": (0.5, False)}
-    assert marked_scores({"armchair": 0.5, "chair": 0.7}, either)["chair"] == (0.7, True)
+    armchair = SceneObject(id=1, label="armchair", box=BOX, score=0.5, image_box=edges(CHAIR))
+    ids = np.zeros((64, 64), np.uint16)
+    (found,) = marked_predictions([armchair], either, ids)
+    assert found.scores == {"chair": (0.5, False), "sofa": (0.5, False)}
+    assert set(found.own) == {"chair", "sofa"}
+    (found,) = marked_predictions([replace(armchair, label_scores={"armchair": 0.5, "chair": 0.7})], either, ids)
+    assert found.scores["chair"] == (0.7, True)
     known = {"boxes": "visible", "classes": either.classes | {"table"}, "covers": dict(either.covers)}
     assert precision(("armchair", 0.9, edges(TABLE)), ("chair", 0.4, edges(CHAIR)), known=known)["chair"] == 1.0
 
@@ -77,4 +76,4 @@ def test_an_object_that_shows_too_little_is_not_asked_for() -> None:
     few = tuple(replace(o, visible_pixels=2) if o.label == "chair" else o for o in shown.scene.objects)
     true: Scene = replace(shown.scene, objects=few)
     found = replace(true, objects=(SceneObject(id=1, label="table", box=BOX, score=0.5, image_box=edges(TABLE)),))
-    assert image_box_precision([found], [true], [shown.ids], LABELS) == {"table": 1.0}
+    assert measured(found, true, shown.ids) == {"table": 1.0}
