@@ -10,9 +10,9 @@ from distill3d_ros.training.evaluation.learned_from import RENDERED
 
 _REAL_SETS = {
     "nyuv2": "It learned from real pictures: the training frames of **NYU Depth V2** (N. Silberman, D. Hoiem, P. "
-    'R. Fergus, "Indoor Segmentation and Support Inference from RGBD Images", ECCV 2012), which its authors publish '
-    "publish for research and without a licence text. No picture of it is in this package. `models/pico_synthetic` is for "
-    "those who want a student that saw none of it."
+    'Kohli, R. Fergus, "Indoor Segmentation and Support Inference from RGBD Images", ECCV 2012), which its authors '
+    "publish for research and without a licence text. No picture of it is in this package. `models/pico_synthetic` is "
+    "for those who want a student that saw none of it."
 }
 _NO_REPORT = "Not measured yet: run `distill3d evaluate`, then `distill3d export --report`.\n"
 
