@@ -21,7 +21,7 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.sample import SIMULATED_SPLITS
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
-from distill3d_ros.training.evaluation.release import add_report, export_student
+from distill3d_ros.training.evaluation.release.export import add_report, export_student
 from distill3d_ros.training.evaluation.teacher_report import teacher_lines
 from distill3d_ros.training.start.initial_student import new_student
 

@@ -15,8 +15,8 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.config import PERCEPTION_PARTS
 from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
-from distill3d_ros.training.evaluation.learned_from import learned_from
-from distill3d_ros.training.evaluation.model_card import model_card
+from distill3d_ros.training.evaluation.release.learned_from import learned_from
+from distill3d_ros.training.evaluation.release.model_card import model_card
 
 CARD, REPORT = "README.md", "report.json"
 
