@@ -97,11 +97,11 @@ def write_splits(path: Path, *, train: list[int], test: list[int]) -> Path:
     return path
 
 
-def nyu_folder(folder: Path) -> Path:
-    """Three training frames, imported."""
+def nyu_folder(folder: Path, *, val_share: float = 0.0) -> Path:
+    """Three training frames, imported; ``val_share`` of them are to validate on."""
     write_nyuv2(folder / "nyu.mat", number=4)
     splits = write_splits(folder / "splits.mat", train=[1, 3, 4], test=[2])
-    options = NyuV2Options(file=folder / "nyu.mat", out=folder / "nyu", split_file=splits, val_share=0.0)
+    options = NyuV2Options(file=folder / "nyu.mat", out=folder / "nyu", split_file=splits, val_share=val_share)
     import_nyuv2(options, report=lambda line: None)
     return options.out
 

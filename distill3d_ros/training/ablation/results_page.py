@@ -23,6 +23,7 @@ from distill3d_ros.training.ablation.comparison import side_by_side_lines
 from distill3d_ros.training.ablation.plots import plot_all
 from distill3d_ros.training.ablation.summary import HOLDS, NOT_MEASURED
 from distill3d_ros.training.data.manifest import Manifest, read_manifest
+from distill3d_ros.training.evaluation.real.real_lines import real_lines
 from distill3d_ros.training.evaluation.report import SPLIT_NAMES, TOLD_HEIGHT, depth_lines
 
 PAPER_SPEED = 8.7
@@ -59,7 +60,9 @@ def write_results(options: ResultsOptions) -> None:
         lines += ["## Evaluations compared", "", *beside, ""]
     for title, result in ablated.items():
         lines += [f"## Ablation {title}", "", *_ablation(result), "", *_plots(title, result, page), ""]
-    lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), "", "## How to repeat it", ""]
+    if ablated or any(report.get("teacher") for report in evaluated.values()):
+        lines += ["## Claims of the paper", "", *_claims(evaluated, ablated), ""]
+    lines += ["## How to repeat it", ""]
     lines += _how(described, evaluated, ablated, {name: read_manifest(folder) for name, folder in _named(options.data)})
     page.parent.mkdir(parents=True, exist_ok=True)
     write_whole(page, "\n".join(lines) + "\n")
@@ -133,6 +136,8 @@ def _evaluation(report: Mapping[str, Any]) -> list[str]:
         lines.append(_row(cells))
     for name, part in parts.items():
         lines += ["", f"By family, {name}:", "", *_families(part)]
+        if "real" in part:
+            lines += ["", *depth_lines(part), *real_lines(part["real"])]
     lines.append("")
     latency = report["latency_ms"]
     lines.append(
@@ -293,9 +298,11 @@ def _made(manifest: Manifest, name: str) -> str:
     elif recipe.get("importer") == "rgbd":
         words = ["import", "rgbd", "FOLDER", "--camera", "camera.yaml", "--depth-units", f"{recipe['depth_units']:g}"]
         words += ["--floor"] if recipe.get("floor") else []
+    elif recipe.get("importer") == "nyuv2":
+        words = ["import", "nyuv2", "nyu_depth_v2_labeled.mat"]
     else:
         raise ValueError(
-            f"--data must name folders of `distill3d data generate` or `data import rgbd`. Got {name}, of "
+            f"--data must name folders of `distill3d data generate`, `data import nyuv2` or `rgbd`. Got {name}, of "
             f"{recipe.get('importer', 'another command')}; leave it out"
         )
     size = "x".join(map(str, recipe["size"]))

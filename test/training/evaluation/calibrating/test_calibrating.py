@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.nyuv2_file import nyu_folder
 from support.random_student import save_random_student
+from support.training.tiny_training import data_folder
 
+from distill3d_ros.cli.main import main
 from distill3d_ros.engine.box_decoding import RawBoxes
 from distill3d_ros.engine.calibration import Calibration, logit, sigmoid
 from distill3d_ros.engine.engine import Engine
@@ -125,3 +128,23 @@ def test_a_student_keeps_its_calibration(tmp_path: Path) -> None:
 def test_test_rooms_are_not_for_calibration() -> None:
     with pytest.raises(ValueError, match="must not use a test split"):
         CalibrateOptions(data=(Path("rooms"),), out=Path("out"), split="test")
+
+
+def test_the_command_fits_on_validation_frames_and_writes_the_same_student_with_what_it_found(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Real and rendered frames together, through the command line."""
+    rooms, frames = data_folder(tmp_path, {"val": 1}), nyu_folder(tmp_path, val_share=0.4)
+    line = ["calibrate", "--model", str(folder), "--data", str(rooms), "--data", str(frames), "--questions", "40"]
+    assert main([*line, "--out", str(tmp_path / "out")]) == 0
+    assert "calibration error" in capsys.readouterr().out
+    described = read_description(tmp_path / "out")
+    assert described["sha256"] == read_description(folder)["sha256"]
+    record = described["calibration"]
+    assert [row["data"] for row in record["errors"]] == [rooms.name, frames.name]
+    assert all(row["answers"] > 0 for row in record["errors"])
+    fitted = Calibration.of_student(tmp_path / "out")
+    assert fitted.confidence.keys() == record["confidence"].keys() != set()
+    assert Engine.from_pretrained(tmp_path / "out", device="cpu").min_confidence == record["min_confidence"]
+    assert main([*line, "--out", str(tmp_path / "out")]) == 2
+    assert "must not exist yet" in capsys.readouterr().err
