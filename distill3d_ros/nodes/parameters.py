@@ -185,11 +185,12 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="min_confidence",
-        default=0.0,
-        low=0.0,
+        default=-1.0,
+        low=-1.0,
         high=1.0,
         live=True,
-        description="Answers less sure than this are not given: their reason is `too_unsure`; 0 gives all.",
+        description="Answers less sure than this are not given: their reason is `too_unsure`; 0 gives all, below 0 it "
+        "is the student's own, which `distill3d calibrate` chose.",
     ),
     Setting(
         name="max_rate",

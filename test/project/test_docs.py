@@ -200,13 +200,14 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert 0 <= answer.confidence <= 1  # type: ignore[attr-defined]
 
 
-def test_page_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command that the page names makes the page, from the files beside it."""
-    page = read_page("docs/results.md")
+@pytest.mark.parametrize("name", ["results.md", "results_real.md"])
+def test_pages_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The command that a page names makes the page, from the files beside it."""
+    page = read_page(f"docs/{name}")
     written = re.search(r"^Written by `(distill3d results [^`]+)`", page, re.MULTILINE)
     assert written
     command = shlex.split(written[1])
-    again = tmp_path / "results.md"
+    again = tmp_path / name
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sys.argv", command)
     assert cli.main([*command[1 : command.index("--out")], "--out", str(again)]) == 0

@@ -275,7 +275,8 @@ class SpatialNode(LifecycleNode):
 
     def _ask(self, scene: Scene, question: str) -> Answer:
         assert self._engine is not None
-        return self._engine.ask(scene, question, min_confidence=self.setting("min_confidence"))
+        least: float = self.setting("min_confidence")
+        return self._engine.ask(scene, question, min_confidence=None if least < 0 else least)
 
     def _publish(self, item: CameraItem, frame: Frame, scene: Scene) -> None:
         assert self._outputs is not None
