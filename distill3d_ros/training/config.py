@@ -168,6 +168,8 @@ class StageConfig:
     stop_early: StopEarlyConfig = field(default_factory=StopEarlyConfig)
     best: bool = False
     """Keep the student whose ``stop_early.figure`` was best as ``student_best``, beside the last one."""
+    settings_may_change: bool = False
+    """Go on from a checkpoint that was begun with other settings, such as another ``lr``; refused otherwise."""
     max_minutes: float = 0.0
     """Stop cleanly with a checkpoint after so many minutes of this call; 0 is no limit."""
 

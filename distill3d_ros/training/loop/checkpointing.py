@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import random
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,33 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict) or "step" not in state:
         raise ValueError(f"{latest} is not a training checkpoint: it has no 'step'. Delete it to start again")
     return state
+
+
+MAY_CHANGE = (
+    *("steps", "minutes", "max_minutes", "stop_early", "best", "checkpoint_minutes", "log_every", "validate_every"),
+    *("validate_samples", "settings_may_change", "workers", "precision", "accumulate", "gradient_checkpointing"),
+    *("teacher", "perception_cache"),
+)
+"""Settings of a stage that another call may have otherwise: how long it goes on, what it reports, how it computes, and
+where files lie."""
+
+
+def check_same_settings(before: Mapping[str, Any], now: Mapping[str, Any], *, stage: str) -> None:
+    """A run goes on with the settings that it began with.
+
+    Raises:
+        ValueError: one that is not in ``MAY_CHANGE`` has another value; the message has both.
+    """
+    changed = [
+        f"{name} was {before[name]!r} and is now {now[name]!r}"
+        for name in now
+        if name in before and name not in MAY_CHANGE and before[name] != now[name]
+    ]
+    if changed:
+        raise ValueError(
+            f"stage {stage!r} was begun with other settings: {'; '.join(changed)}. Give it what it had, set "
+            f"{stage}.settings_may_change=true to go on all the same, or choose another --out to start anew"
+        )
 
 
 def rng_state() -> dict[str, Any]:

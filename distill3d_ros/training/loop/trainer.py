@@ -19,7 +19,13 @@ from distill3d_ros.system.memory import trim_heap
 from distill3d_ros.training.config import StageConfig
 from distill3d_ros.training.loop.accumulation import split_batch
 from distill3d_ros.training.loop.batches import Batches, SampleOrder
-from distill3d_ros.training.loop.checkpointing import load_checkpoint, restore_rng, rng_state, save_checkpoint
+from distill3d_ros.training.loop.checkpointing import (
+    check_same_settings,
+    load_checkpoint,
+    restore_rng,
+    rng_state,
+    save_checkpoint,
+)
 from distill3d_ros.training.loop.curves import METRICS, SETTINGS, drop_rows_after, plot_losses
 from distill3d_ros.training.loop.early_stopping import BestSoFar
 from distill3d_ros.training.loop.ema import WeightAverage
@@ -215,7 +221,8 @@ class Trainer:
         what = f"losses {', '.join(bad)} are" if bad else "the gradient is"
         raise TrainingDivergedError(
             f"{self.config.name}: {what} not finite at step {self.step}, samples {', '.join(keys)}. Nothing of this "
-            f"step was kept; the last good checkpoint is in {self.folder}. Lower lr, or look at these samples"
+            f"step was kept; the last good checkpoint is in {self.folder}. Look at these samples, or go on from there "
+            "with a lower lr and settings_may_change=true"
         )
 
     def _log(self, window: LogWindow, *, minutes_per_step: float) -> None:
@@ -296,6 +303,9 @@ class Trainer:
             if self.processes.is_first:
                 drop_rows_after(self.folder / METRICS, -1)
             return
+        if "config" in state and not self.config.settings_may_change:
+            now = json.loads(json.dumps(to_dict(self.config)))  # tuples are lists there
+            check_same_settings(json.loads(state["config"]), now, stage=self.config.name)
         try:
             self.student.load_state_dict(state["student"])
             if self.auxiliary_modules is not None:

@@ -99,6 +99,16 @@ def test_the_time_limit_stops_cleanly(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path)["step"] == 1
 
 
+def test_a_run_does_not_go_on_with_other_settings_unless_it_is_told_to(tmp_path: Path) -> None:
+    assert make_trainer(tmp_path, steps=2).run()
+    with pytest.raises(ValueError, match=r"'tiny' was begun .*: lr was 0\.01 and is now 0\.5\. .*may_change=true"):
+        make_trainer(tmp_path, steps=4, lr=0.5)
+    with pytest.raises(ValueError, match="batch_size was 5 and is now 4"):
+        make_trainer(tmp_path, steps=4, batch_size=4)
+    assert make_trainer(tmp_path, steps=3, log_every=2, validate_every=7).run()
+    assert make_trainer(tmp_path, steps=4, lr=0.5, settings_may_change=True).run()
+
+
 def test_rows_logged_after_the_checkpoint_are_taken_out(tmp_path: Path) -> None:
     make_trainer(tmp_path, steps=3).run()
     with (tmp_path / "metrics.jsonl").open("a") as stream:
