@@ -59,7 +59,7 @@ def _calibrate(options: CalibrateOptions) -> int:
 
 def _export(options: ExportOptions) -> int:
     from distill3d_ros.training.evaluation.evaluate import evaluate
-    from distill3d_ros.training.evaluation.release.export import add_report, export_student
+    from distill3d_ros.training.release.export import add_report, export_student
 
     if options.run is not None:
         export_student(options)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distill3d_ros.training.evaluation.release.learned_from import RENDERED
+from distill3d_ros.training.release.learned_from import RENDERED
 
 _REAL_SETS = {
     "nyuv2": "It learned from real pictures: the training frames of **NYU Depth V2** (N. Silberman, D. Hoiem, P. "

@@ -15,8 +15,9 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.config import PERCEPTION_PARTS
 from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
-from distill3d_ros.training.evaluation.release.learned_from import learned_from
-from distill3d_ros.training.evaluation.release.model_card import model_card
+from distill3d_ros.training.release.learned_from import learned_from
+from distill3d_ros.training.release.model_card import model_card
+from distill3d_ros.training.start.growth import grow
 
 CARD, REPORT = "README.md", "report.json"
 
@@ -35,7 +36,8 @@ def export_student(options: ExportOptions) -> Path:
     students, out = _students(options.run), options.out
     student = load_student(students[-1])
     if options.earlier is not None:
-        mixed_perception(student, load_student(options.earlier), options.earlier_share)
+        earlier = with_classes_of(student, load_student(options.earlier))
+        mixed_perception(student, earlier, options.earlier_share)
     card = {
         "stages": _history(options.earlier_card) + [read_description(folder)["card"] for folder in students],
         "notes": options.notes,
@@ -55,6 +57,15 @@ def without_segmentation(student: Student) -> Student:
     lean = Student(config, student.language.tokenizer)
     lean.load_state_dict({k: v for k, v in student.state_dict().items() if not k.startswith("segmentation_head.")})
     return lean.eval()
+
+
+def with_classes_of(student: Student, earlier: Student) -> Student:
+    """The earlier student as the later one began, where that was given more classes, or a head that only it has."""
+    if earlier.config.labels == student.config.labels:
+        return earlier
+    grown = Student(student.config, earlier.language.tokenizer)
+    grow(grown, earlier)
+    return grown
 
 
 @torch.no_grad()

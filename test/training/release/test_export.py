@@ -21,8 +21,8 @@ from distill3d_ros.student.student import Student
 from distill3d_ros.training.data.sample import SIMULATED_SPLITS
 from distill3d_ros.training.data.shards import ShardReader
 from distill3d_ros.training.evaluation.evaluation_options import ExportOptions
-from distill3d_ros.training.evaluation.release.export import add_report, export_student
 from distill3d_ros.training.evaluation.teacher_report import teacher_lines
+from distill3d_ros.training.release.export import add_report, export_student
 from distill3d_ros.training.start.initial_student import new_student
 
 
@@ -67,6 +67,18 @@ def test_what_sees_is_averaged_with_an_earlier_student_and_language_is_not(run: 
     assert words
     for name in words:
         torch.testing.assert_close(mixed[name], own[name].half().float(), rtol=0, atol=0)
+
+
+def test_an_earlier_student_of_fewer_classes_is_grown_before_it_is_mixed_in(run: Path, tmp_path: Path) -> None:
+    own = load_student(run / "plain")
+    fewer = replace(own.config, labels=own.config.labels[:-3])
+    earlier = Student(fewer, own.language.tokenizer)
+    save_student(tmp_path / "earlier", earlier)
+    out = export_student(ExportOptions(run=run, out=tmp_path / "ship", earlier=tmp_path / "earlier", earlier_share=0.5))
+    mixed = load_student(out)
+    assert mixed.config.labels == own.config.labels
+    expected = own.encoder.patch_embed.stem.weight.lerp(earlier.encoder.patch_embed.stem.weight, 0.5)
+    torch.testing.assert_close(mixed.encoder.patch_embed.stem.weight, expected, rtol=0, atol=2e-3)
 
 
 def test_a_student_of_another_shape_or_no_share_cannot_be_mixed_in(run: Path, tmp_path: Path) -> None:
