@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from distill3d_ros.nodes.conversions import messages
 from distill3d_ros.nodes.conversions.camera_info import info_from
 from distill3d_ros.nodes.conversions.clouds import cloud_from
+from distill3d_ros.nodes.conversions.compressed_depth import depth_to_compressed
 from distill3d_ros.nodes.conversions.images import depth_to_image, rgb_to_image
 from distill3d_ros.nodes.conversions.markers import markers_from
 from distill3d_ros.nodes.qos import output_qos
@@ -30,6 +31,7 @@ class SpatialOutputs:
         self._node, self._setting = node, setting
         self._made: list[Any] = []
         self._depth = self._publisher(Image, "~/depth/image")
+        self._compressed_depth = self._publisher(CompressedImage, "~/depth/image/compressedDepth")
         self._depth_info = self._publisher(CameraInfo, "~/depth/camera_info")
         self._points = self._publisher(PointCloud2, "~/points")
         self._markers = self._publisher(MarkerArray, "~/markers")
@@ -62,6 +64,8 @@ class SpatialOutputs:
     def _publish_metric(self, frame: Frame, scene: Scene, where: dict[str, Any]) -> None:
         if scene.depth is not None and _wanted(self._depth):
             self._depth.publish(depth_to_image(scene.depth, **where))
+        if scene.depth is not None and _wanted(self._compressed_depth):
+            self._compressed_depth.publish(depth_to_compressed(scene.depth, **where))
         if scene.depth is not None and _wanted(self._depth_info):
             self._depth_info.publish(info_from(scene.intrinsics, **where))
         if scene.depth is not None and _wanted(self._points):

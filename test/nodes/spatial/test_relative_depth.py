@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from support.random_student import save_random_student
 from support.ros_robot import NodeProcess, Robot, until
 from visualization_msgs.msg import MarkerArray
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(not messages.HAVE_INTERFACES, reason="distill3d_
 NODE = "/spatial_node"
 IN_METRES = {
     "depth/image": Image,
+    "depth/image/compressedDepth": CompressedImage,
     "points": PointCloud2,
     "markers": MarkerArray,
     "objects": messages.SpatialObjectArray if messages.HAVE_INTERFACES else None,

@@ -13,7 +13,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from support.ros_robot import Robot, ask_spatial, set_parameter, until
 from visualization_msgs.msg import MarkerArray
 
@@ -46,6 +46,7 @@ def test_before_the_first_frame_the_answer_says_so(robot):
 def test_everything_comes_out_for_a_frame(robot):
     topics = {
         "depth/image": Image,
+        "depth/image/compressedDepth": CompressedImage,
         "depth/camera_info": CameraInfo,
         "points": PointCloud2,
         "objects": messages.SpatialObjectArray,
@@ -70,6 +71,8 @@ def test_everything_comes_out_for_a_frame(robot):
     assert depth.shape == (48, 64)
     assert (depth > 0).all()
     assert got["depth/image"].header.frame_id == "camera"
+    assert got["depth/image/compressedDepth"].header.frame_id == "camera"
+    assert got["depth/image/compressedDepth"].format == "32FC1; compressedDepth png"
     camera = intrinsics_from(got["depth/camera_info"], width=64, height=48)
     assert camera.fx == pytest.approx(32 / math.tan(0.5))
     cloud = points_of(got["points"])
