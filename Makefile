@@ -1,4 +1,4 @@
-# make demo | test | bench | figures | lint | setup | clean
+# make demo | test | bench | lint | setup | clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -9,7 +9,7 @@ export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRA
 # Set in many containers; then each process that starts would compile torch and transformers anew, in twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test bench figures lint setup clean
+.PHONY: demo test bench lint setup clean
 
 demo: setup
 	@$(BIN)/distill3d demo
@@ -18,12 +18,9 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(if $(K),-k "$(K)")
 
+# docs/performance.md and the latency and memory table of the README, measured on this machine; it should be idle.
 bench: setup
-	@$(BIN)/distill3d bench
-
-# The latency and memory table of the README, measured on this machine.
-figures: setup
-	@$(BIN)/distill3d bench --json docs/results/bench.json && $(BIN)/python scripts/latency_table.py
+	@$(BIN)/distill3d bench --json docs/results/bench.json --page docs/performance.md && $(BIN)/python scripts/latency_table.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,4 +1,4 @@
-"""Write the README's latency and memory table from docs/results/bench.json (``make figures``)."""
+"""Write the README's latency and memory table from docs/results/bench.json (``make bench``)."""
 
 from __future__ import annotations
 

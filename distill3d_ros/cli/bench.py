@@ -1,53 +1,26 @@
-"""Latencies and memory on this machine: medians, 95 % quantiles, and what the spatial node holds."""
+"""``distill3d bench``: what this machine needs for a student's work, as tables, JSON and a page."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
-import multiprocessing
 import os
 import platform
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import numpy as np
-
-from distill3d_ros.cli.bench_frame import QUESTIONS, SEED, benchmark_frame
+from distill3d_ros.cli.bench_frame import SEED
 from distill3d_ros.cli.options import BenchOptions
-from distill3d_ros.demo.robot import SimulatedRobot, own_domain
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.system.threads import available_cores
-
-if TYPE_CHECKING:
-    from distill3d_ros.engine import Engine
-    from distill3d_ros.scene.frame import Frame
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Durations of one stage."""
-
-    stage: str
-    median_ms: float
-    p95_ms: float
-    count: int
-    note: str = ""
 
 
 def run_benchmarks(options: BenchOptions) -> int:
     """Measures each stage for about ``options.seconds`` and prints a table; returns the exit status.
 
     With ``options.memory`` it measures only, for so many minutes, how a worker's memory grows while it makes rooms;
-    with ``busy`` or ``start`` only what busy neighbours and a cold start cost.
+    with ``busy`` or ``start`` only what busy neighbours and a cold start cost; with ``page`` all but memory.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     if not options.seconds > 0:
         raise ValueError(f"--seconds must be positive. Got {options.seconds}")
     if options.memory is not None:
@@ -56,6 +29,25 @@ def run_benchmarks(options: BenchOptions) -> int:
         return busy_benchmark(options)
     if options.start:
         return start_benchmark(options)
+    figures = {"machine": machine(), "model": "models/pico" if options.model is None else options.model.name}
+    figures |= stage_benchmark(options)
+    if options.page is not None:
+        from distill3d_ros.cli.bench_grid import grid_benchmark
+        from distill3d_ros.cli.performance_page import performance_page
+
+        figures |= grid_benchmark(options.model, options.seconds)
+        write_whole(options.page, performance_page(figures))
+    _write(options.json, figures)
+    return 0
+
+
+def stage_benchmark(options: BenchOptions) -> dict[str, Any]:
+    """Prints the table of the stages; returns its figures."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from distill3d_ros.cli.bench_stages import engine_timings, render_timings, ros_timings
+
     model, seconds = options.model, options.seconds
     console = Console()
     console.print("measuring rendering ...")
@@ -63,24 +55,18 @@ def run_benchmarks(options: BenchOptions) -> int:
     console.print("measuring the student ...")
     timings += engine_timings(model, seconds, backend=options.backend, execution_provider=options.execution_provider)
     console.print("measuring the nodes ...")
-    through_ros, memory_mib = ros_timings(model, seconds)
+    through_ros, memory_mib = ros_timings(model, seconds, backend=options.backend)
     timings += through_ros
     table = Table(title=machine())
-    for column in ("stage", "median ms", "95 % ms", "n"):
+    for column in ("stage", "median ms", "95 % ms", "99 % ms", "n"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     table.add_column("")
     for t in timings:
-        table.add_row(t.stage, f"{t.median_ms:.1f}", f"{t.p95_ms:.1f}", str(t.count), t.note)
+        times = (f"{ms:.1f}" for ms in (t.median_ms, t.p95_ms, t.p99_ms))
+        table.add_row(t.stage, *times, str(t.count), t.note)
     console.print(table)
     console.print(f"peak resident memory of spatial_node: {memory_mib:.0f} MiB")
-    figures = {
-        "machine": machine(),
-        "model": "models/pico" if model is None else model.name,
-        "timings": [asdict(t) for t in timings],
-        "spatial_node_peak_mib": memory_mib,
-    }
-    _write(options.json, figures)
-    return 0
+    return {"timings": [asdict(t) for t in timings], "spatial_node_peak_mib": memory_mib}
 
 
 def machine() -> str:
@@ -94,9 +80,11 @@ def machine() -> str:
 def busy_benchmark(options: BenchOptions) -> int:
     """Prints the times of a frame and a question, idle and beside busy processes; returns the exit status."""
     from distill3d_ros.cli.bench_busy import busy_json, busy_timings, print_busy_table
+    from distill3d_ros.cli.bench_settings import waiting_settings
 
     cores = available_cores()
-    durations = busy_timings(options.model, options.seconds, cores=cores, backend=options.backend)
+    settings = waiting_settings(cores, options.backend)
+    durations = busy_timings(options.model, options.seconds, settings=settings, cores=cores)
     print_busy_table(durations, cores)
     _write(options.json, {"machine": machine()} | busy_json(durations, cores))
     return 0
@@ -106,7 +94,9 @@ def start_benchmark(options: BenchOptions) -> int:
     """Prints what a cold start takes; returns the exit status."""
     from distill3d_ros.cli.bench_start import node_starts, print_start_table, start_json, start_timings
 
-    starts, node_s = start_timings(options.model), node_starts(options.model)
+    backends = list(dict.fromkeys(("torch", options.backend)))
+    starts = start_timings(options.model, backends=backends)
+    node_s = node_starts(options.model, backends=backends)
     print_start_table(starts, node_s)
     _write(options.json, {"machine": machine()} | start_json(starts, node_s))
     return 0
@@ -131,129 +121,3 @@ def memory_benchmark(minutes: float, *, json_file: Path | None = None) -> int:
 def _write(json_file: Path | None, figures: object) -> None:
     if json_file is not None:
         write_whole(json_file, json.dumps(figures, indent=1) + "\n")
-
-
-def repeat(stage: str, work: Callable[[int], object], seconds: float, *, note: str = "") -> Timing:
-    """Time of ``work(i)``, called again and again for about ``seconds``; the first call does not count."""
-    work(0)
-    spent: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(spent) < 3:
-        begin = time.perf_counter()
-        work(len(spent) + 1)
-        spent.append(1e3 * (time.perf_counter() - begin))
-    return timing(stage, spent, note=note)
-
-
-def timing(stage: str, spent_ms: list[float], *, note: str = "") -> Timing:
-    p95 = float(np.percentile(spent_ms, 95))
-    return Timing(stage=stage, median_ms=statistics.median(spent_ms), p95_ms=p95, count=len(spent_ms), note=note)
-
-
-# ------------------------------------------------------------------------------------------------------- rendering
-
-
-def render_timings(seconds: float) -> list[Timing]:
-    """A training view of a room, in one process and in one a core."""
-    from distill3d_ros.worlds.furniture.pack import FurniturePack
-
-    FurniturePack.load()  # built here, if it has to be, and not in every process at once
-    alone = render_for(seconds)
-    cores = available_cores()
-    with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        together = [t for own in pool.map(render_for, [seconds] * cores) for t in own]
-    an_hour = cores * 3600e3 / (sum(together) / len(together))
-    return [
-        timing("render 224x224, one process", alone),
-        timing(f"render 224x224, {cores} processes", together, note=f"{an_hour / 1e3:.0f} k frames an hour"),
-    ]
-
-
-def render_for(seconds: float) -> list[float]:
-    """Milliseconds of each frame (picture, depth, ids, boxes) over about ``seconds``."""
-    from distill3d_ros.worlds.cameras import sample_cameras
-    from distill3d_ros.worlds.contacts import contact_truth
-    from distill3d_ros.worlds.furniture.pack import FurniturePack
-    from distill3d_ros.worlds.layout.layout import make_room
-    from distill3d_ros.worlds.rendering.factory import make_renderer
-    from distill3d_ros.worlds.rendering.render_view import render_frame
-
-    room = make_room(FurniturePack.load(), seed=SEED, room_type="living room", split="train")
-    truth, renderer = contact_truth(room), make_renderer()
-    renderer.set_room(room)
-    cameras = sample_cameras(room, np.random.default_rng(SEED), 8, renderer=renderer)
-    render_frame(renderer, room, truth, cameras[0])
-    spent: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        begin = time.perf_counter()
-        render_frame(renderer, room, truth, cameras[len(spent) % len(cameras)])
-        spent.append(1e3 * (time.perf_counter() - begin))
-    return spent
-
-
-# ------------------------------------------------------------------------------------------------------ the student
-
-
-def engine_timings(
-    model: Path | None, seconds: float, *, backend: str = "torch", execution_provider: str = "cpu"
-) -> list[Timing]:
-    """The student without ROS."""
-    from distill3d_ros.engine.engine import Engine
-
-    engine = Engine.from_pretrained(model, backend=backend, execution_provider=execution_provider)
-    frame, note = benchmark_frame(), f"{engine.device_name}, {backend}"
-    scene = engine.perceive(frame)
-    return [
-        repeat("perceive, 640x480 image", lambda i: engine.perceive(frame), seconds, note=note),
-        timing("ask, first question about a scene", first_questions(engine, frame, seconds)),
-        repeat("ask", lambda i: engine.ask(scene, QUESTIONS[i % len(QUESTIONS)]), seconds),
-    ]
-
-
-def first_questions(engine: Engine, frame: Frame, seconds: float) -> list[float]:
-    """Milliseconds of the first question about a scene, for which the language model reads what was perceived."""
-    spent: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(spent) < 3:
-        scene = engine.perceive(frame)
-        begin = time.perf_counter()
-        engine.ask(scene, QUESTIONS[len(spent) % len(QUESTIONS)])
-        spent.append(1e3 * (time.perf_counter() - begin))
-    return spent
-
-
-# -------------------------------------------------------------------------------------------------------- the nodes
-
-
-def ros_timings(model: Path | None, seconds: float) -> tuple[list[Timing], float]:
-    """The service, and how often a scene comes, with the camera playing 640x480 at 10 Hz on the same machine.
-
-    Returns the timings, and the MiB of memory that the spatial node held at most.
-    """
-    own_domain()
-    with SimulatedRobot(model=model) as robot:
-        robot.drive(seed=SEED, room_type="living room", split="test")
-        robot.wait_for_round(60.0)
-        with recorded(robot) as periods:
-            rate = robot.perception_rate(seconds)
-        asked = repeat(
-            "~/ask, round trip",
-            lambda i: robot.client.ask(QUESTIONS[i % len(QUESTIONS)], timeout_s=20.0),
-            seconds,
-            note="while it perceives",
-        )
-        memory_mib = robot.peak_memory_mib()
-    if not periods:
-        raise ValueError(f"no scene in {seconds} s: choose more --seconds")
-    return [timing("scene to scene, through ROS", periods, note=f"{rate:.1f} Hz"), asked], memory_mib
-
-
-@contextlib.contextmanager
-def recorded(robot: SimulatedRobot) -> Iterator[list[float]]:
-    """Milliseconds between the scenes that come while the block runs, filled in at its end."""
-    periods: list[float] = []
-    first = len(robot.client.perceived)
-    yield periods
-    times = robot.client.perceived[first:]
-    periods += [1e3 * (b - a) for a, b in itertools.pairwise(times)]

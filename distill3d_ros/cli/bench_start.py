@@ -30,8 +30,11 @@ class Start:
     count: int
 
 
-def start_timings(model: Path | None, *, repeats: int = REPEATS) -> list[Start]:
+def start_timings(model: Path | None, *, backends: Sequence[str] = ("torch",), repeats: int = REPEATS) -> list[Start]:
     """Each program, started ``repeats`` times in turn with the others; a first time of each does not count.
+
+    Args:
+        backends: what computes in ``distill3d ask``; the student has the files that they need.
 
     Raises:
         OSError: a program fails; the message has what it said.
@@ -43,11 +46,11 @@ def start_timings(model: Path | None, *, repeats: int = REPEATS) -> list[Start]:
         cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8))
         chosen = [] if model is None else ["--model", str(model)]
         ask = ["ask", str(picture), "Is there a chair?", "--fov", "60", *chosen]
-        programs: Mapping[str, Sequence[str]] = {
+        programs: dict[str, Sequence[str]] = {
             "python, empty": ["-c", "pass"],
             "import torch": ["-c", "import torch"],
-            "distill3d ask, one question": ["-m", "distill3d_ros.cli", *ask],
         }
+        programs |= {f"distill3d ask, {b}": ["-m", "distill3d_ros.cli", *ask, "--backend", b] for b in backends}
         spent: dict[str, list[tuple[float, float, float]]] = {name: [] for name in programs}
         for number in range(repeats + 1):
             for name, arguments in programs.items():
@@ -83,19 +86,24 @@ def run_measured(command: Sequence[str]) -> tuple[float, float, float]:
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def node_starts(model: Path | None, *, repeats: int = 3) -> list[float]:
+def node_starts(
+    model: Path | None, *, backends: Sequence[str] = ("torch",), repeats: int = 3
+) -> dict[str, list[float]]:
     """Seconds from the start of spatial_node's process to its first answer, its camera (640x480) running already."""
     from distill3d_ros.cli.bench_frame import QUESTIONS, SEED
     from distill3d_ros.demo.robot import SimulatedRobot, own_domain
 
     own_domain()
-    with SimulatedRobot(model=model) as robot:
-        robot.drive(seed=SEED, room_type="living room", split="test")
-        robot.wait_for_round(60.0)
-        return [robot.first_answer_s(QUESTIONS[0]) for _ in range(repeats)]
+    found = {}
+    for backend in backends:
+        with SimulatedRobot(model=model, backend=backend) as robot:
+            robot.drive(seed=SEED, room_type="living room", split="test")
+            robot.wait_for_round(60.0)
+            found[backend] = [robot.first_answer_s(QUESTIONS[0]) for _ in range(repeats)]
+    return found
 
 
-def print_start_table(starts: list[Start], node_s: list[float]) -> None:
+def print_start_table(starts: list[Start], node_s: Mapping[str, list[float]]) -> None:
     """A row for each program, and the node's seconds below."""
     from rich.console import Console
     from rich.table import Table
@@ -107,10 +115,11 @@ def print_start_table(starts: list[Start], node_s: list[float]) -> None:
     for s in starts:
         table.add_row(s.program, f"{s.wall_s:.2f}", f"{s.cpu_s:.2f}", f"{s.peak_mib:.0f}", str(s.count))
     Console().print(table)
-    each = ", ".join(f"{seconds:.2f}" for seconds in node_s)
-    print(f"spatial_node, from the start of its process to the first answer: {each} s")
+    for backend, seconds in node_s.items():
+        each = ", ".join(f"{s:.2f}" for s in seconds)
+        print(f"spatial_node ({backend}), from the start of its process to the first answer: {each} s")
 
 
-def start_json(starts: list[Start], node_s: list[float]) -> dict[str, Any]:
+def start_json(starts: list[Start], node_s: Mapping[str, list[float]]) -> dict[str, Any]:
     """What ``--json`` writes."""
-    return {"starts": [asdict(s) for s in starts], "spatial_node_first_answer_s": node_s}
+    return {"starts": [asdict(s) for s in starts], "spatial_node_first_answer_s": dict(node_s)}

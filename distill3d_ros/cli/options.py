@@ -54,6 +54,8 @@ class BenchOptions(BackendOptions):
     """How long each stage is measured."""
     json: Path | None = None
     """Also write the figures to this file."""
+    page: Path | None = None
+    """Also compare backends, threads, pictures and cameras, idle and busy, and cold starts; write all to this page."""
     busy: bool = False
     """Measure only frames and questions, idle and beside as many busy processes as there are cores, in turn."""
     start: bool = False

@@ -44,16 +44,18 @@ class SimulatedRobot:
         self,
         *,
         model: Path | None = None,
+        backend: str = "torch",
         on_line: Callable[[str, str, bool], None] = lambda name, line, trouble: None,
         on_message: Callable[[str, Any], None] | None = None,
     ) -> None:
         """
         Args:
             model: folder of the student; None for the packaged one.
+            backend: what computes it, the node's parameter.
             on_line: gets every line the nodes print: the node's name, the line, whether it tells of trouble.
             on_message: see RobotClient.
         """
-        self._parameters = {"model": str(model)} if model else {}
+        self._parameters = {"backend": backend} | ({"model": str(model)} if model else {})
         self._on_line, self._on_message = on_line, on_message
         self._tail: deque[str] = deque(maxlen=12)
         self._stack = contextlib.ExitStack()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from support.markdown import PAGES, ROOT, questions_in, read_page, shell_lines, table_after
 
+from distill3d_ros.cli.performance_page import performance_page
 from distill3d_ros.questions.description import asks_for_description
 from distill3d_ros.questions.parsing import parse
 
@@ -68,6 +69,11 @@ def test_the_latency_table_is_that_of_the_measured_figures() -> None:
     expected = latency_table.latency_table(figures)
     assert expected in read_page("README.md"), f"run scripts/latency_table.py; the table should read\n{expected}"
     assert not re.search(r"/home|/root|/work|/tmp", json.dumps(figures))
+
+
+def test_the_performance_page_is_that_of_the_measured_figures() -> None:
+    figures = json.loads(latency_table.FIGURES.read_text(encoding="utf-8"))
+    assert read_page("docs/performance.md") == performance_page(figures), "make bench writes both"
 
 
 def test_every_make_line_has_its_target() -> None:
