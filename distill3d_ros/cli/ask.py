@@ -46,7 +46,10 @@ def ask_image(options: AskOptions) -> int:
         _check_target(target)
     with lasting_objects():
         engine = Engine.from_pretrained(
-            options.model, backend=options.backend, execution_provider=options.execution_provider
+            options.model,
+            backend=options.backend,
+            execution_provider=options.execution_provider,
+            picture_size=(frame.intrinsics.width, frame.intrinsics.height),
         )
     scene = engine.perceive(frame)
     answers = engine.ask_many(scene, options.question)

@@ -67,11 +67,11 @@ def _export(options: ExportOptions) -> int:
         evaluate(EvaluateOptions(model=options.out, data=options.data, out=options.report, teacher=options.teacher))
     if options.report is not None or options.real_report is not None:
         add_report(options.out, options.report, options.real_report)
-    if options.onnx is not None:
+    if options.onnx:
         from distill3d_ros.student.onnx_export import export_onnx
 
-        width, height = options.onnx
-        print(f"wrote {export_onnx(options.out, width=width, height=height)}")
+        for file in export_onnx(options.out, options.onnx):
+            print(f"wrote {file}")
     print(f"wrote {options.out}")
     return 0
 

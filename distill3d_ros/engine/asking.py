@@ -6,12 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import torch
-
 from distill3d_ros.engine.answer_fusion import fuse_answers
 from distill3d_ros.engine.both_orders import both_orders, combine
 from distill3d_ros.engine.calibration import IDENTITY, Calibration
 from distill3d_ros.engine.referents import keep_referents
+from distill3d_ros.engine.runtime import Runtime
 from distill3d_ros.engine.scene_features import SceneFeatures
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer
@@ -22,11 +21,10 @@ from distill3d_ros.questions.reading.refusals import not_understood, unreadable_
 from distill3d_ros.questions.references import resolve
 from distill3d_ros.questions.rephrasing import rephrase_to_training
 from distill3d_ros.scene.objects import Scene
-from distill3d_ros.student.student import Student
 
 
 def answer_questions(
-    student: Student,
+    runtime: Runtime,
     scene: Scene,
     features: SceneFeatures,
     questions: Sequence[str],
@@ -37,10 +35,10 @@ def answer_questions(
 ) -> list[Answer]:
     """The answer to each text; see ``Engine.ask_many``."""
     started = time.perf_counter()
-    labels = tuple(student.config.labels)
+    labels = tuple(runtime.config.labels)
     readings = [_read(question, labels) for question in questions]
     asked = [part for reading in readings for query in reading.queries for part in query.parts]
-    raw = _answer_each(student, scene, features, asked, as_worded=as_worded)
+    raw = _answer_each(runtime, scene, features, asked, as_worded=as_worded)
     replies = iter([calibration.of_answer(reply, part) for reply, part in zip(raw, asked, strict=True)])
     answers = []
     for question, reading in zip(questions, readings, strict=True):
@@ -84,7 +82,7 @@ def _took(answer: Answer, milliseconds: float) -> Answer:
 
 
 def _answer_each(
-    student: Student, scene: Scene, features: SceneFeatures, asked: Sequence[ParsedQuestion], *, as_worded: bool
+    runtime: Runtime, scene: Scene, features: SceneFeatures, asked: Sequence[ParsedQuestion], *, as_worded: bool
 ) -> list[Answer]:
     """The answers to questions of the kinds, those about the whole scene in one batch."""
     answers: dict[int, Answer] = {}
@@ -98,22 +96,21 @@ def _answer_each(
             else:
                 texts.append(both[0])
                 orders[i] = both[1]
-        replies = student.answer(features.prefix(student), [*texts, *orders.values()])
+        replies = runtime.answer(features.reading(runtime), [*texts, *orders.values()])
         exchanged = dict(zip(orders, replies[len(texts) :], strict=True))
         for (i, p), generated in zip(plain.items(), replies[: len(texts)], strict=True):
             reply = combine(p, generated, exchanged[i]) if i in exchanged else generated
             answers[i] = fuse_answers(p, reply, scene, features.object_of_query)
-    return [answers[i] if i in answers else _about_some(student, scene, features, p) for i, p in enumerate(asked)]
+    return [answers[i] if i in answers else _about_some(runtime, scene, features, p) for i, p in enumerate(asked)]
 
 
-@torch.inference_mode()
-def _about_some(student: Student, scene: Scene, features: SceneFeatures, parsed: ParsedQuestion) -> Answer:
+def _about_some(runtime: Runtime, scene: Scene, features: SceneFeatures, parsed: ParsedQuestion) -> Answer:
     """A question that tells which of several things of a name it means: found by the boxes, then singled out."""
     meant = resolve(parsed.references, scene)
     if isinstance(meant, Answer):
         return meant
     owners: Mapping[int, int] = features.object_of_query
-    perception, owner = keep_referents(features.perception, meant.chosen, scene, student.config.labels, owners)
-    (generated,) = student.answer(student.cache(student.prefix(perception)), [rephrase_to_training(parsed)])
+    perception, owner = keep_referents(features.perception, meant.chosen, scene, runtime.config.labels, owners)
+    (generated,) = runtime.answer(runtime.read(perception), [rephrase_to_training(parsed)])
     answer = fuse_answers(parsed, generated, meant.scene, owner)
     return replace(answer, confidence=answer.confidence * meant.certainty)

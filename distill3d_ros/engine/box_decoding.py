@@ -16,10 +16,9 @@ from distill3d_ros.questions.rules import MIN_SCORE
 from distill3d_ros.scene.frame import FloatArray, Intrinsics
 from distill3d_ros.scene.geometry import box_iou, image_rectangle
 from distill3d_ros.scene.objects import Box3D, Scene, SceneObject
+from distill3d_ros.student.arrays import to_numpy
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from distill3d_ros.student.outputs import Perception
 
 MIN_BOX_SCORE = 0.02
@@ -69,10 +68,10 @@ class RawBoxes:
         """The boxes of one scene of a batch."""
         boxes = perception.detections
         return cls(
-            scores=_numpy(boxes.scores[scene]),
-            center=_numpy(boxes.center_level[scene]),
-            size=_numpy(boxes.size[scene]),
-            yaw=_numpy(boxes.yaw[scene]),
+            scores=to_numpy(boxes.scores[scene]),
+            center=to_numpy(boxes.center_level[scene]),
+            size=to_numpy(boxes.size[scene]),
+            yaw=to_numpy(boxes.yaw[scene]),
         )
 
 
@@ -136,7 +135,3 @@ def _object(raw: RawBoxes, n: int, labels: Sequence[str], object_id: int, config
 def _same_thing(a: SceneObject, b: SceneObject, config: DecodingConfig) -> bool:
     limit = config.duplicate_iou if a.label == b.label else config.twin_iou
     return box_iou(a.box, b.box) > limit
-
-
-def _numpy(tensor: Tensor) -> FloatArray:
-    return tensor.float().cpu().numpy()

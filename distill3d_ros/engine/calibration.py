@@ -18,7 +18,7 @@ from distill3d_ros.engine.box_decoding import RawBoxes
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.questions.parsing import ParsedQuestion
 from distill3d_ros.questions.rules import MIN_SCORE
-from distill3d_ros.student.checkpoint import read_description
+from distill3d_ros.student.description import read_description
 
 LEAST, MOST = 0.005, 0.995
 """Confidences are kept within these before their logit is taken."""

@@ -9,30 +9,31 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from distill3d_ros.engine.asking import answer_questions
 from distill3d_ros.engine.box_decoding import DecodingConfig, RawBoxes, decode_objects
 from distill3d_ros.engine.calibration import IDENTITY, Calibration
-from distill3d_ros.engine.computation import choose_device, set_arithmetic, set_threads
 from distill3d_ros.engine.metric_scale import scale_source, scaled_by_depth, scaled_by_floor
-from distill3d_ros.engine.onnx_perception import OnnxPerception, choose_onnx
 from distill3d_ros.engine.registration import first_from_second
+from distill3d_ros.engine.resizing import resized
+from distill3d_ros.engine.runtime import Runtime, as_runtime, load_runtime
 from distill3d_ros.engine.scene_features import SceneFeatures, deduplicate_views
-from distill3d_ros.engine.student_inputs import perceive_views
-from distill3d_ros.engine.tensor_arrays import resized, to_numpy
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.frame import FloatArray, Frame, Intrinsics, check_image_size
 from distill3d_ros.scene.geometry import invert_pose, turned_pose
 from distill3d_ros.scene.objects import Scene, SceneObject
 from distill3d_ros.scene.orientation import quarter_turns_to_upright, turn_frame, turn_scene_back
-from distill3d_ros.student.checkpoint import load_student, weights_sha256
+from distill3d_ros.student.arrays import to_numpy
+from distill3d_ros.student.config import MAX_VIEWS
+from distill3d_ros.student.description import weights_sha256
 from distill3d_ros.student.hub import student_folder
-from distill3d_ros.student.rays import MAX_VIEWS
-from distill3d_ros.student.student import Student
 from distill3d_ros.system.environment import shared_path
+
+if TYPE_CHECKING:
+    from distill3d_ros.student.student import Student
 
 
 class Engine:
@@ -40,7 +41,7 @@ class Engine:
 
     def __init__(
         self,
-        student: Student,
+        student: Student | Runtime,
         *,
         device: str = "auto",
         threads: int | None = None,
@@ -50,10 +51,10 @@ class Engine:
         min_confidence: float | None = None,
         calibration: Calibration = IDENTITY,
         model_sha256: str = "",
-        runtime: OnnxPerception | None = None,
     ) -> None:
         """
         Args:
+            student: of torch, computed as the next four arguments say; or what computes one already.
             device: one of DEVICES; ``auto`` takes a GPU where there is one.
             threads: CPU threads of torch, for the whole process; None leaves them as they are.
             precision: one of PRECISIONS for the perception's arithmetic; empty is the student's own. bfloat16 takes
@@ -62,16 +63,8 @@ class Engine:
                 or two and needs a C++ compiler (Triton on a GPU). On a CPU it gained nothing, 0.95 with bfloat16.
             min_confidence: answers that are less sure are not given, see ``ask_many``; 0 gives all, None takes the
                 calibration's.
-            runtime: perceives single frames in torch's place.
         """
-        self.device = torch.device(choose_device(device))
-        set_threads(threads)
-        self.student = student.to(self.device).eval()
-        set_arithmetic(self.student, precision=precision, compiled=compiled)
-        self._runtime = runtime
-        self._perceive_views = perceive_views if runtime is None else runtime.perceive_views
-        self.backend = "perception by torch" if runtime is None else runtime.describe()
-        """What perceives, and why, for a log."""
+        self.runtime = as_runtime(student, device=device, threads=threads, precision=precision, compiled=compiled)
         self.calibration = calibration
         self.min_confidence = calibration.min_confidence if min_confidence is None else min_confidence
         if not 0.0 <= self.min_confidence <= 1.0:
@@ -90,74 +83,80 @@ class Engine:
         compiled: bool = False,
         backend: str = "torch",
         execution_provider: str = "cpu",
+        picture_size: tuple[int, int] | None = None,
     ) -> Engine:
         """Loads the student in folder ``path``, or ``owner/name@revision`` from a hub; None takes the packaged one.
 
         Args:
-            backend: one of BACKENDS, for the perception of single frames. ``onnxruntime`` needs files of ``distill3d
-                export --onnx``; ``auto`` takes it where it is installed and they fit, else torch.
+            backend: one of BACKENDS. ``onnxruntime`` needs files of ``distill3d export --onnx``, and imports torch only
+                for what they do not hold: frames of one place, language models of transformers. ``auto`` takes it
+                where it is installed and the files fit, else torch.
             execution_provider: of ONNX Runtime: ``cpu``, ``cuda``, ``tensorrt`` or another that it has here.
+            picture_size: width and height of all pictures that will come: ONNX Runtime then opens one file alone.
 
         Raises:
             FileNotFoundError, ValueError: there is none, or its files are damaged; the message says which.
         """
         folder = packaged_model() if path is None else student_folder(path)
-        student = load_student(folder, device=choose_device(device))
-        set_threads(threads)
-        runtime, why = choose_onnx(
-            backend, folder, student, provider=execution_provider, threads=threads, precision=precision
-        )
-        engine = cls(
-            student,
+        runtime = load_runtime(
+            folder,
+            backend=backend,
+            execution_provider=execution_provider,
             device=device,
+            threads=threads,
             precision=precision,
             compiled=compiled,
-            calibration=Calibration.of_student(folder),
-            runtime=runtime,
+            picture_size=picture_size,
         )
-        engine.model_sha256, engine.backend = weights_sha256(folder), why
-        return engine
+        return cls(runtime, calibration=Calibration.of_student(folder), model_sha256=weights_sha256(folder))
+
+    @property
+    def student(self) -> Student:
+        """The student in torch, which is loaded for it where something else computes."""
+        return self.runtime.student
+
+    @property
+    def backend(self) -> str:
+        """What computes, and why, for a log."""
+        return self.runtime.backend
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of things that the student knows."""
-        return tuple(self.student.config.labels)
+        return tuple(self.runtime.config.labels)
 
     @property
     def is_metric(self) -> bool:
         """Whether depth and boxes are in metres; otherwise their scale is arbitrary, and another one in each scene."""
-        return self.student.config.depth.metric
+        return self.runtime.config.depth.metric
 
     @property
     def takes_depth(self) -> bool:
         """Whether every frame must come with the depth that a camera measured."""
-        return self.student.takes_depth
+        return self.runtime.config.takes_depth
 
     @property
     def device_name(self) -> str:
-        if self.device.type == "cuda":
-            return torch.cuda.get_device_name(self.device)
-        return f"CPU, {torch.get_num_threads()} threads"
+        return self.runtime.device_name
 
     def describe(self) -> str:
         """One line for a log."""
-        millions = sum(p.numel() for p in self.student.parameters()) / 1e6
+        millions = self.runtime.parameters / 1e6
         return (
-            f"student '{self.student.config.preset}', {millions:.1f} M parameters, {len(self.labels)} labels, "
+            f"student '{self.runtime.config.preset}', {millions:.1f} M parameters, {len(self.labels)} labels, "
             f"weights {self.model_sha256[:12] or 'unsaved'}, on {self.device_name}; {self.backend}"
         )
 
     def warm_up(self) -> float:
         """Runs an empty frame and a question, so that the first real ones are not slow; returns milliseconds."""
         started = time.perf_counter()
-        width, height = (640, 480) if self._runtime is None else self._runtime.sizes[0]
+        width, height = self.runtime.sizes[0] if self.runtime.sizes else (640, 480)
         camera = Intrinsics.from_fov(width=width, height=height, horizontal_fov=1.0)
-        depth = np.full((height, width), 2.0) if self.student.takes_depth else None
+        depth = np.full((height, width), 2.0) if self.takes_depth else None
         scene = self.perceive(Frame(image=np.full((height, width, 3), 128, np.uint8), intrinsics=camera, depth=depth))
         self.ask(scene, f"Is there a {self.labels[0]}?")
         return 1e3 * (time.perf_counter() - started)
 
-    @torch.inference_mode()
     def perceive(
         self,
         frames: Frame | Sequence[Frame],
@@ -197,8 +196,8 @@ class Engine:
     def _perceive_upright(self, views: list[Frame], min_score: float | None, scale_by_depth: bool) -> Scene:
         first = views[0]
         views, poses = self._resolve_poses(views)
-        perception = self._perceive_views(self.student, views, poses)
-        source = scale_source(self.student, views)
+        perception = self.runtime.perceive(views, poses)
+        source = scale_source(self.runtime.config, views)
         if len(views) == 1 and self.is_metric:
             perception, by_depth = scaled_by_depth(perception, first.depth if scale_by_depth else None)
             perception, by_floor = scaled_by_floor(perception, None if by_depth else first.camera_height)
@@ -214,7 +213,7 @@ class Engine:
             min_score=min_score,
         )
         if len(views) > 1:
-            perception, owner = deduplicate_views(perception, owner, self.student.config.detection.queries)
+            perception, owner = deduplicate_views(perception, owner, self.runtime.config.detection.queries)
         size = first.image.shape[:2]
         return Scene(
             objects=objects,
@@ -276,7 +275,7 @@ class Engine:
         least = self.min_confidence if min_confidence is None else min_confidence
         features = _features(scene)
         return answer_questions(
-            self.student,
+            self.runtime,
             scene,
             features,
             questions,
@@ -285,8 +284,8 @@ class Engine:
             min_confidence=least,
         )
 
-    def _resolve_poses(self, views: list[Frame]) -> tuple[list[Frame], torch.Tensor | None]:
-        """The frames that can be used, and where they stand: (1, S, 4, 4), first camera from each; None if there is
+    def _resolve_poses(self, views: list[Frame]) -> tuple[list[Frame], FloatArray | None]:
+        """The frames that can be used, and where they stand: (S, 4, 4), first camera from each; None if there is
         one, or if the student tells."""
         if len(views) == 1:
             return views, None
@@ -295,17 +294,16 @@ class Engine:
         if all(f.world_from_camera is not None for f in views):
             camera_from_world = invert_pose(np.asarray(first.world_from_camera))
             poses += [camera_from_world @ np.asarray(f.world_from_camera) for f in views[1:]]
-        elif self.student.pose_head is not None:
+        elif self.runtime.config.pose.layers:
             return views, None
         else:
-            depth = self._perceive_views(self.student, [first], None).depth[0, 0]
+            depth = self.runtime.perceive([first], None).depth[0, 0]
             metres = resized(depth, first.image.shape[:2])
             poses += [first_from_second(first, metres, f) for f in views[1:]]
         known = [(frame, pose) for frame, pose in zip(views, poses, strict=True) if pose is not None]
         if len(known) == 1:
             return [first], None
-        stacked = torch.as_tensor(np.stack([pose for _, pose in known]), dtype=torch.float32)
-        return [frame for frame, _ in known], stacked[None].to(self.device)
+        return [frame for frame, _ in known], np.stack([pose for _, pose in known])
 
 
 def packaged_model() -> Path:

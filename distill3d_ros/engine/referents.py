@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import torch
-
 from distill3d_ros.scene.objects import Scene
+from distill3d_ros.student.arrays import copied
 from distill3d_ros.student.outputs import Perception, map_tensors
 
 _NEVER = -20.0
@@ -33,14 +32,13 @@ def keep_referents(
     Returns:
         the perception, and ``object_of_query`` for its boxes.
     """
-    logits = perception.detections.class_logits.clone()  # (1, N, C)
+    logits = copied(perception.detections.class_logits)  # (1, N, C)
     own = {o.id: o.label for o in scene.objects}
     kept = list(range(logits.shape[1]))
     for label, ids in chosen.items():
         others = {box for box, owner in object_of_query.items() if owner not in ids}
         kept = [box for box in kept if box not in others or own.get(object_of_query[box]) != label]
         logits[0, sorted(others), labels.index(label)] = _NEVER
-    index = torch.tensor(kept, device=logits.device)
-    boxes = map_tensors(replace(perception.detections, class_logits=logits), lambda x: x[:, index])
+    boxes = map_tensors(replace(perception.detections, class_logits=logits), lambda x: x[:, kept])
     objects = {n: object_of_query[box] for n, box in enumerate(kept) if box in object_of_query}
-    return replace(perception, detections=boxes, query_patch=perception.query_patch[:, index]), objects
+    return replace(perception, detections=boxes, query_patch=perception.query_patch[:, kept]), objects

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
+import numpy as np
 
 from distill3d_ros.engine.box_decoding import RawBoxes
-from distill3d_ros.student.language.language import PrefixCache
+from distill3d_ros.engine.runtime import Runtime
+from distill3d_ros.student.arrays import to_numpy
 from distill3d_ros.student.outputs import Perception, map_tensors
-from distill3d_ros.student.student import Student
 
 
 @dataclass(slots=True)
@@ -21,17 +22,16 @@ class SceneFeatures:
     """All that were perceived, whatever their score."""
     object_of_query: dict[int, int]
     """Index of a box in ``perception`` -> id of the scene's object."""
-    _prefix: PrefixCache | None = None
+    _reading: Any = None
 
-    @torch.inference_mode()
-    def prefix(self, student: Student) -> PrefixCache:
-        """The visual tokens as the language model reads them: computed for the first question, kept for the others.
+    def reading(self, runtime: Runtime) -> Any:
+        """The scene as the language model reads it: computed for the first question, kept for the others.
 
         Most frames of a robot are never asked about, and a large language model reads as long as the encoder looks.
         """
-        if self._prefix is None:
-            self._prefix = student.cache(student.prefix(self.perception))
-        return self._prefix
+        if self._reading is None:
+            self._reading = runtime.read(self.perception)
+        return self._reading
 
 
 def deduplicate_views(
@@ -48,10 +48,9 @@ def deduplicate_views(
     """
     best = {object_id: box for box, object_id in reversed(owner.items())}
     chosen = [box for box, object_id in owner.items() if best[object_id] == box][:max_objects]
-    certainty = perception.detections.scores[0].amax(-1)
-    faint = [box for box in certainty.argsort(descending=True).tolist() if box not in owner]
+    certainty = to_numpy(perception.detections.scores[0]).max(-1)
+    faint = [box for box in np.argsort(-certainty, kind="stable").tolist() if box not in owner]
     chosen += faint[: max_objects - len(chosen)]
-    index = torch.tensor(chosen, device=certainty.device)
-    boxes = map_tensors(perception.detections, lambda x: x[:, index])
+    boxes = map_tensors(perception.detections, lambda x: x[:, chosen])
     objects = {place: owner[box] for place, box in enumerate(chosen) if box in owner}
-    return replace(perception, detections=boxes, query_patch=perception.query_patch[:, index]), objects
+    return replace(perception, detections=boxes, query_patch=perception.query_patch[:, chosen]), objects

@@ -52,7 +52,7 @@ SPATIAL_SETTINGS: tuple[Setting, ...] = (
         name="backend",
         default="torch",
         choices=("torch", "onnxruntime", "auto"),
-        description="What perceives single frames; auto: ONNX Runtime where it is installed and has files, else torch.",
+        description="What computes; auto: ONNX Runtime where it is installed and has files, else torch.",
     ),
     Setting(
         name="execution_provider",

@@ -18,17 +18,20 @@ from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-from distill3d_ros.student.config import StudentConfig
+from distill3d_ros.student.description import (
+    CONFIG,
+    FORMAT,
+    TOKENIZER,
+    WEIGHTS,
+    CheckpointError,
+    read_config,
+    read_description,
+    verify_files,
+)
 from distill3d_ros.student.student import Student
-from distill3d_ros.system.files import check_file, file_sha256, write_together
+from distill3d_ros.system.files import file_sha256, write_together
 
-WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
-FORMAT = 1
 STORED_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message has the reason."""
 
 
 def save_student(
@@ -75,42 +78,14 @@ def save_student(
     return directory
 
 
-def read_description(directory: str | Path) -> dict[str, Any]:
-    """The checkpoint's ``config.json``."""
-    path = Path(directory) / CONFIG
-    if not path.is_file():
-        raise CheckpointError(
-            f"no student in {directory}: {CONFIG} is missing; expected {CONFIG}, {WEIGHTS}, {TOKENIZER}"
-        )
-    try:
-        description = json.loads(path.read_text())
-    except ValueError as error:
-        raise CheckpointError(
-            f"{path} is not valid JSON ({error}); the checkpoint is damaged, fetch it again"
-        ) from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        found = description.get("format") if isinstance(description, dict) else None
-        raise CheckpointError(f"{path} must have format {FORMAT}, as this version of distill3d writes. Got {found!r}")
-    return description
-
-
-def weights_sha256(directory: str | Path) -> str:
-    """Checksum of the checkpoint's weights, as its ``config.json`` has it."""
-    return str(read_description(directory)["sha256"][WEIGHTS])
-
-
 def load_student(
     directory: str | Path, device: str | torch.device = "cpu", *, preset: str | None = None, verify: bool = True
 ) -> Student:
     """Reads a checkpoint, ready for inference. ``preset``: the one that is expected; any other is refused."""
     directory = Path(directory)
-    description = read_description(directory)
     if verify:
-        _verify(directory, description)
-    try:
-        config = StudentConfig.from_dict(description["student"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{directory / CONFIG} does not describe a student: {error}") from error
+        verify_files(directory, read_description(directory))
+    config = read_config(directory)
     if preset is not None and config.preset != preset:
         raise CheckpointError(f"{directory} holds a student of preset {config.preset!r}, but {preset!r} was asked for")
     with _WithoutFirstValues():
@@ -181,8 +156,3 @@ def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     if not torch.isfinite(stored).all():
         raise ValueError(f"{name} has values that are not finite in {dtype}; a student that diverged is not saved")
     return stored
-
-
-def _verify(directory: Path, description: Mapping[str, Any]) -> None:
-    for name, expected in description.get("sha256", {}).items():
-        check_file(directory / name, sha256=expected, listed_in=CONFIG, remedy="fetch it again", error=CheckpointError)

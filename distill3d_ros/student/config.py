@@ -14,6 +14,8 @@ DEPTH_KINDS = ("fusion", "dpt", "measured")
 COT_POSITIONS = ("after_question", "before_question")
 COT_MODES = ("learned", "zero", "random_frozen", "recurrent")
 DTYPES = ("float32", "bfloat16")
+MAX_VIEWS = 8
+"""Frames of one scene; attention between all of them grows with their number squared."""
 
 
 def _at_least(owner: str, low: float, **values: float) -> None:
@@ -305,6 +307,21 @@ class StudentConfig:
     def to_dict(self) -> dict[str, Any]:
         """JSON types only."""
         return asdict(self) | {"labels": list(self.labels)}
+
+    @property
+    def multiple(self) -> int:
+        """Pixels: what the sides of the network's image must be multiples of."""
+        return self.encoder.dinov2.patch_size if self.encoder.patch_embed == "dinov2" else 32
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels of the network's image along a side of a patch."""
+        return self.encoder.dinov2.patch_size if self.encoder.patch_embed == "dinov2" else 16
+
+    @property
+    def takes_depth(self) -> bool:
+        """Whether the depth of every frame is an input instead of a prediction."""
+        return self.depth.kind == "measured"
 
     @property
     def box_dim(self) -> int:

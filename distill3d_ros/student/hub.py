@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill3d_ros.student.checkpoint import CONFIG, TOKENIZER, WEIGHTS
+from distill3d_ros.student.description import CONFIG, TOKENIZER, WEIGHTS
 
 _HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 

@@ -1,4 +1,6 @@
-"""Data types of the student: perception, language input, questions as tokens, answers.
+"""Data types of the student: perception, language input, questions as tokens, answers. Importing them takes no torch.
+
+Tensors are torch's; of a perception that ONNX Runtime computed they are numpy's arrays.
 
 Letters: B scenes, S frames of a scene, H W pixels, h w the patch grid, P = h w patches, N boxes, C classes,
 D width of an encoder token, V visual tokens, E width of a language model token, Q questions of a scene, T tokens of a
@@ -10,10 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from distill3d_ros.student.arrays import atan2, exp, is_array, sigmoid
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FIT_POWER = 0.25
 """Weight of a box's expected overlap in its score; chosen by the average precision on validation rooms."""
@@ -21,7 +25,7 @@ FIT_POWER = 0.25
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """A copy of an output with ``function`` applied to each of its tensors, nested ones included."""
-    if isinstance(value, Tensor):
+    if is_array(value):
         return function(value)
     if isinstance(value, list | tuple):
         return type(value)(map_tensors(v, function) for v in value)
@@ -58,13 +62,13 @@ class Boxes:
     @property
     def scores(self) -> Tensor:
         """(B, N, C) in 0..1, by which boxes are ranked: the probability of the class, tempered by how well it fits."""
-        fit = self.objectness.float().sigmoid() ** FIT_POWER
-        return self.class_logits.float().sigmoid() * fit[..., None]
+        fit = sigmoid(self.objectness) ** FIT_POWER
+        return sigmoid(self.class_logits) * fit[..., None]
 
     @property
     def yaw(self) -> Tensor:
         """(B, N) radians in the level frame."""
-        return torch.atan2(self.yaw_vector[..., 0], self.yaw_vector[..., 1])
+        return atan2(self.yaw_vector[..., 0], self.yaw_vector[..., 1])
 
 
 @dataclass(kw_only=True, slots=True)
@@ -116,7 +120,7 @@ class Perception:
     @property
     def depth_confidence(self) -> Tensor:
         """(B, S, H, W) in (0, 1): 1 / (1 + expected relative error * 10); 0.5 is an expected error of a tenth."""
-        return 1.0 / (1.0 + 10.0 * self.depth_log_error.exp())
+        return 1.0 / (1.0 + 10.0 * exp(self.depth_log_error))
 
 
 @dataclass(kw_only=True, slots=True)

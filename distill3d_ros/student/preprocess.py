@@ -1,4 +1,4 @@
-"""Preprocessing: a camera's image and intrinsics to the student's input."""
+"""Preprocessing: a camera's image and intrinsics to the student's input. numpy alone."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
+
+from distill3d_ros.student.antialias import Float32, resize_antialiased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkInput:
     """One frame, resized; stack several for a batch."""
 
-    image: Tensor  # (3, H, W) float32 in 0..1
-    intrinsics: Tensor  # (4,) fx, fy, cx, cy in pixels of the resized image
+    image: Float32  # (3, H, W) in 0..1
+    intrinsics: Float32  # (4,) fx, fy, cx, cy in pixels of the resized image
 
 
-def resize_depth(depth: NDArray[np.floating], size: tuple[int, int]) -> Tensor:
+def resize_depth(depth: NDArray[np.floating], size: tuple[int, int]) -> Float32:
     """(H, W) metres -> float32 at ``size`` (height, width), by the nearest pixel: means would lie in mid-air."""
     height, width = depth.shape
     rows = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
     columns = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
-    return torch.from_numpy(np.asarray(depth, np.float32)[rows[:, None], columns])
+    return np.asarray(depth, np.float32)[rows[:, None], columns]
 
 
 def network_size(width: int, height: int, *, area: int = 224 * 224, multiple: int = 32) -> tuple[int, int]:
@@ -54,7 +53,7 @@ def _around(value: float, multiple: int) -> list[int]:
 
 
 def preprocess(
-    image: NDArray[np.uint8], intrinsics: NDArray[np.floating] | Tensor, *, area: int = 224 * 224, multiple: int = 32
+    image: NDArray[np.uint8], intrinsics: NDArray[np.floating], *, area: int = 224 * 224, multiple: int = 32
 ) -> NetworkInput:
     """``image`` (H, W, 3) uint8 RGB and its ``intrinsics`` fx, fy, cx, cy, resized together with area filtering.
 
@@ -67,11 +66,11 @@ def preprocess(
     if k.shape != (4,) or not np.isfinite(k).all() or (k[:2] <= 0).any():
         raise ValueError(f"intrinsics must be finite fx, fy, cx, cy with positive focal lengths. Got {k.tolist()}")
     new_width, new_height = network_size(width, height, area=area, multiple=multiple)
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255.0
-    if (new_width, new_height) != (width, height):
-        pixels = functional.interpolate(
-            pixels, size=(new_height, new_width), mode="bilinear", align_corners=False, antialias=True
-        )
+    if (new_width, new_height) == (width, height):
+        pixels = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+    else:
+        pixels = resize_antialiased(image, (new_height, new_width))
+    pixels *= np.float32(1 / 255)
     sx, sy = new_width / width, new_height / height
     scaled = [k[0] * sx, k[1] * sy, (k[2] + 0.5) * sx - 0.5, (k[3] + 0.5) * sy - 0.5]  # pixel centres are integers
-    return NetworkInput(image=pixels[0].clamp(0, 1), intrinsics=torch.tensor(scaled, dtype=torch.float32))
+    return NetworkInput(image=pixels.clip(0, 1, out=pixels), intrinsics=np.array(scaled, np.float32))

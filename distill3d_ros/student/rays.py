@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-MAX_VIEWS = 8
-"""Frames of one scene; attention between all of them grows with their number squared."""
+from distill3d_ros.student.config import MAX_VIEWS
 
 
 def check_views(

@@ -78,7 +78,7 @@ class Student(nn.Module):
     @property
     def takes_depth(self) -> bool:
         """Whether the depth of every frame is an input instead of a prediction."""
-        return self.config.depth.kind == "measured"
+        return self.config.takes_depth
 
     def perceive(
         self,

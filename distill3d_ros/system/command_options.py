@@ -21,7 +21,15 @@ def _to_positive(hint: Any, tokens: Sequence[Token]) -> int:
 
 
 def _to_size(hint: Any, tokens: Sequence[Token]) -> tuple[int, int]:
-    width, _, height = tokens[0].value.lower().partition("x")
+    return _size(tokens[0].value)
+
+
+def _to_sizes(hint: Any, tokens: Sequence[Token]) -> tuple[tuple[int, int], ...]:
+    return tuple(_size(part) for part in tokens[0].value.split(","))
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
     return _positive(width), _positive(height)
 
 
@@ -53,6 +61,8 @@ PictureSize = Annotated[
     Parameter(converter=_to_size, n_tokens=1, show_default=lambda size: size and f"{size[0]}x{size[1]}"),
 ]
 """Width and height: ``224x224``."""
+PictureSizes = Annotated[tuple[tuple[int, int], ...], Parameter(converter=_to_sizes, n_tokens=1)]
+"""Widths and heights with commas between: ``640x480,1280x720``."""
 Span = Annotated[
     tuple[int, int],
     Parameter(converter=_to_span, n_tokens=1, show_default=lambda span: f"{span[0]}..{span[1]}"),
@@ -79,10 +89,10 @@ class StudentOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendOptions(StudentOptions):
-    """A student, and what computes its perception."""
+    """A student, and what computes it."""
 
     backend: Literal["torch", "onnxruntime", "auto"] = "torch"
-    """What perceives single frames; onnxruntime needs files of export --onnx, auto takes it where they fit."""
+    """What computes; onnxruntime needs files of export --onnx, auto takes it where they fit."""
     execution_provider: str = "cpu"
     """Of ONNX Runtime: cpu, cuda, tensorrt or another that it has here."""
 

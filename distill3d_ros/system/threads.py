@@ -53,9 +53,7 @@ def thread_variables(base: Mapping[str, str], *, threads: int | None = None) -> 
     added = {} if any(name in base for name in _DECIDE_WAITING) else dict(SLEEPING)
     added.update({name: value for name, value in _ONE_EACH.items() if name not in base})
     if threads is not None:
-        outermost = base.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-        wanted = int(outermost) if outermost.isdigit() and int(outermost) else threads
-        added["OMP_NUM_THREADS"] = str(min(wanted, threads))
+        added["OMP_NUM_THREADS"] = str(min(_openmp_threads(base) or threads, threads))
     return added
 
 
@@ -65,6 +63,17 @@ def waiting_threads_sleep(environment: Mapping[str, str] | None = None) -> bool:
     if "GOMP_SPINCOUNT" in environment:
         return environment["GOMP_SPINCOUNT"].strip() == "0"
     return environment.get("OMP_WAIT_POLICY", "").strip().upper() == "PASSIVE"
+
+
+def default_threads() -> int:
+    """Threads that this process is to compute with: OMP_NUM_THREADS where it is set, else one a core."""
+    return _openmp_threads(os.environ) or available_cores()
+
+
+def _openmp_threads(environment: Mapping[str, str]) -> int:
+    """OMP_NUM_THREADS, of which the first number counts; 0 where it is not set."""
+    outermost = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(outermost) if outermost.isdigit() else 0
 
 
 def available_cores() -> int:

@@ -194,14 +194,25 @@ def test_preprocess_scales_pixels_and_camera_together() -> None:
     assert ready.image[:, :, :120].max() < 1e-4
     assert ready.image[:, :, 136:].min() > 0.9999
     # 640 -> 256 pixels; the centre between pixels 319 and 320 becomes the one between 127 and 128
-    torch.testing.assert_close(ready.intrinsics, torch.tensor([240.0, 240.0, 127.5, 95.5]))
+    np.testing.assert_allclose(ready.intrinsics, [240.0, 240.0, 127.5, 95.5])
 
 
 def test_preprocess_leaves_an_image_of_the_right_size_alone() -> None:
     image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
     ready = preprocess(image, np.array([200.0, 201.0, 100.0, 110.0]))
-    assert torch.equal((ready.image * 255).round().to(torch.uint8).permute(1, 2, 0), torch.from_numpy(image))
+    np.testing.assert_array_equal((ready.image * 255).round().astype(np.uint8).transpose(1, 2, 0), image)
     assert ready.intrinsics.tolist() == [200.0, 201.0, 100.0, 110.0]
+
+
+@pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (60, 90), (37, 500)])
+def test_preprocess_filters_as_torch_does(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    ready = preprocess(image, np.array([200.0, 201.0, 100.0, 110.0]))
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    expected = torch.nn.functional.interpolate(
+        pixels, size=ready.image.shape[1:], mode="bilinear", align_corners=False, antialias=True
+    )
+    np.testing.assert_allclose(ready.image, expected[0], atol=5e-5)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ class Grounding(nn.Module):
             names = name_logits.softmax(-1)
             match = torch.einsum("bqtc,bnc->bqtn", names[..., :-1], prefix.objects.class_probs.float())
             match = match * prefix.objects.mask[:, None, None].float()
-            absent = torch.logaddexp((names[..., -1:] + _FLOOR).log(), self.absent.expand(names[..., -1:].shape))
+            unnamed = (names[..., -1:] + _FLOOR).log()
+            absent = torch.cat([unnamed, self.absent.expand_as(unnamed)], -1).logsumexp(-1, keepdim=True)
             logits = self.sharpness * torch.cat([(match + _FLOOR).log(), absent], -1)
         keys = self.key(prefix.tokens[:, :n])
         learned = torch.einsum("bqtd,bnd->bqtn", self.query(read), keys).float() * keys.shape[-1] ** -0.5
@@ -164,7 +165,9 @@ class Grounding(nn.Module):
         Attention whose keys are the geometry of every object relative to the one pointed at; ``here`` (B, Q, T, N).
         """
         n = here.shape[-1]
-        b, q, t = (here.sum(-1) > _POINTS).nonzero(as_tuple=True)  # (K,) each
+        points = here.sum(-1) > _POINTS
+        chosen = torch.ones_like(points) if torch.jit.is_tracing() else points  # ONNX Runtime fails where K is 0
+        b, q, t = chosen.nonzero(as_tuple=True)  # (K,) each
         mass, origin = here[b, q, t].max(-1)  # (K,)
         tokens = prefix.tokens[:, :n]
         with torch.autocast(here.device.type, enabled=False):
@@ -176,7 +179,7 @@ class Grounding(nn.Module):
             scores = scores.masked_fill(itself | ~prefix.objects.mask[b], -torch.inf)
             weights = torch.cat([scores, self.no_candidate(read_here)], -1).softmax(-1)[:, :-1]  # (K, N)
             values = self.related_value(tokens.float())[b]  # (K, N, E)
-            found = torch.einsum("kn,kne->ke", weights, values) * mass[:, None]
+            found = torch.einsum("kn,kne->ke", weights, values) * (mass * points[b, q, t])[:, None]
         return here.new_zeros(*here.shape[:3], found.shape[-1]).index_put((b, q, t), found)
 
 

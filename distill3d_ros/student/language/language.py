@@ -7,7 +7,7 @@ values are computed once and shared; training and answering run the same code. L
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,7 +21,7 @@ from distill3d_ros.student.language.decoder import Cache, Decoder, KeyValueCache
 from distill3d_ros.student.language.grounding import Grounding, GroundingOutput
 from distill3d_ros.student.language.hidden_cot import HiddenCot
 from distill3d_ros.student.language.row_reading import last_of_prompt, read_at_once, read_recurrent
-from distill3d_ros.student.language.text import QuestionEncoder
+from distill3d_ros.student.language.text import QuestionEncoder, distinct
 from distill3d_ros.student.language.visual_tokens import VisualTokens
 from distill3d_ros.student.outputs import (
     IGNORE,
@@ -121,14 +121,16 @@ class LanguageModel(nn.Module):
         """All rows of all scenes at once, each as if it were alone with its scene."""
         count = batch.token_ids.shape[1]
         past = [tuple(x.repeat_interleave(count, 0) for x in layer) for layer in self._read_prefix(prefix)]
-        embeddings, grounding = self._embed_rows(prefix, batch)
+        embeddings, grounding = self.embed_rows(prefix, batch.token_ids, batch.kind)
         visible = prefix.mask.repeat_interleave(count, 0)
-        hidden, _ = self._read(embeddings.flatten(0, 1), batch.kind.flatten(0, 1), visible, self._cache(past), prefix)
+        hidden, _ = self._read(
+            embeddings.flatten(0, 1), batch.kind.flatten(0, 1), visible, self.new_cache(past), prefix
+        )
         hidden = hidden.unflatten(0, batch.kind.shape[:2])
         supervised = batch.targets != IGNORE  # (B, Q, T)
         scene, question, _ = supervised.nonzero(as_tuple=True)
         return LanguageOutput(
-            logits=self._logits(hidden[supervised]),
+            logits=self.logits(hidden[supervised]),
             targets=batch.targets[supervised],
             scene=scene,
             question=question,
@@ -184,10 +186,12 @@ class LanguageModel(nn.Module):
             return []
         prefix, device = cache.prefix, cache.prefix.tokens.device
         rows = [QuestionText(text=text) for text in questions]
-        batch = map_tensors(self.encoder.batch([rows], prefix.objects.mask.shape[1]), lambda x: x.to(device))
+        batch = map_tensors(self.collate([rows], prefix.objects.mask.shape[1]), lambda x: x.to(device))
         count = batch.kind.shape[1]
-        past = self._cache([(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values])
-        embeddings, grounding = self._embed_rows(prefix, batch)
+        past = self.new_cache(
+            [(k.expand(count, -1, -1, -1), v.expand(count, -1, -1, -1)) for k, v in cache.keys_values]
+        )
+        embeddings, grounding = self.embed_rows(prefix, batch.token_ids, batch.kind)
         hidden, visible = self._read(embeddings[0], batch.kind[0], prefix.mask.expand(count, -1), past, prefix)
         hidden = before_answer = last_of_prompt(hidden, batch.kind[0])
         lengths, first = (batch.kind[0] != PAD).sum(-1), self._first_position(prefix)  # of the first answer token
@@ -196,7 +200,7 @@ class LanguageModel(nn.Module):
         done = torch.zeros(count, dtype=torch.bool, device=device)
         likeliest: list[tuple[Tensor, Tensor]] = []  # values and ids (Q, K) a step
         for step in range(self.config.max_answer_tokens):
-            logits = self._logits(hidden)
+            logits = self.logits(hidden)
             token = _next(logits, temperature, generator)
             log_probs = logits.log_softmax(-1)
             log_confidence = log_confidence + log_probs.gather(1, token[:, None])[:, 0].masked_fill(done, 0.0)
@@ -209,25 +213,23 @@ class LanguageModel(nn.Module):
                 break
             visible = functional.pad(visible, (0, 1), value=True)
             positions = (lengths + step + first)[:, None]
-            hidden = self._run(self.embed(ids[:, -1:]), positions, visible[:, None, None], past)[:, 0]
+            hidden = self.run(self.embed(ids[:, -1:]), positions, visible[:, None, None], past)[:, 0]
         pointed = grounding.pointer_logits[0].argmax(-1)  # (Q, T)
         return [
             GeneratedAnswer(
-                text=self._decode(ids[i].tolist()),
+                text=self.encoder.decode(ids[i].tolist()),
                 confidence=float(log_confidence[i].exp()),
-                object_indices=_distinct(pointed[i][batch.kind[0, i] == QUESTION], prefix.objects.mask.shape[1]),
+                object_indices=distinct(
+                    pointed[i][batch.kind[0, i] == QUESTION].tolist(), prefix.objects.mask.shape[1]
+                ),
                 scores=self._scores(ids[i].tolist(), [(v[i], t[i]) for v, t in likeliest], before_answer[i]),
             )
             for i in range(count)
         ]
 
     def collate(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionBatch:
-        return self.encoder.batch(questions, objects)
-
-    def _decode(self, ids: list[int]) -> str:
-        if self.encoder.end in ids:
-            ids = ids[: ids.index(self.encoder.end)]
-        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        arrays = self.encoder.batch(questions, objects)
+        return QuestionBatch(**{f.name: torch.from_numpy(getattr(arrays, f.name)) for f in fields(arrays)})
 
     def _scores(
         self, ids: list[int], likeliest: list[tuple[Tensor, Tensor]], before_answer: Tensor
@@ -242,7 +244,7 @@ class LanguageModel(nn.Module):
             before_answer=before_answer,
         )
 
-    def _logits(self, hidden: Tensor) -> Tensor:
+    def logits(self, hidden: Tensor) -> Tensor:
         if self.output is not None:
             return self.output(hidden).float()
         return functional.linear(hidden, self._words().weight).float()
@@ -262,18 +264,18 @@ class LanguageModel(nn.Module):
         if self.config.prefix_positions == "shared":
             positions = torch.zeros_like(positions)
         itself = torch.eye(v, dtype=torch.bool, device=prefix.mask.device)  # padding must attend to something
-        past = self._cache()
-        self._run(prefix.tokens, positions, prefix.mask[:, None, None] | itself, past)
+        past = self.new_cache()
+        self.run(prefix.tokens, positions, prefix.mask[:, None, None] | itself, past)
         return [(layer.keys, layer.values) for layer in past.layers]
 
-    def _embed_rows(self, prefix: Prefix, batch: QuestionBatch) -> tuple[Tensor, GroundingOutput]:
+    def embed_rows(self, prefix: Prefix, token_ids: Tensor, kind: Tensor) -> tuple[Tensor, GroundingOutput]:
         """(B, Q, T, E): words with the features of their referents, thoughts, answer tokens."""
-        words = self.embed(batch.token_ids)
-        is_word = batch.kind == QUESTION
+        words = self.embed(token_ids)
+        is_word = kind == QUESTION
         grounding = self.grounding(words, is_word, prefix, self.visual.words(self.embed))
-        is_thought = batch.kind == THOUGHT
+        is_thought = kind == THOUGHT
         if is_thought.any():
-            order = (is_thought.cumsum(-1) - 1).clamp_min(0)
+            order = (is_thought.long().cumsum(-1) - 1).clamp_min(0)
             words = torch.where(is_thought[..., None], self.thoughts(order) * self.word_scale, words)
         return words + grounding.added, grounding
 
@@ -283,11 +285,11 @@ class LanguageModel(nn.Module):
         """States (R, T, E) of rows (R, T) after a scene, and the cached positions that an answer may attend to."""
         first = self._first_position(prefix)
         if self.thoughts.feed is not None:
-            return read_recurrent(self._run, self.thoughts.feed, embeddings, kind, visible, past, first)
-        hidden = read_at_once(self._run, embeddings, kind, visible, past, first)
+            return read_recurrent(self.run, self.thoughts.feed, embeddings, kind, visible, past, first)
+        hidden = read_at_once(self.run, embeddings, kind, visible, past, first)
         return hidden, torch.cat([visible, kind != PAD], 1)
 
-    def _run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: Cache) -> Tensor:
+    def run(self, embeddings: Tensor, positions: Tensor, mask: Tensor, past: Cache) -> Tensor:
         """(R, T, E); ``mask`` broadcasts to (R, 1, T, cached + T)."""
         rows, tokens = embeddings.shape[:2]
         bias = attention_bias(mask).expand(rows, 1, tokens, -1)
@@ -297,7 +299,7 @@ class LanguageModel(nn.Module):
 
         return run_causal_lm(self.model, embeddings * self.read_scale, positions, bias, past)
 
-    def _cache(self, keys_values: Iterable[tuple[Tensor, ...]] = ()) -> Cache:
+    def new_cache(self, keys_values: Iterable[tuple[Tensor, ...]] = ()) -> Cache:
         """A cache that starts with these; the tensors themselves are not changed."""
         if isinstance(self.model, Decoder):
             return KeyValueCache(keys_values)
@@ -311,7 +313,3 @@ def _next(logits: Tensor, temperature: float, generator: torch.Generator | None)
     if temperature == 0:
         return logits.argmax(-1)
     return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
-
-
-def _distinct(pointed: Tensor, nothing: int) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(i for i in pointed.tolist() if i != nothing))

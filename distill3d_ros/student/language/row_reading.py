@@ -20,7 +20,7 @@ Run = Callable[[Tensor, Tensor, Tensor, Cache], Tensor]
 
 def read_at_once(run: Run, embeddings: Tensor, kind: Tensor, visible: Tensor, past: Cache, first: int) -> Tensor:
     """States (R, T, E) of rows whose tokens are all known; ``kind`` (R, T), ``visible`` (R, V), ``first`` position."""
-    return run(embeddings, _count(kind.shape[1], first, kind), _mask(visible, kind != PAD), past)
+    return run(embeddings, _count(kind.shape[1], first, kind), causal_mask(visible, kind != PAD), past)
 
 
 def read_recurrent(
@@ -57,7 +57,7 @@ def read_recurrent(
         real = steps < length[:, None]
         index = (start[:, None] + steps).clamp_max(tokens - 1)  # (R, width)
         inputs = embeddings.gather(1, index[..., None].expand(-1, -1, embeddings.shape[-1]))
-        states = run(inputs, index + first, _mask(visible, real), past)
+        states = run(inputs, index + first, causal_mask(visible, real), past)
         hidden = hidden.index_put((row[:, None].expand_as(index)[real], index[real]), states[real].to(hidden.dtype))
         visible = torch.cat([visible, real], 1)
 
@@ -68,7 +68,7 @@ def read_recurrent(
         at = (before + k).clamp_max(tokens - 1)
         real = torch.ones(rows, 1, dtype=torch.bool, device=kind.device)
         inputs = (embeddings[row, at] + feed(state))[:, None]
-        state = run(inputs, (at + first)[:, None], _mask(visible, real), past)[:, 0].to(hidden.dtype)
+        state = run(inputs, (at + first)[:, None], causal_mask(visible, real), past)[:, 0].to(hidden.dtype)
         hidden = hidden.index_put((row, at), state)
         visible = torch.cat([visible, real], 1)
     part(before + thoughts, (kind != PAD).sum(-1) - before - thoughts)
@@ -86,10 +86,11 @@ def _count(length: int, first: int, like: Tensor) -> Tensor:
     return (torch.arange(length, device=like.device) + first).expand(len(like), -1)
 
 
-def _mask(visible: Tensor, real: Tensor) -> Tensor:
+def causal_mask(visible: Tensor, real: Tensor) -> Tensor:
     """(R, 1, t, cached + t): a token attends to the visible cache, and to the new tokens up to itself."""
     t = real.shape[1]
-    causal = torch.ones(t, t, dtype=torch.bool, device=real.device).tril()
-    itself = torch.eye(t, dtype=torch.bool, device=real.device)  # padding must attend to something
+    step = torch.arange(t, device=real.device)
+    causal = step[:, None] >= step
+    itself = step[:, None] == step  # padding must attend to something
     own = (causal & real[:, None]) | itself  # (R, t, t)
     return torch.cat([visible[:, None].expand(-1, t, -1), own], -1)[:, None]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from distill3d_ros.student.outputs import ANSWER, IGNORE, PAD, QUESTION, THOUGHT, QuestionBatch, QuestionText
+from distill3d_ros.student.outputs import ANSWER, IGNORE, PAD, QUESTION, THOUGHT, QuestionText
 from distill3d_ros.system.files import write_whole
 
 PAD_TOKEN, END_TOKEN = "<pad>", "</s>"
@@ -105,14 +104,14 @@ class QuestionEncoder:
             f"Got {len(text)} characters: {text[:60]!r}..."
         )
 
-    def batch(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionBatch:
+    def batch(self, questions: Sequence[Sequence[QuestionText]], objects: int) -> QuestionArrays:
         """Rectangular: as many rows a scene as the scene with the most questions, as long as the longest row."""
         rows = [[self._row(question) for question in scene] for scene in questions]
         count = max(len(scene) for scene in rows)
         length = max((len(row.ids) for scene in rows for row in scene), default=1)
         shape = (len(rows), count, length)
         # Filled with numpy: thousands of small writes a batch are several times slower in torch.
-        arrays = _BatchArrays(
+        arrays = QuestionArrays(
             token_ids=np.full(shape, self.pad),
             kind=np.full(shape, PAD),
             targets=np.full(shape, IGNORE),
@@ -128,8 +127,13 @@ class QuestionEncoder:
                 arrays.kind[b, q, :n] = row.kind
                 arrays.targets[b, q, :n] = row.targets
                 self._ground(arrays, (b, q), questions[b][q], row, objects)
-        tensors = {f.name: torch.from_numpy(getattr(arrays, f.name)) for f in fields(arrays)}
-        return QuestionBatch(**tensors)
+        return arrays
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of an answer's tokens, up to its end."""
+        if self.end in ids:
+            ids = ids[: ids.index(self.end)]
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
     def _row(self, question: QuestionText) -> _Row:
         text = self.question(question.text).ids
@@ -147,7 +151,7 @@ class QuestionEncoder:
         return _Row(ids=ids, kind=kind, targets=targets, start=start)
 
     def _ground(
-        self, arrays: _BatchArrays, at: tuple[int, int], question: QuestionText, row: _Row, objects: int
+        self, arrays: QuestionArrays, at: tuple[int, int], question: QuestionText, row: _Row, objects: int
     ) -> None:
         """Fills the targets of the words: names at their last token, "none" at all other words."""
         if not question.names:
@@ -172,8 +176,8 @@ class QuestionEncoder:
 
 
 @dataclass(slots=True)
-class _BatchArrays:
-    """The fields of a QuestionBatch while they are filled."""
+class QuestionArrays:
+    """The fields of a QuestionBatch."""
 
     token_ids: NDArray[np.int64]
     kind: NDArray[np.int64]
@@ -197,3 +201,8 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
     """Fingerprint of a tokenizer: hexadecimal sha256 of its JSON with sorted keys."""
     content = json.dumps(json.loads(tokenizer.to_str()), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def distinct(pointed: Sequence[int], nothing: int) -> tuple[int, ...]:
+    """The objects that words point at, each once, in the order of the words; ``nothing`` is none."""
+    return tuple(dict.fromkeys(i for i in pointed if i != nothing))

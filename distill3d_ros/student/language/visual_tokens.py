@@ -102,7 +102,7 @@ class VisualTokens(nn.Module):
         with torch.autocast(names.device.type, enabled=False):  # bfloat16 would round metres
             box = self.box(object_features(map_tensors(objects, to_float)))
             pairs = pair_features(map_tensors(objects, to_float))
-        tokens = self.object_norm(self.name(functional.layer_norm(names, names.shape[-1:])) + box + feature)
+        tokens = self.object_norm(self.name(functional.layer_norm(names, (self.name.in_features,))) + box + feature)
         return Prefix(tokens=tokens, mask=objects.mask, objects=objects, pairs=pairs)
 
     def _patches(self, language_input: LanguageInput) -> Tensor:

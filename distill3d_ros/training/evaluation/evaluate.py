@@ -103,7 +103,7 @@ def evaluate(options: EvaluateOptions, *, report: Callable[[str], None] = print)
     result |= {
         "latency_ms": latency(total.perception),
         "device": engine.device_name,
-        "depth_given": engine.student.takes_depth,
+        "depth_given": engine.takes_depth,
         "model_sha256": engine.model_sha256,
         "manifest_sha256": manifest_sha256(data),
         "recipe": dict(reader.manifest.recipe),

@@ -5,7 +5,7 @@
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from distill3d_ros.system.command_options import InferenceOptions, PictureSize, PositiveInt, Seed, Words
+from distill3d_ros.system.command_options import InferenceOptions, PictureSizes, PositiveInt, Seed, Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,8 @@ class ExportOptions:
     """Student that the run went on from: mix in what it sees with."""
     earlier_share: float = 0.3
     """Its share of the average, above 0 and below 1; choose it on validation rooms."""
-    onnx: PictureSize | None = None
-    """Write the perception for pictures of this size (640x480) as ONNX, beside the student in --out."""
+    onnx: PictureSizes = ()
+    """Write the student in --out as ONNX, too, for pictures of these sizes (640x480 or 640x480,1280x720)."""
     report: Path | None = None
     """Folder of its evaluation, for its card."""
     real_report: Path | None = None
@@ -70,7 +70,7 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.data is not None and self.report is None:
             raise ValueError("export --data measures the student and needs --report, the folder for what it finds")
-        if self.run is None and self.report is None and self.real_report is None and self.onnx is None:
+        if self.run is None and self.report is None and self.real_report is None and not self.onnx:
             raise ValueError("export needs --run (a training run), --report (an evaluation), or --onnx")
 
 

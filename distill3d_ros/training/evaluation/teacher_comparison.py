@@ -134,7 +134,7 @@ def teacher_description(engine: Engine, tally: TeacherTally, student_ms: Mapping
     return {
         "in_words": engine.describe(),
         "model_sha256": engine.model_sha256,
-        "parameters": sum(p.numel() for p in engine.student.parameters()),
+        "parameters": engine.runtime.parameters,
         "latency_ms": ms,
         "latency_ratio": {name: ms[name] / student_ms[name] for name in ms},
     }

@@ -59,8 +59,8 @@ def test_a_pretrained_model_comes_in_with_all_its_weights(tmp_path: Path, tied: 
     ids = torch.tensor([[5, 9, 30, 7]])
     with torch.no_grad():
         causal = torch.ones(1, 1, 4, 4, dtype=torch.bool).tril()
-        hidden = student.language._run(student.language.embed(ids), torch.arange(4)[None], causal, DynamicCache())
-        torch.testing.assert_close(student.language._logits(hidden), original(ids).logits, atol=1e-5, rtol=1e-4)
+        hidden = student.language.run(student.language.embed(ids), torch.arange(4)[None], causal, DynamicCache())
+        torch.testing.assert_close(student.language.logits(hidden), original(ids).logits, atol=1e-5, rtol=1e-4)
     rms = float(student.language.embed(torch.arange(400)).detach().square().mean().sqrt())
     assert rms == pytest.approx(1.0, rel=1e-4), "words enter at the scale of the visual tokens"
     save_student(tmp_path / "student", student)

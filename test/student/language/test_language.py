@@ -85,7 +85,7 @@ def test_answering_with_a_cache_is_answering_without(cot: HiddenCotConfig, posit
         assert alone.text == said.text
         assert alone.confidence == pytest.approx(said.confidence, rel=1e-5)
         ids, log_confidence = _greedy_without_cache(student, scene, text)
-        assert student.language._decode(ids) == said.text
+        assert student.language.encoder.decode(ids) == said.text
         assert said.confidence == pytest.approx(log_confidence.exp().item(), rel=1e-5)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distill3d_ros.engine.engine import Engine
-from distill3d_ros.student.rays import MAX_VIEWS
+from distill3d_ros.student.config import MAX_VIEWS
 from distill3d_ros.system.files import write_whole
 from distill3d_ros.training.data.importers.published_files import SourceError, missing_files_error
 from distill3d_ros.training.data.importers.scannet.scan_files import ScanFiles
