@@ -35,7 +35,7 @@ def run_benchmarks(options: BenchOptions) -> int:
         from distill3d_ros.cli.bench_grid import grid_benchmark
         from distill3d_ros.cli.performance_page import performance_page
 
-        figures |= grid_benchmark(options.model, options.seconds)
+        figures |= grid_benchmark(options.model, options.seconds) | _of_gpu(options.json)
         write_whole(options.page, performance_page(figures))
     _write(options.json, figures)
     return 0
@@ -116,6 +116,14 @@ def memory_benchmark(minutes: float, *, json_file: Path | None = None) -> int:
     print(f"growth over the second half: {slope:.0f} MiB per 1000 rooms (standard error {error:.0f})")
     _write(json_file, {"mib": log.mib, "seconds": log.seconds, "mib_per_1000_rooms": slope, "standard_error": error})
     return 0
+
+
+def _of_gpu(json_file: Path | None) -> dict[str, Any]:
+    """The part of an earlier file that scripts/gpu_bench.py wrote."""
+    if json_file is None or not json_file.is_file():
+        return {}
+    earlier = json.loads(json_file.read_text(encoding="utf-8"))
+    return {name: earlier[name] for name in ("gpu",) if name in earlier}
 
 
 def _write(json_file: Path | None, figures: object) -> None:

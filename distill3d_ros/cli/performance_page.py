@@ -22,6 +22,8 @@ def performance_page(figures: Mapping[str, Any]) -> str:
         lines += [*_grid(figures["grid"]), *_cameras(figures["grid"])]
     if "starts" in figures:
         lines += _starts(figures)
+    if "gpu" in figures:
+        lines += _gpu(figures["gpu"])
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -91,6 +93,26 @@ def _starts(figures: Mapping[str, Any]) -> Iterator[str]:
         yield _row([start["program"], f"{start['wall_s']:.2f}", f"{start['cpu_s']:.2f}", f"{start['peak_mib']:.0f}"])
     for backend, seconds in figures["spatial_node_first_answer_s"].items():
         yield _row([f"`spatial_node`, {backend}: start to first answer", f"{statistics.median(seconds):.2f}", "", ""])
+    yield ""
+
+
+def _gpu(gpu: Mapping[str, Any]) -> Iterator[str]:
+    yield from (
+        f"## {gpu['device']}",
+        "",
+        f"By `python scripts/gpu_bench.py` with torch {gpu['torch']}, random weights, under autocast: from a picture "
+        f"of 640 x 480 to an answer of {gpu['answer_tokens']} tokens.",
+        "",
+        "| network | million parameters | type | computed | 50 % | 95 % | n | GiB |",
+        "|---|---|---|---|---|---|---|---|",
+    )
+    for row in gpu["rows"]:
+        if "error" in row:
+            yield _row([row["network"], "", row["dtype"], row["way"], f"failed: {row['error']}", "", "", ""])
+            continue
+        gib = "" if row["peak_gib"] is None else f"{row['peak_gib']:.1f}"
+        millions, times = f"{row['parameters'] / 1e6:.1f}", (f"{row['p50_ms']:.1f}", f"{row['p95_ms']:.1f}")
+        yield _row([row["network"], millions, row["dtype"], row["way"], *times, str(row["count"]), gib])
     yield ""
 
 
