@@ -84,7 +84,7 @@ def conv_relu6(
     A small network is bound by memory traffic: fused, the widest layer takes a quarter of the time.
     """
     weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-    if linear or x.device.type != "cpu" or not _is_fused(x.dtype) or torch.jit.is_tracing():
+    if linear or x.device.type != "cpu" or torch.jit.is_tracing() or not _is_fused(x.dtype):
         y = functional.conv2d(x, weight, bias, stride, padding, 1, groups)
         return y if linear else functional.relu6(y, inplace=True)
     return torch.ops.mkldnn._convolution_pointwise(
