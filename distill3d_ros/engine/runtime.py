@@ -1,4 +1,4 @@
-"""What computes a student: torch, or ONNX Runtime, which a robot starts faster. Importing this imports neither."""
+"""The runtime of a student: torch, or ONNX Runtime, which a robot starts faster. Importing this imports neither."""
 
 from __future__ import annotations
 

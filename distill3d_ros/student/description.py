@@ -1,4 +1,4 @@
-"""What a student's ``config.json`` says: its configuration, its card, and the sha256 of its other files. No torch."""
+"""The description of a student, ``config.json``: its configuration, its card, its files' sha256. No torch."""
 
 from __future__ import annotations
 
