@@ -1,4 +1,4 @@
-# make demo | test | bench | lint | setup | clean
+# make demo | test | bench | soak | lint | setup | clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -9,7 +9,7 @@ export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRA
 # Set in many containers; then each process that starts would compile torch and transformers anew, in twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test bench lint setup clean
+.PHONY: demo test bench soak lint setup clean
 
 demo: setup
 	@$(BIN)/distill3d demo
@@ -21,6 +21,10 @@ test: setup
 # docs/performance.md and the latency and memory table of the README, measured on this machine; it should be idle.
 bench: setup
 	@$(BIN)/distill3d bench --json docs/results/bench.json --page docs/performance.md && $(BIN)/python scripts/latency_table.py
+
+# What goes wrong on a bad day, many times over. For an hour: make soak SOAK="--minutes 60"
+soak: setup
+	@PYTHONPATH=scripts $(BIN)/python -m soak $(SOAK)
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
