@@ -67,7 +67,7 @@ class Muon(torch.optim.Optimizer):
             of_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    of_shape.setdefault(p.shape, []).append((p, self._smoothed(p, group["momentum"])))
+                    of_shape.setdefault(p.shape, []).append((p, self._smoothed(p, p.grad, group["momentum"])))
             for shape, pairs in of_shape.items():
                 updates = orthogonalised(torch.stack([smoothed for _, smoothed in pairs]))
                 rate = group["lr"] * _LIKE_ADAMW * math.sqrt(max(shape))
@@ -75,10 +75,10 @@ class Muon(torch.optim.Optimizer):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
                     p.add_(update.to(p.dtype), alpha=-rate)
 
-    def _smoothed(self, p: Tensor, momentum: float) -> Tensor:
+    def _smoothed(self, p: Tensor, gradient: Tensor, momentum: float) -> Tensor:
         state = self.state[p]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(p)
         buffer: Tensor = state["momentum_buffer"]
-        buffer.lerp_(p.grad, 1 - momentum)
-        return p.grad.lerp(buffer, momentum)
+        buffer.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(buffer, momentum)

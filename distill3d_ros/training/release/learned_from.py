@@ -1,4 +1,4 @@
-"""What the pictures of training show, for the card of the student that learned from them."""
+"""Sources and class counts of the training frames, for the model card."""
 
 from __future__ import annotations
 
