@@ -30,36 +30,48 @@ def test_it_is_read_in_two_minutes() -> None:
 
 
 def test_figures_of_the_shipped_student() -> None:
-    """Those of its card, of the page about it, and of the reports about real pictures."""
+    """Those of the reports about it, which are about its weights."""
     readme = " ".join(read_page("README.md").split())
-    card = read_page("models/pico/README.md")
-    rows = re.findall(r"^\| unseen rooms, (?:known|unseen) furniture \|(.*)\|$", card, re.MULTILINE)
-    known, unseen = ([float(cell.split()[0]) for cell in row.split("|")] for row in rows)
-    assert f"answers {percent(known[1])} % of balanced questions" in readme
-    assert f"and {percent(unseen[1])} % about furniture it does not" in readme
-    assert f"on its own boxes answer {percent(known[2])} and {percent(unseen[2])} %," in readme
-    assert f"a guesser that reads only the question {percent(unseen[4])} %" in readme
-    with_height = [
-        float(row[1])
-        for row in table_after(read_page("docs/student.md"), "### The camera's height gives the scale")
-        if row[0] == "with the height"
-    ]
-    depth = (
-        f"depth error (AbsRel) is {percent(known[6])} and {percent(unseen[6])} %; with the camera's height known, "
-        f"{percent(with_height[0])} and {percent(with_height[1])} %."
+    reports = {
+        name: json.loads(read_page(f"docs/results/{name}/report.json"))
+        for name in ("nyu_pico", "rooms_pico", "ten_pico", "ten_height_pico")
+    }
+    described = json.loads(read_page("models/pico/config.json"))
+    assert {r["model_sha256"] for r in reports.values()} == {described["sha256"]["model.safetensors"]}
+
+    real = reports["nyu_pico"]["splits"]["test"]
+    assert f"On its {reports['nyu_pico']['frames']} test frames" in readme
+    assert f"AbsRel {percent(real['depth']['absrel'])} %, delta1 {percent(real['depth']['delta1'])} %." in readme
+    assert f"answers {percent(real['accuracy'])} % of {real['questions']} balanced questions" in readme
+    assert f"rules on its own boxes answer {percent(real['rules'])} %" in readme
+    assert f"the commonest answer {percent(real['majority'])} %" in readme
+    assert f"a guesser that reads only the question {percent(real['question_only'])} %" in readme
+    assert f"confidence is off by {percent(real['calibration']['ece'])} points" in readme
+    existence = real["real"]["existence"]
+    absent, present = (existence[k]["rate"] for k in ("absent_called_present", "present_called_absent"))
+    assert f"it calls {percent(absent)} % of absent things present and {percent(present)} % of those" in readme
+    assert f"mAP@0.5 {real['real']['boxes_2d']['map50']:.2f}" in readme
+
+    known, unseen = (reports["rooms_pico"]["splits"][split] for split in ("test_known", "test_unseen"))
+    said = f"answers {percent(known['accuracy'])} % about furniture it knows and {percent(unseen['accuracy'])} % about"
+    assert said in readme
+    depths = (known["depth"]["absrel"], unseen["depth"]["absrel"])
+    assert f"with an AbsRel of {percent(depths[0])} and {percent(depths[1])} %" in readme
+    synthetic = {
+        name: json.loads(read_page(f"docs/results/{name}_pico_synthetic/report.json"))["splits"]
+        for name in ("nyu", "rooms")
+    }
+    said = (
+        f"answers {percent(synthetic['rooms']['test_known']['accuracy'])} and "
+        f"{percent(synthetic['rooms']['test_unseen']['accuracy'])} % in simulated rooms, and "
+        f"{percent(synthetic['nyu']['test']['accuracy'])} % in those of NYU, with an AbsRel of "
+        f"{percent(synthetic['nyu']['test']['depth']['absrel'])} %."
     )
-    assert depth in readme
-    real = [
-        json.loads(read_page(f"docs/results/{name}/report.json"))["depth"]["absrel"]
-        for name in ("real_room", "real_room_height")
-    ]
-    assert f"its depth is off by {percent(real[0])} %;" in readme
-    assert f"with the camera's height known, by {percent(real[1])} %." in readme
-    taught = json.loads(read_page("docs/results/distilled/report.json"))["teacher"]
-    assert taught["retention_interval"][1] >= 1, "the README says that the teacher answers no more than its student"
-    assert (
-        f"names {len(json.loads(read_page('models/pico/config.json'))['student']['labels'])} kinds of things" in readme
-    )
+    assert said in readme
+    ten, height = (reports[name]["depth"]["absrel"] for name in ("ten_pico", "ten_height_pico"))
+    assert f"its depth is off by {percent(ten)} %;" in readme
+    assert f"camera's height known, by {percent(height)} %." in readme
+    assert f"names {len(described['student']['labels'])} kinds of things" in readme
     assert len(table_after(read_page("docs/student.md"), "## What can be asked")) == 9
     assert "nine families of questions" in readme
 

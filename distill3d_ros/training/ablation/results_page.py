@@ -137,7 +137,7 @@ def _evaluation(report: Mapping[str, Any]) -> list[str]:
     for name, part in parts.items():
         lines += ["", f"By family, {name}:", "", *_families(part)]
         if "real" in part:
-            lines += ["", *depth_lines(part), *real_lines(part["real"])]
+            lines += ["", *depth_lines(part), "", *real_lines(part["real"])]
     lines.append("")
     latency = report["latency_ms"]
     lines.append(
