@@ -54,6 +54,7 @@ def test_the_table_tells_figures_and_faults() -> None:
 
 
 @needs_interfaces
+@pytest.mark.timeout(600)  # two starts of the node and seven parts, on a machine that does other things
 def test_all_parts_in_short(folder: Path, tmp_path: Path) -> None:
     figures, table = tmp_path / "soak.json", tmp_path / "soak.md"
     short = "--messages 100 --dds-messages 60 --questions 100 --minutes 0.1 --subscribers 5 --unplugged 0.5"
