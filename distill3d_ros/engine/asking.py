@@ -10,7 +10,7 @@ from distill3d_ros.engine.answer_fusion import fuse_answers
 from distill3d_ros.engine.both_orders import both_orders, combine
 from distill3d_ros.engine.calibration import IDENTITY, Calibration
 from distill3d_ros.engine.referents import keep_referents
-from distill3d_ros.engine.runtime import Runtime
+from distill3d_ros.engine.runtimes.runtime import Runtime
 from distill3d_ros.engine.scene_features import SceneFeatures
 from distill3d_ros.questions import answer_text
 from distill3d_ros.questions.answer import Answer

@@ -19,7 +19,7 @@ from distill3d_ros.engine.calibration import IDENTITY, Calibration
 from distill3d_ros.engine.metric_scale import scale_source, scaled_by_depth, scaled_by_floor
 from distill3d_ros.engine.registration import first_from_second
 from distill3d_ros.engine.resizing import resized
-from distill3d_ros.engine.runtime import Runtime, as_runtime, load_runtime
+from distill3d_ros.engine.runtimes.runtime import Runtime, as_runtime, load_runtime
 from distill3d_ros.engine.scene_features import SceneFeatures, deduplicate_views
 from distill3d_ros.questions.answer import Answer
 from distill3d_ros.scene.frame import FloatArray, Frame, Intrinsics, check_image_size

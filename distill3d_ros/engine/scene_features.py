@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from distill3d_ros.engine.box_decoding import RawBoxes
-from distill3d_ros.engine.runtime import Runtime
+from distill3d_ros.engine.runtimes.runtime import Runtime
 from distill3d_ros.student.arrays import to_numpy
 from distill3d_ros.student.outputs import Perception, map_tensors
 

@@ -159,6 +159,7 @@ def test_options_that_are_named_are_there() -> None:
     known = {word for name in cli.COMMANDS for words, _, _ in cli.flags(name) for word in words.split(", ")}
     known |= {"--help", "--debug", "--base-paths", "--nproc-per-node", "--no-python", "--no-deps"}
     known |= {"--label_map", "--id"}  # of ScanNet's script
+    known |= {"--minutes"}  # of scripts/soak
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", page.read_text(encoding="utf-8")))
         assert named <= known, page.name

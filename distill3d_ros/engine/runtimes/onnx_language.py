@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from distill3d_ros.engine.onnx_sessions import Sessions, remedy, run
+from distill3d_ros.engine.runtimes.onnx_sessions import Sessions, remedy, run
 from distill3d_ros.student.config import StudentConfig
 from distill3d_ros.student.description import TOKENIZER
 from distill3d_ros.student.language.text import QuestionEncoder, distinct

@@ -12,7 +12,7 @@ from distill3d_ros.student.description import read_config
 from distill3d_ros.student.outputs import GeneratedAnswer, Perception
 
 if TYPE_CHECKING:
-    from distill3d_ros.engine.torch_student import TorchStudent
+    from distill3d_ros.engine.runtimes.torch_student import TorchStudent
     from distill3d_ros.student.student import Student
 
 BACKENDS = ("torch", "onnxruntime", "auto")
@@ -77,7 +77,7 @@ def as_runtime(
     """A student of torch with torch to compute it, as ``Engine``'s arguments say; a runtime is returned as it is."""
     if hasattr(student, "backend"):
         return cast(Runtime, student)
-    from distill3d_ros.engine.torch_student import TorchStudent
+    from distill3d_ros.engine.runtimes.torch_student import TorchStudent
 
     return TorchStudent(
         cast("Student", student), device=device, threads=threads, precision=precision, compiled=compiled
@@ -108,7 +108,7 @@ def load_runtime(
         raise ValueError(f"threads must be at least 1. Got {threads}")
 
     def by_torch(why: str = "") -> TorchStudent:
-        from distill3d_ros.engine.torch_student import TorchStudent
+        from distill3d_ros.engine.runtimes.torch_student import TorchStudent
 
         return TorchStudent.load(
             folder, device=device, threads=threads, precision=precision, compiled=compiled, why=why
@@ -116,7 +116,7 @@ def load_runtime(
 
     if backend == "torch":
         return by_torch()
-    from distill3d_ros.engine.onnx_student import OnnxStudent
+    from distill3d_ros.engine.runtimes.onnx_student import OnnxStudent
 
     config = read_config(folder)
     try:

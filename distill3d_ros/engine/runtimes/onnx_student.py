@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distill3d_ros.engine.onnx_language import OnnxLanguage, OnnxReading
-from distill3d_ros.engine.onnx_sessions import Sessions, remedy, run
+from distill3d_ros.engine.runtimes.onnx_language import OnnxLanguage, OnnxReading
+from distill3d_ros.engine.runtimes.onnx_sessions import Sessions, remedy, run
 from distill3d_ros.engine.student_inputs import StudentInputs, student_inputs
 from distill3d_ros.scene.frame import FloatArray, Frame
 from distill3d_ros.student.config import StudentConfig
@@ -32,7 +32,7 @@ from distill3d_ros.student.outputs import Boxes, GeneratedAnswer, Perception, ma
 from distill3d_ros.student.preprocess import network_size
 
 if TYPE_CHECKING:
-    from distill3d_ros.engine.torch_student import TorchStudent
+    from distill3d_ros.engine.runtimes.torch_student import TorchStudent
     from distill3d_ros.student.student import Student
 
 

@@ -14,10 +14,10 @@ from support.student_fixtures import questions, small_student
 from transformers import AutoConfig
 
 from distill3d_ros.cli.main import main
-from distill3d_ros.engine import onnx_sessions
 from distill3d_ros.engine.engine import Engine
-from distill3d_ros.engine.onnx_sessions import Sessions
-from distill3d_ros.engine.runtime import load_runtime
+from distill3d_ros.engine.runtimes import onnx_sessions
+from distill3d_ros.engine.runtimes.onnx_sessions import Sessions
+from distill3d_ros.engine.runtimes.runtime import load_runtime
 from distill3d_ros.questions.kinds import KINDS
 from distill3d_ros.questions.templates import SLOT, before_name, in_form, templates
 from distill3d_ros.scene.frame import Frame, Intrinsics

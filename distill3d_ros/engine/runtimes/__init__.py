@@ -1,0 +1,1 @@
+"""Runtimes of a student: torch, and ONNX Runtime without torch."""
