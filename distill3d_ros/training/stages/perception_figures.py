@@ -50,6 +50,7 @@ class _Figures:
         self.number = {label: i for i, label in enumerate(labels)}
         self.whole: list[tuple[Scene, Scene]] = []
         self.visible = MarkedThings(known=self.labels)
+        self.has_visible = False
         self.depths: list[DepthScore | None] = []
         self.scaled: list[DepthScore | None] = []
         self.segmentation = SegmentationScore(labels)
@@ -72,6 +73,7 @@ class _Figures:
             if known.boxes == "amodal":
                 self.whole.append((found[i], sample.scene))
             elif known.boxes == "visible":
+                self.has_visible = True
                 self.visible.add(found[i], sample.scene, sample.ids, shown=())
         for guessed, view in zip(_guesses(perception), views, strict=False):
             self.has_segmentation = True
@@ -85,7 +87,7 @@ class _Figures:
         if self.whole:
             boxes = box_score([found for found, _ in self.whole], [true for _, true in self.whole])
             figures |= {"map25": boxes.mean(0.25), "map50": boxes.mean(0.5)}
-        if self.visible.things:
+        if self.has_visible:
             figures["image_map50"] = self.visible.figures()["map50"]
         score = mean_depth_score(self.depths)
         if score is not None:
